@@ -1,0 +1,1 @@
+//! The brain: membership, replicated rooms, discovery and configuration.

@@ -1,0 +1,1 @@
+//! The cluster's HTTP routes as an `axum::Router`.

@@ -1,0 +1,1 @@
+//! A reference node on the public API of the cluster crates.

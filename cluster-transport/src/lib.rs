@@ -1,0 +1,1 @@
+//! The wire: framed publish and request/reply between members, over any byte stream.
