@@ -1,0 +1,195 @@
+//! Where a node can be dialled: a scheme, a host and a port, as text that travels.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The longest address, in bytes of text.
+pub const MAX_ADDRESS: usize = 280;
+/// The longest host name, in bytes.
+const MAX_HOST: usize = 253;
+
+/// A text that is not an address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{given:?} is not an address: {problem} (write tcp://host:port)")]
+pub struct AddressError {
+    given: String,
+    problem: &'static str,
+}
+
+/// A way to carry a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    /// TCP, with TLS where the node is configured for it.
+    Tcp,
+    /// QUIC over UDP.
+    Quic,
+}
+
+impl Scheme {
+    /// The scheme as it stands before `://`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Quic => "quic",
+        }
+    }
+}
+
+/// An address that can be dialled: `tcp://host:port`, where the host is a name, an IPv4 address or a bracketed IPv6 one.
+///
+/// A bare `host:port` is TCP. The text is normalised, so equal addresses are equal texts. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    text: Arc<str>,
+    scheme: Scheme,
+    port: u16,
+}
+
+impl Address {
+    /// An address of an IP address and a port.
+    pub fn from_ip(scheme: Scheme, ip: IpAddr, port: u16) -> Self {
+        Self { text: render(scheme, &HostText::Ip(ip), port).into(), scheme, port }
+    }
+
+    /// How to dial it.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The host: a name, or an IP address without brackets.
+    pub fn host(&self) -> &str {
+        let rest = self.text.split_once("://").map_or("", |(_, rest)| rest);
+        let host = rest.rsplit_once(':').map_or(rest, |(host, _)| host);
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The host as an IP address, if it is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.host().parse().ok()
+    }
+
+    /// The address as text, with its scheme.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+enum HostText<'a> {
+    Name(&'a str),
+    Ip(IpAddr),
+}
+
+fn render(scheme: Scheme, host: &HostText<'_>, port: u16) -> String {
+    let scheme = scheme.as_str();
+    match host {
+        HostText::Name(name) => format!("{scheme}://{}:{port}", name.to_ascii_lowercase()),
+        HostText::Ip(IpAddr::V4(ip)) => format!("{scheme}://{ip}:{port}"),
+        HostText::Ip(IpAddr::V6(ip)) => format!("{scheme}://[{ip}]:{port}"),
+    }
+}
+
+fn parse_host(host: &str) -> Result<HostText<'_>, &'static str> {
+    if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return inner
+            .parse::<Ipv6Addr>()
+            .map(|ip| HostText::Ip(ip.into()))
+            .map_err(|_| "no IPv6 address in the brackets");
+    }
+    if host.contains(':') {
+        return Err("an IPv6 address needs brackets");
+    }
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(HostText::Ip(ip));
+    }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+    if host.is_empty() || host.len() > MAX_HOST || !host.bytes().all(plain) {
+        return Err("the host is neither a name nor an IP address");
+    }
+    Ok(HostText::Name(host))
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let refuse = |problem| AddressError { given: text.chars().take(MAX_ADDRESS).collect(), problem };
+        let (scheme, rest) = match text.split_once("://") {
+            Some(("tcp", rest)) => (Scheme::Tcp, rest),
+            Some(("quic", rest)) => (Scheme::Quic, rest),
+            Some(_) => return Err(refuse("the scheme is neither tcp nor quic")),
+            None => (Scheme::Tcp, text),
+        };
+        let (host, port) = rest.rsplit_once(':').ok_or_else(|| refuse("the port is missing"))?;
+        let port =
+            port.parse().ok().filter(|port| *port > 0).ok_or_else(|| refuse("the port is not 1 to 65535"))?;
+        let host = parse_host(host).map_err(refuse)?;
+        Ok(Self { text: render(scheme, &host, port).into(), scheme, port })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_normalised() {
+        for (given, shown, host) in [
+            ("tcp://10.0.0.1:7511", "tcp://10.0.0.1:7511", "10.0.0.1"),
+            ("Node-1.example:7511", "tcp://node-1.example:7511", "node-1.example"),
+            ("quic://[::1]:1", "quic://[::1]:1", "::1"),
+            ("tcp://[0:0::1]:80", "tcp://[::1]:80", "::1"),
+        ] {
+            let address: Address = given.parse().unwrap();
+            assert_eq!((address.as_str(), address.host()), (shown, host));
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_says_why() {
+        for (given, problem) in [
+            ("http://a:1", "the scheme is neither tcp nor quic"),
+            ("tcp://a", "the port is missing"),
+            ("a:0", "the port is not 1 to 65535"),
+            ("a:65536", "the port is not 1 to 65535"),
+            ("::1:80", "an IPv6 address needs brackets"),
+            ("[nope]:80", "no IPv6 address in the brackets"),
+            (":80", "the host is neither a name nor an IP address"),
+            ("a b:80", "the host is neither a name nor an IP address"),
+        ] {
+            assert_eq!(given.parse::<Address>().unwrap_err().problem, problem, "{given}");
+        }
+    }
+}
