@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::{Index, IndexMut};
 
+use serde::{Deserialize, Serialize};
+
 /// One of the five lanes. Order holds within a lane only; whatever needs order shares a lane.
 ///
 /// The order of the variants is the order of service when several lanes have something to send.
@@ -57,7 +59,8 @@ impl fmt::Display for Lane {
 }
 
 /// One value for each lane.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct PerLane<T>([T; Lane::COUNT]);
 
 impl<T> PerLane<T> {

@@ -7,10 +7,13 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod address;
+pub mod body;
+pub mod frame;
 pub mod hash;
 pub mod identity;
 pub mod lane;
 pub mod time;
+pub mod wire;
 
 pub use address::{Address, AddressError};
 pub use identity::{ClusterName, Incarnation, NameError, NodeId, SessionId};
