@@ -319,7 +319,7 @@ impl Segment {
 
     /// The messages, in order.
     pub fn messages(&self) -> Messages {
-        Messages { packed: self.packed.clone() }
+        Messages::of(self.packed.clone())
     }
 }
 
@@ -343,6 +343,12 @@ pub(super) fn split_message(packed: &[u8]) -> Option<(&[u8], &[u8])> {
 #[derive(Clone, Debug)]
 pub struct Messages {
     packed: Bytes,
+}
+
+impl Messages {
+    pub(super) fn of(packed: Bytes) -> Self {
+        Self { packed }
+    }
 }
 
 impl Iterator for Messages {

@@ -12,6 +12,9 @@ pub mod frame;
 pub mod hash;
 pub mod identity;
 pub mod lane;
+pub mod lanes;
+pub mod requests;
+pub mod session;
 pub mod time;
 pub mod wire;
 

@@ -1,0 +1,390 @@
+//! The receiving side of the lanes: numbers, duplicates, parts put together, and the peer held to its window.
+
+use bytes::{Bytes, BytesMut};
+
+use super::super::frame::{self, Fragment, Lagged, LaneStart, Segment};
+use super::super::{Lane, PerLane, SessionId};
+
+/// Messages of one lane on their way to the application, sharing the buffer they were read into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    lane: Lane,
+    end: u64,
+    content: Content,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Content {
+    Packed { packed: Bytes, count: u32 },
+    Whole(Bytes),
+}
+
+impl Batch {
+    /// The lane.
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// The number after the last message; what [`PeerLanes::done`](super::PeerLanes::done) wants.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// How many messages there are.
+    pub fn len(&self) -> usize {
+        match &self.content {
+            Content::Packed { count, .. } => usize::try_from(*count).unwrap_or(usize::MAX),
+            Content::Whole(_) => 1,
+        }
+    }
+
+    /// Whether there is no message. Batches that are handed out have at least one.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many bytes the batch holds on to.
+    pub fn bytes(&self) -> usize {
+        match &self.content {
+            Content::Packed { packed, .. } => packed.len(),
+            Content::Whole(message) => message.len(),
+        }
+    }
+
+    /// The messages, borrowed.
+    pub fn iter(&self) -> Messages<'_> {
+        match &self.content {
+            Content::Packed { packed, .. } => Messages { packed, whole: None },
+            Content::Whole(message) => Messages { packed: &[], whole: Some(message) },
+        }
+    }
+
+    /// The messages, each sharing the batch's buffer.
+    pub fn into_messages(self) -> impl Iterator<Item = Bytes> {
+        let (packed, whole) = match self.content {
+            Content::Packed { packed, .. } => (packed, None),
+            Content::Whole(message) => (Bytes::new(), Some(message)),
+        };
+        frame::Messages::of(packed).chain(whole)
+    }
+}
+
+impl<'a> IntoIterator for &'a Batch {
+    type Item = &'a [u8];
+    type IntoIter = Messages<'a>;
+
+    fn into_iter(self) -> Messages<'a> {
+        self.iter()
+    }
+}
+
+/// The messages of a batch, borrowed.
+#[derive(Clone, Debug)]
+pub struct Messages<'a> {
+    packed: &'a [u8],
+    whole: Option<&'a [u8]>,
+}
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if let Some((message, rest)) = frame::split_message(self.packed) {
+            self.packed = rest;
+            return Some(message);
+        }
+        self.whole.take()
+    }
+}
+
+/// What a peer did against the rules of a lane.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InboundFault {
+    /// A message before its lane was started, or of another session.
+    #[error("the {lane} lane was not started in this session")]
+    NotStarted {
+        /// The lane.
+        lane: Lane,
+    },
+    /// A lane that was started twice in one session.
+    #[error("the {lane} lane was started twice")]
+    StartedTwice {
+        /// The lane.
+        lane: Lane,
+    },
+    /// Numbers that skip some without a word.
+    #[error("the {lane} lane jumps to number {got}, {expected} was expected")]
+    Jump {
+        /// The lane.
+        lane: Lane,
+        /// The number expected.
+        expected: u64,
+        /// The number that came.
+        got: u64,
+    },
+    /// More unacknowledged bytes than the window allows.
+    #[error("the {lane} lane carries {bytes} unacknowledged bytes, the window is {window}")]
+    OverWindow {
+        /// The lane.
+        lane: Lane,
+        /// How many bytes are unacknowledged.
+        bytes: usize,
+        /// How many may be.
+        window: usize,
+    },
+    /// A message in parts that is longer than this node takes.
+    #[error("a message of {total} bytes on the {lane} lane is over the limit of {limit}")]
+    TooLong {
+        /// The lane.
+        lane: Lane,
+        /// How long it announces to be.
+        total: u32,
+        /// How long it may be.
+        limit: u32,
+    },
+    /// More bytes in unfinished messages than this node keeps.
+    #[error("unfinished messages of {bytes} bytes, the limit is {limit}")]
+    OverReassembly {
+        /// How many bytes they announce.
+        bytes: usize,
+        /// How many may be.
+        limit: usize,
+    },
+    /// A message in parts that does not go on as it began.
+    #[error("message {message} does not go on at {offset} as it began")]
+    Discontinuous {
+        /// The message's number.
+        message: u64,
+        /// Where in the message.
+        offset: u32,
+    },
+}
+
+/// What became of a frame of a lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::proto) enum Taken {
+    /// Nothing new.
+    Duplicate,
+    /// A part of a message that is not complete; its number can be acknowledged once all before it are.
+    Absorbed(u64),
+    /// Messages for the application.
+    Batch(Batch),
+}
+
+/// The receiving side of all lanes, owned by one session at a time.
+#[derive(Debug, Default)]
+pub(in crate::proto) struct Inbound {
+    pub(in crate::proto) owner: Option<SessionId>,
+    pub(in crate::proto) stale_frames: u64,
+    lanes: PerLane<InboundLane>,
+}
+
+impl Inbound {
+    pub(in crate::proto) fn lane(&self, lane: Lane) -> &InboundLane {
+        &self.lanes[lane]
+    }
+
+    pub(in crate::proto) fn lane_mut(&mut self, lane: Lane) -> &mut InboundLane {
+        &mut self.lanes[lane]
+    }
+
+    /// Bytes announced by unfinished messages.
+    pub(in crate::proto) fn reassembling(&self) -> usize {
+        self.lanes.iter().filter_map(|(_, lane)| lane.partial.as_ref()).map(|partial| partial.total()).sum()
+    }
+}
+
+/// The receiving side of one lane.
+#[derive(Debug, Default)]
+pub(in crate::proto) struct InboundLane {
+    /// The next number expected, since the first session of the pair.
+    expected: Option<u64>,
+    /// In which session the lane was started.
+    session: Option<SessionId>,
+    partial: Option<Partial>,
+    /// Bytes of the frames taken in this session that were not acknowledged: (number after, bytes).
+    unacknowledged: std::collections::VecDeque<(u64, usize)>,
+    unacknowledged_bytes: usize,
+}
+
+/// A message that is not complete.
+#[derive(Debug)]
+struct Partial {
+    message: u64,
+    total: u32,
+    received: BytesMut,
+}
+
+impl Partial {
+    fn total(&self) -> usize {
+        usize::try_from(self.total).unwrap_or(usize::MAX)
+    }
+}
+
+/// The limits that a lane is held to.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::proto) struct InboundLimits {
+    pub(in crate::proto) window: usize,
+    pub(in crate::proto) max_message: u32,
+    pub(in crate::proto) reassembly_left: usize,
+    pub(in crate::proto) reassembly: usize,
+}
+
+impl InboundLane {
+    pub(in crate::proto) fn position(&self) -> Option<u64> {
+        self.expected
+    }
+
+    /// Whether everything below `end` has arrived.
+    pub(in crate::proto) fn has_reached(&self, end: u64) -> bool {
+        self.expected.unwrap_or_default() >= end
+    }
+
+    /// Starts the lane. Returns whether its numbers continue; lanes that are not resumed always begin anew.
+    pub(in crate::proto) fn start(&mut self, start: LaneStart) -> Result<bool, InboundFault> {
+        if self.session == Some(start.session) {
+            return Err(InboundFault::StartedTwice { lane: start.lane });
+        }
+        self.session = Some(start.session);
+        self.unacknowledged.clear();
+        self.unacknowledged_bytes = 0;
+        let continues =
+            start.lane.is_resumed() && self.expected.is_some_and(|expected| start.first <= expected);
+        if !continues {
+            self.expected = Some(start.first);
+            self.partial = None;
+        }
+        Ok(continues)
+    }
+
+    pub(in crate::proto) fn segment(
+        &mut self,
+        session: SessionId,
+        segment: Segment,
+        limits: InboundLimits,
+    ) -> Result<Taken, InboundFault> {
+        let Segment { lane, first, count, mut packed } = segment;
+        let end = first.saturating_add(u64::from(count));
+        let expected = self.expected(session, lane)?;
+        if first > expected {
+            return Err(InboundFault::Jump { lane, expected, got: first });
+        }
+        if end <= expected {
+            return Ok(Taken::Duplicate);
+        }
+        if let Some(partial) = &self.partial {
+            let offset = u32::try_from(partial.received.len()).unwrap_or(u32::MAX);
+            return Err(InboundFault::Discontinuous { message: partial.message, offset });
+        }
+        self.take_bytes(lane, end, packed.len(), limits)?;
+        for _ in first..expected {
+            let Some((message, _)) = frame::split_message(&packed) else { break };
+            let skip = message.len() + 2;
+            packed = packed.split_off(skip);
+        }
+        self.expected = Some(end);
+        let count = u32::try_from(end - expected).unwrap_or(u32::MAX);
+        Ok(Taken::Batch(Batch { lane, end, content: Content::Packed { packed, count } }))
+    }
+
+    pub(in crate::proto) fn fragment(
+        &mut self,
+        session: SessionId,
+        fragment: &Fragment,
+        limits: InboundLimits,
+    ) -> Result<Taken, InboundFault> {
+        let &Fragment { lane, number, message, total, offset, .. } = fragment;
+        let expected = self.expected(session, lane)?;
+        if number > expected {
+            return Err(InboundFault::Jump { lane, expected, got: number });
+        }
+        if number < expected {
+            return Ok(Taken::Duplicate);
+        }
+        let end = number.saturating_add(1);
+        self.take_bytes(lane, end, fragment.part.len(), limits)?;
+        if offset == 0 {
+            self.begin_message(fragment, limits)?;
+        }
+        let partial = self.partial.as_mut().filter(|partial| {
+            partial.message == message
+                && partial.total == total
+                && u32::try_from(partial.received.len()).is_ok_and(|received| received == offset)
+        });
+        let Some(partial) = partial else { return Err(InboundFault::Discontinuous { message, offset }) };
+        partial.received.extend_from_slice(&fragment.part);
+        self.expected = Some(end);
+        if !fragment.is_last() {
+            return Ok(Taken::Absorbed(number));
+        }
+        let whole = self.partial.take().map(|partial| partial.received.freeze()).unwrap_or_default();
+        Ok(Taken::Batch(Batch { lane, end, content: Content::Whole(whole) }))
+    }
+
+    fn begin_message(&mut self, fragment: &Fragment, limits: InboundLimits) -> Result<(), InboundFault> {
+        let &Fragment { lane, message, total, .. } = fragment;
+        if total > limits.max_message {
+            return Err(InboundFault::TooLong { lane, total, limit: limits.max_message });
+        }
+        let bytes = usize::try_from(total).unwrap_or(usize::MAX);
+        if bytes > limits.reassembly_left {
+            let bytes = (limits.reassembly - limits.reassembly_left).saturating_add(bytes);
+            return Err(InboundFault::OverReassembly { bytes, limit: limits.reassembly });
+        }
+        self.partial = Some(Partial { message, total, received: BytesMut::new() });
+        Ok(())
+    }
+
+    /// Takes in that messages will not come; how many of them are news, if any number is.
+    pub(in crate::proto) fn lagged(
+        &mut self,
+        session: SessionId,
+        lagged: &Lagged,
+    ) -> Result<Option<u64>, InboundFault> {
+        let expected = self.expected(session, lagged.lane)?;
+        if lagged.from > expected {
+            return Err(InboundFault::Jump { lane: lagged.lane, expected, got: lagged.from });
+        }
+        if lagged.to <= expected {
+            return Ok(None);
+        }
+        self.expected = Some(lagged.to);
+        self.partial = None;
+        Ok(Some(lagged.messages.min(lagged.to - expected)))
+    }
+
+    /// Forgets the bytes of what has been acknowledged.
+    pub(in crate::proto) fn acknowledged(&mut self, next: u64) {
+        while self.unacknowledged.front().is_some_and(|(end, _)| *end <= next) {
+            if let Some((_, bytes)) = self.unacknowledged.pop_front() {
+                self.unacknowledged_bytes -= bytes;
+            }
+        }
+    }
+
+    fn expected(&self, session: SessionId, lane: Lane) -> Result<u64, InboundFault> {
+        let started = self.session == Some(session);
+        self.expected.filter(|_| started).ok_or(InboundFault::NotStarted { lane })
+    }
+
+    /// One frame may go over the window: the sender may always have one under way.
+    fn take_bytes(
+        &mut self,
+        lane: Lane,
+        end: u64,
+        bytes: usize,
+        limits: InboundLimits,
+    ) -> Result<(), InboundFault> {
+        if self.unacknowledged_bytes > limits.window {
+            return Err(InboundFault::OverWindow {
+                lane,
+                bytes: self.unacknowledged_bytes,
+                window: limits.window,
+            });
+        }
+        self.unacknowledged_bytes += bytes;
+        self.unacknowledged.push_back((end, bytes));
+        Ok(())
+    }
+}

@@ -1,0 +1,171 @@
+//! The numbers, windows and rings of one ordered pair of incarnations. They outlive the links that carry them.
+//!
+//! [`PeerLanes`] is shared by whoever sends to the peer (a lane's lock is held for one copy into its open segment), by the
+//! session that carries the lanes just now, and by whoever hands received messages to the application. A session must own
+//! the receiving side: [`PeerLanes::fence`] names the one session whose input counts, anything else is dropped and counted.
+
+mod handed;
+mod inbound;
+mod outbound;
+mod settings;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+pub use inbound::{Batch, InboundFault, Messages};
+pub use outbound::{LaneLag, Outbound, Pushed, SendError, Sent};
+pub use settings::LaneSettings;
+
+use self::handed::Handed;
+pub(super) use self::inbound::{Inbound, InboundLimits, Taken};
+use super::body::Positions;
+use super::requests::Requests;
+use super::{Lane, PerLane, SessionId};
+
+/// Everything that one node keeps of its exchange with one incarnation of another.
+#[derive(Debug)]
+pub struct PeerLanes {
+    settings: LaneSettings,
+    outbound: PerLane<Mutex<Outbound>>,
+    inbound: Mutex<Inbound>,
+    handed: PerLane<Mutex<Handed>>,
+    requests: Mutex<Requests>,
+}
+
+impl PeerLanes {
+    /// Lanes of a pair that has not exchanged anything yet.
+    pub fn new(settings: &LaneSettings) -> Self {
+        Self {
+            settings: settings.clone(),
+            outbound: PerLane::from_fn(|lane| Mutex::new(Outbound::new(lane, settings))),
+            inbound: Mutex::new(Inbound::default()),
+            handed: PerLane::default(),
+            requests: Mutex::new(Requests::new(settings.max_requests)),
+        }
+    }
+
+    /// The limits that these lanes keep.
+    pub fn settings(&self) -> &LaneSettings {
+        &self.settings
+    }
+
+    /// Copies a message into a lane, or takes it by reference when it is longer than 1 KiB.
+    ///
+    /// Never waits. On the events and notifications lanes the oldest unsent messages give way when the ring is full; the
+    /// outcome says how many. The other lanes refuse instead.
+    ///
+    /// # Errors
+    /// When the message is longer than the lane takes, or the lane does not shed and is full.
+    pub fn push(&self, lane: Lane, message: Payload<'_>) -> Result<Pushed, SendError> {
+        lock(&self.outbound[lane]).push(&[], message)
+    }
+
+    /// As [`push`](Self::push), with a head that is copied in front of the message.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_with_head(&self, lane: Lane, head: &[u8], message: Payload<'_>) -> Result<Pushed, SendError> {
+        lock(&self.outbound[lane]).push(head, message)
+    }
+
+    /// How many bytes a lane takes before its window is full.
+    pub fn room(&self, lane: Lane) -> usize {
+        lock(&self.outbound[lane]).room()
+    }
+
+    /// What a lane has sent, shed and not yet been acknowledged.
+    pub fn lag(&self, lane: Lane) -> LaneLag {
+        lock(&self.outbound[lane]).lag()
+    }
+
+    /// The next numbers expected from the peer.
+    pub fn positions(&self) -> Positions {
+        let inbound = lock(&self.inbound);
+        Positions {
+            events: inbound.lane(Lane::Events).position(),
+            notifications: inbound.lane(Lane::Notifications).position(),
+        }
+    }
+
+    /// From now on only this session's input counts. To be called before a position is stated.
+    pub fn fence(&self, session: SessionId) {
+        let before = lock(&self.inbound).owner.replace(session);
+        if before != Some(session) {
+            self.requests().handle_link_lost();
+        }
+    }
+
+    /// How many frames of a fenced-off session were dropped.
+    pub fn stale_frames(&self) -> u64 {
+        lock(&self.inbound).stale_frames
+    }
+
+    /// Records that the application has taken a batch, so that it can be acknowledged.
+    pub fn done(&self, lane: Lane, end: u64) {
+        lock(&self.handed[lane]).done(end);
+    }
+
+    /// Records that numbers were taken in that have nothing to hand over.
+    pub(super) fn absorbed(&self, lane: Lane, from: u64, to: u64) {
+        lock(&self.handed[lane]).absorbed(from, to);
+    }
+
+    /// Ends all requests, unless another session has taken over.
+    pub(super) fn end_requests(&self, session: SessionId) {
+        if lock(&self.inbound).owner == Some(session) {
+            self.requests().handle_link_lost();
+        }
+    }
+
+    pub(super) fn handed(&self, lane: Lane) -> u64 {
+        lock(&self.handed[lane]).next()
+    }
+
+    pub(super) fn restart_handed(&self, lane: Lane, first: u64) {
+        lock(&self.handed[lane]).restart(first);
+    }
+
+    pub(super) fn outbound(&self, lane: Lane) -> MutexGuard<'_, Outbound> {
+        lock(&self.outbound[lane])
+    }
+
+    pub(super) fn inbound(&self) -> MutexGuard<'_, Inbound> {
+        lock(&self.inbound)
+    }
+
+    /// The requests under way in both directions.
+    pub fn requests(&self) -> MutexGuard<'_, Requests> {
+        lock(&self.requests)
+    }
+}
+
+/// A message on its way into a lane.
+#[derive(Clone, Debug)]
+pub enum Payload<'a> {
+    /// Bytes that are copied.
+    Copied(&'a [u8]),
+    /// Bytes that are copied up to 1 KiB, and referred to beyond.
+    Shared(Bytes),
+}
+
+impl Payload<'_> {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Copied(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+
+    fn into_shared(self) -> Bytes {
+        match self {
+            Self::Copied(bytes) => Bytes::copy_from_slice(bytes),
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+/// A panic under one of these locks has ended its task already; the numbers themselves are consistent between calls.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,437 @@
+//! The sending side of one lane: numbers, the open segment, the window, and the ring of what is not yet acknowledged.
+//!
+//! A message is copied once, into the open segment, whose bytes are what goes to the socket. Segments stay in the queue
+//! until they are acknowledged; on lanes that are resumed they keep their bytes, so the queue is the ring. When the ring
+//! is full, the oldest unsent messages give way to a mark that travels in their place.
+
+use std::collections::VecDeque;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::super::Lane;
+use super::super::frame::{
+    FRAGMENT_HEAD, Fragment, Frame, Lagged, MAX_FRAME, PREFIX, SEGMENT_HEAD, segment_head, set_length,
+};
+use super::{LaneSettings, Payload};
+
+/// Up to here a message is copied into the open segment; longer ones go by reference.
+const MAX_COPIED: usize = 1024;
+/// Before each message in a segment stands its length.
+const LENGTH: usize = 2;
+/// Everything before the messages of a segment.
+const HEAD: usize = PREFIX + SEGMENT_HEAD;
+/// The longest message that goes into a segment.
+const MAX_IN_SEGMENT: usize = MAX_FRAME - SEGMENT_HEAD - LENGTH;
+/// The longest part of a message in parts.
+const MAX_PART: usize = MAX_FRAME - FRAGMENT_HEAD;
+/// Memory is taken in blocks that several segments share; the control lane says little.
+const BLOCK: usize = 64 * 1024;
+const CONTROL_BLOCK: usize = 4 * 1024;
+/// A peer that leaves this much of the control lane unread is not taking part.
+const CONTROL_CAPACITY: usize = 1 << 20;
+
+/// Why a lane did not take a message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The message is longer than the lane takes.
+    #[error("a message of {len} bytes is over the limit of {limit} on the {lane} lane")]
+    TooLong {
+        /// The lane.
+        lane: Lane,
+        /// How long it is.
+        len: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// The lane does not shed, and holds as much as it may.
+    #[error(
+        "the {lane} lane holds {queued} unsent bytes, the limit is {limit}: try again when the peer has caught up"
+    )]
+    Full {
+        /// The lane.
+        lane: Lane,
+        /// How many bytes wait.
+        queued: usize,
+        /// How many may.
+        limit: usize,
+    },
+}
+
+/// What became of a message that a lane took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// Whether the link has to be woken: it was idle.
+    pub wake: bool,
+    /// How many older messages gave way.
+    pub shed: u64,
+}
+
+/// How far a lane's receiver is behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LaneLag {
+    /// Bytes that wait to be sent.
+    pub unsent_bytes: usize,
+    /// Bytes that were sent and not acknowledged.
+    pub unacknowledged_bytes: usize,
+    /// Messages that wait, in parts counted as parts.
+    pub unsent_messages: u64,
+    /// Messages taken by the lane since it was made.
+    pub pushed: u64,
+    /// Messages that gave way since the lane was made.
+    pub shed: u64,
+}
+
+/// What a lane gives to the link.
+pub type Sent = [Option<Bytes>; 2];
+
+#[derive(Debug)]
+struct Entry {
+    first: u64,
+    end: u64,
+    bytes: usize,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// A frame: its head, and a payload by reference.
+    Frame { head: Bytes, payload: Option<Bytes>, part: Part },
+    /// The frame has been sent and cannot be sent again on this lane.
+    Gone,
+    /// Messages that were shed.
+    Shed { messages: u64 },
+}
+
+impl Entry {
+    /// How many messages end in this entry.
+    fn messages(&self) -> u64 {
+        match self.content {
+            Content::Frame { part: Part::None, .. } => self.end - self.first,
+            Content::Frame { part: Part::Last, .. } => 1,
+            Content::Frame { part: Part::Inner, .. } | Content::Gone | Content::Shed { .. } => 0,
+        }
+    }
+
+    /// How many messages were shed before and are marked by this entry.
+    fn marked(&self) -> u64 {
+        match self.content {
+            Content::Shed { messages } => messages,
+            _ => 0,
+        }
+    }
+
+    fn is_mark(&self) -> bool {
+        matches!(self.content, Content::Shed { .. })
+    }
+}
+
+/// What a frame is of a message in parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// Whole messages.
+    None,
+    Inner,
+    Last,
+}
+
+/// The sending side of one lane. Made by [`PeerLanes`](super::PeerLanes).
+#[derive(Debug)]
+pub struct Outbound {
+    lane: Lane,
+    ring: usize,
+    max_message: usize,
+    window: usize,
+    open: BytesMut,
+    open_count: u32,
+    next: u64,
+    queue: VecDeque<Entry>,
+    /// How many entries at the front of the queue were given to the link.
+    sent: usize,
+    sent_bytes: usize,
+    unsent_bytes: usize,
+    idle: bool,
+    pushed: u64,
+    shed: u64,
+}
+
+impl Outbound {
+    pub(super) fn new(lane: Lane, settings: &LaneSettings) -> Self {
+        let max_message = usize::try_from(settings.max_message).unwrap_or(usize::MAX);
+        Self {
+            lane,
+            ring: settings.ring,
+            max_message: if lane.is_resumed() { max_message.min(settings.ring) } else { max_message },
+            window: 0,
+            open: BytesMut::new(),
+            open_count: 0,
+            next: 0,
+            queue: VecDeque::new(),
+            sent: 0,
+            sent_bytes: 0,
+            unsent_bytes: 0,
+            idle: true,
+            pushed: 0,
+            shed: 0,
+        }
+    }
+
+    /// The number that the next message will have.
+    pub(in crate::proto) fn next(&self) -> u64 {
+        self.next
+    }
+
+    pub(super) fn lag(&self) -> LaneLag {
+        let queued = self.queue.iter().skip(self.sent).map(|entry| entry.end - entry.first).sum::<u64>();
+        LaneLag {
+            unsent_bytes: self.unsent(),
+            unacknowledged_bytes: self.sent_bytes,
+            unsent_messages: queued + u64::from(self.open_count),
+            pushed: self.pushed,
+            shed: self.shed,
+        }
+    }
+
+    /// How many bytes a lane that does not shed lets wait.
+    fn capacity(&self) -> usize {
+        if self.lane == Lane::Control { CONTROL_CAPACITY } else { self.max_message }
+    }
+
+    /// Bytes that wait to be sent, the open segment included.
+    fn unsent(&self) -> usize {
+        self.unsent_bytes + self.open_bytes()
+    }
+
+    fn open_bytes(&self) -> usize {
+        if self.open_count == 0 { 0 } else { self.open.len() }
+    }
+
+    pub(super) fn room(&self) -> usize {
+        self.window.saturating_sub(self.sent_bytes + self.unsent())
+    }
+
+    /// Takes a message that consists of a head, always copied, and the rest.
+    pub(super) fn push(&mut self, head: &[u8], message: Payload<'_>) -> Result<Pushed, SendError> {
+        let len = head.len() + message.as_slice().len();
+        if len > self.max_message {
+            return Err(SendError::TooLong { lane: self.lane, len, limit: self.max_message });
+        }
+        let waiting = self.unsent();
+        if !self.lane.is_resumed() && waiting > 0 && waiting + len > self.capacity() {
+            return Err(SendError::Full { lane: self.lane, queued: waiting, limit: self.capacity() });
+        }
+        let number = self.next;
+        if len <= MAX_COPIED {
+            self.copy(head, message.as_slice());
+        } else if len <= MAX_IN_SEGMENT {
+            self.refer(head, message.into_shared());
+        } else if head.is_empty() {
+            self.split(message.into_shared());
+        } else {
+            self.split([head, message.as_slice()].concat().into());
+        }
+        self.pushed += 1;
+        let shed = if self.lane.is_resumed() { self.shed_to_ring(number) } else { 0 };
+        Ok(Pushed { wake: std::mem::take(&mut self.idle), shed })
+    }
+
+    fn copy(&mut self, head: &[u8], message: &[u8]) {
+        let len = head.len() + message.len();
+        let need = LENGTH + len;
+        let block = if self.lane == Lane::Control { CONTROL_BLOCK } else { BLOCK };
+        let full =
+            self.open.len() + need > MAX_FRAME + PREFIX || self.open.capacity() - self.open.len() < need;
+        if self.open_count > 0 && full {
+            self.seal();
+        }
+        if self.open_count == 0 {
+            self.open.clear();
+            if self.open.capacity() < HEAD + need {
+                self.open = BytesMut::with_capacity(block.max(HEAD + need));
+            }
+            self.open.put_bytes(0, HEAD);
+        }
+        self.open.put_u16(u16::try_from(len).unwrap_or(u16::MAX));
+        self.open.extend_from_slice(head);
+        self.open.extend_from_slice(message);
+        self.open_count += 1;
+        self.next += 1;
+    }
+
+    /// Ends the open segment, so that it can be sent.
+    fn seal(&mut self) {
+        if self.open_count == 0 {
+            return;
+        }
+        let first = self.next - u64::from(self.open_count);
+        let mut head = self.open.split();
+        head.get_mut(PREFIX..HEAD).unwrap_or_default().copy_from_slice(&segment_head(
+            self.lane,
+            first,
+            self.open_count,
+        ));
+        set_length(&mut head);
+        self.open_count = 0;
+        let end = self.next;
+        self.enqueue(first, end, head.freeze(), None, Part::None);
+    }
+
+    fn refer(&mut self, head: &[u8], message: Bytes) {
+        self.seal();
+        let len = head.len() + message.len();
+        let mut front = BytesMut::with_capacity(HEAD + LENGTH + head.len());
+        front.put_u32(u32::try_from(SEGMENT_HEAD + LENGTH + len).unwrap_or(u32::MAX));
+        front.put_slice(&segment_head(self.lane, self.next, 1));
+        front.put_u16(u16::try_from(len).unwrap_or(u16::MAX));
+        front.put_slice(head);
+        self.next += 1;
+        self.enqueue(self.next - 1, self.next, front.freeze(), Some(message), Part::None);
+    }
+
+    fn split(&mut self, mut rest: Bytes) {
+        self.seal();
+        let first = self.next;
+        let total = u32::try_from(rest.len()).unwrap_or(u32::MAX);
+        let mut offset = 0_u32;
+        while !rest.is_empty() {
+            let part = rest.split_to(rest.len().min(MAX_PART));
+            let len = u32::try_from(part.len()).unwrap_or(u32::MAX);
+            let fragment =
+                Fragment { lane: self.lane, number: self.next, message: first, total, offset, part };
+            let mut head = BytesMut::with_capacity(PREFIX + FRAGMENT_HEAD);
+            head.put_u32(u32::try_from(FRAGMENT_HEAD).unwrap_or(0).saturating_add(len));
+            head.put_slice(&fragment.head());
+            let part = if rest.is_empty() { Part::Last } else { Part::Inner };
+            self.next += 1;
+            self.enqueue(self.next - 1, self.next, head.freeze(), Some(fragment.part), part);
+            offset = offset.saturating_add(len);
+        }
+    }
+
+    fn enqueue(&mut self, first: u64, end: u64, head: Bytes, payload: Option<Bytes>, part: Part) {
+        let bytes = head.len() + payload.as_ref().map_or(0, Bytes::len);
+        self.unsent_bytes += bytes;
+        self.queue.push_back(Entry { first, end, bytes, content: Content::Frame { head, payload, part } });
+    }
+
+    /// Gives the oldest unsent messages up until the ring holds what it may; what was pushed last (from `keep` on) stays.
+    fn shed_to_ring(&mut self, keep: u64) -> u64 {
+        let mut shed = 0;
+        let mut inside = false;
+        if self.sent_bytes + self.unsent() > self.ring {
+            self.seal();
+        }
+        while inside || self.sent_bytes + self.unsent_bytes > self.ring {
+            let Some(entry) = self.take_oldest_unsent(keep) else { break };
+            self.unsent_bytes -= entry.bytes;
+            inside = matches!(entry.content, Content::Frame { part: Part::Inner, .. });
+            shed += entry.messages();
+            let marked = entry.marked() + entry.messages();
+            self.mark_shed(entry.first, entry.end, marked);
+        }
+        self.shed += shed;
+        shed
+    }
+
+    /// Takes out the entry after the mark at the front of what is unsent.
+    fn take_oldest_unsent(&mut self, keep: u64) -> Option<Entry> {
+        let at = self.sent + usize::from(self.queue.get(self.sent)?.is_mark());
+        if self.queue.get(at)?.end > keep {
+            return None;
+        }
+        self.queue.remove(at)
+    }
+
+    /// Widens the mark at the front of what is unsent, or makes one.
+    fn mark_shed(&mut self, first: u64, end: u64, more: u64) {
+        if let Some(Entry { end: marked, content: Content::Shed { messages }, .. }) =
+            self.queue.get_mut(self.sent)
+        {
+            *marked = end;
+            *messages += more;
+        } else {
+            let entry = Entry { first, end, bytes: 0, content: Content::Shed { messages: more } };
+            self.queue.insert(self.sent, entry);
+        }
+    }
+
+    /// The next frame that the window lets out, if there is one. With none, the lane is idle: the next push asks for a wake.
+    pub(in crate::proto) fn poll(&mut self) -> Option<Sent> {
+        if self.sent == self.queue.len() {
+            self.seal();
+        }
+        let Some(entry) = self.queue.get_mut(self.sent) else {
+            self.idle = true;
+            return None;
+        };
+        if self.sent_bytes > 0 && self.sent_bytes + entry.bytes > self.window {
+            self.idle = false;
+            return None;
+        }
+        let (lane, from, to) = (self.lane, entry.first, entry.end);
+        let sent = match &mut entry.content {
+            Content::Frame { head, payload, .. } if self.lane.is_resumed() => {
+                [Some(head.clone()), payload.clone()]
+            }
+            Content::Frame { head, payload, .. } => {
+                let sent = [Some(std::mem::take(head)), payload.take()];
+                entry.content = Content::Gone;
+                sent
+            }
+            Content::Gone => [None, None],
+            Content::Shed { messages } => {
+                [Some(Frame::Lagged(Lagged { lane, from, to, messages: *messages }).encode()), None]
+            }
+        };
+        self.unsent_bytes -= entry.bytes;
+        self.sent_bytes += entry.bytes;
+        self.sent += 1;
+        Some(sent)
+    }
+
+    /// Takes an acknowledgement in. False if it speaks of what was not sent.
+    pub(in crate::proto) fn acknowledged(&mut self, next: u64) -> bool {
+        let sent_end = match self.sent.checked_sub(1).and_then(|last| self.queue.get(last)) {
+            Some(entry) => entry.end,
+            None => self.queue.front().map_or(self.next - u64::from(self.open_count), |entry| entry.first),
+        };
+        if next > sent_end {
+            return false;
+        }
+        while self.sent > 0 && self.queue.front().is_some_and(|entry| entry.end <= next) {
+            let Some(entry) = self.queue.pop_front() else { break };
+            self.sent -= 1;
+            self.sent_bytes -= entry.bytes;
+        }
+        true
+    }
+
+    /// Begins on a new session, whose peer grants `window` bytes and expects `position`. Returns the first number to come, and how many
+    /// messages are given up because the peer does not know where it was.
+    pub(in crate::proto) fn start(&mut self, window: u32, position: Option<u64>) -> (u64, u64) {
+        self.window = usize::try_from(window).unwrap_or(usize::MAX);
+        self.idle = false;
+        let wanted = position.filter(|p| self.lane.is_resumed() && *p <= self.next);
+        let Some(wanted) = wanted else {
+            let lost = self.clear();
+            return (self.next, lost);
+        };
+        self.unsent_bytes += self.sent_bytes;
+        (self.sent, self.sent_bytes) = (0, 0);
+        while self.queue.front().is_some_and(|entry| entry.end <= wanted) {
+            let Some(entry) = self.queue.pop_front() else { break };
+            self.unsent_bytes -= entry.bytes;
+        }
+        let first = self.queue.front().map_or(self.next - u64::from(self.open_count), |entry| entry.first);
+        (first, 0)
+    }
+
+    /// Gives everything up; returns how many messages nobody will get.
+    fn clear(&mut self) -> u64 {
+        self.seal();
+        let lost = self.queue.drain(..).skip(self.sent).map(|entry| entry.messages()).sum();
+        (self.sent, self.sent_bytes, self.unsent_bytes) = (0, 0, 0);
+        self.shed += lost;
+        lost
+    }
+}

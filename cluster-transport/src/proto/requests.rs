@@ -1,0 +1,228 @@
+//! Requests under way between two nodes: ids, deadlines, and exactly one outcome for each.
+//!
+//! ```text
+//! request  | 1 | id: 8 | milliseconds to its deadline: 4 | payload |
+//! reply    | 2 | id: 8 | payload |
+//! failure  | 3 | id: 8 | code: 2 | text |
+//! cancel   | 4 | id: 8 |
+//! ```
+//! A request belongs to the session it was asked in: when that ends, its outcome is `LinkLost` and nothing is sent again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes};
+
+use super::Instant;
+use super::wire::WireError;
+
+/// The longest head of a message on the requests lane.
+const HEAD: usize = 1 + 8 + 4;
+/// The longest text of a failure, in bytes.
+pub const MAX_FAILURE_TEXT: usize = 1024;
+
+/// The number of a request, unique among those that one node asks another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// Why the other side did not answer with a reply. Numbers that this version does not know are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FailureCode(pub u16);
+
+impl FailureCode {
+    /// The application there refused or failed.
+    pub const APPLICATION: Self = Self(1);
+    /// As many requests as it allows are being answered there.
+    pub const TOO_MANY: Self = Self(2);
+    /// Nobody there answers requests of this kind.
+    pub const NOT_HANDLED: Self = Self(3);
+    /// It gave the request up without an answer.
+    pub const ABANDONED: Self = Self(4);
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was answered.
+    Reply(Bytes),
+    /// The other side says that there will be no reply.
+    Failed {
+        /// Why.
+        code: FailureCode,
+        /// The same in words.
+        text: String,
+    },
+    /// The deadline passed first.
+    DeadlinePassed,
+    /// The session ended first. The other side may or may not have done what was asked.
+    LinkLost,
+}
+
+/// What the peer sent on the requests lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestEvent {
+    /// The peer asks.
+    Asked {
+        /// Its number, for the answer.
+        id: RequestId,
+        /// When the peer stops waiting.
+        deadline: Instant,
+        /// What it asks.
+        payload: Bytes,
+    },
+    /// The peer does not want the answer any more.
+    Cancelled(RequestId),
+    /// A request of ours ended.
+    Ended(RequestId, Outcome),
+}
+
+/// Too many requests are under way.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{limit} requests to this peer are under way, the limit is {limit}: wait for one to end")]
+pub struct TooManyRequests {
+    limit: usize,
+}
+
+/// The head of a message on the requests lane.
+#[derive(Clone, Copy, Debug)]
+pub struct Head {
+    bytes: [u8; HEAD],
+    len: usize,
+}
+
+impl Head {
+    fn new(kind: u8, id: RequestId, tail: &[u8]) -> Self {
+        let mut bytes = [0; HEAD];
+        let mut out = bytes.as_mut_slice();
+        out.put_u8(kind);
+        out.put_u64(id.0);
+        out.put_slice(tail);
+        Self { bytes, len: 9 + tail.len() }
+    }
+
+    /// The bytes that go before the payload.
+    pub fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// The requests under way with one peer, in both directions.
+#[derive(Debug)]
+pub struct Requests {
+    limit: usize,
+    next: u64,
+    asked: BTreeMap<RequestId, Instant>,
+    answering: BTreeMap<RequestId, Instant>,
+    events: VecDeque<RequestEvent>,
+}
+
+impl Requests {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, next: 0, asked: BTreeMap::new(), answering: BTreeMap::new(), events: VecDeque::new() }
+    }
+
+    /// Begins a request. The head goes before its payload on the requests lane.
+    ///
+    /// # Errors
+    /// When as many as allowed are under way.
+    pub fn ask(&mut self, now: Instant, timeout: Duration) -> Result<(RequestId, Head), TooManyRequests> {
+        if self.asked.len() >= self.limit {
+            return Err(TooManyRequests { limit: self.limit });
+        }
+        let id = RequestId(self.next);
+        self.next += 1;
+        self.asked.insert(id, now + timeout);
+        let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+        Ok((id, Head::new(1, id, &timeout.to_be_bytes())))
+    }
+
+    /// Gives a request up. The head of the message that tells the peer, unless the request has ended already.
+    pub fn cancel(&mut self, id: RequestId) -> Option<Head> {
+        self.asked.remove(&id).map(|_| Head::new(4, id, &[]))
+    }
+
+    /// Answers a request of the peer; nothing if it does not wait for an answer any more.
+    pub fn reply(&mut self, id: RequestId) -> Option<Head> {
+        self.answering.remove(&id).map(|_| Head::new(2, id, &[]))
+    }
+
+    /// Tells the peer that there will be no reply; nothing if it does not wait for one any more.
+    pub fn fail(&mut self, id: RequestId, code: FailureCode) -> Option<Head> {
+        self.answering.remove(&id).map(|_| Head::new(3, id, &code.0.to_be_bytes()))
+    }
+
+    /// How many requests of ours and of the peer are under way.
+    pub fn under_way(&self) -> (usize, usize) {
+        (self.asked.len(), self.answering.len())
+    }
+
+    /// Takes a message of the requests lane in. A head is an answer to be sent at once.
+    pub(super) fn handle(&mut self, now: Instant, mut message: Bytes) -> Result<Option<Head>, WireError> {
+        let short = |need, left| WireError::Short { what: "a message on the requests lane", need, left };
+        if message.len() < 9 {
+            return Err(short(9, message.len()));
+        }
+        let (kind, id) = (message.get_u8(), RequestId(message.get_u64()));
+        match kind {
+            1 if message.len() >= 4 => {
+                let deadline = now + Duration::from_millis(message.get_u32().into());
+                if self.answering.len() >= self.limit {
+                    return Ok(Some(Head::new(3, id, &FailureCode::TOO_MANY.0.to_be_bytes())));
+                }
+                self.answering.insert(id, deadline);
+                self.events.push_back(RequestEvent::Asked { id, deadline, payload: message });
+            }
+            2 => self.end(id, Outcome::Reply(message)),
+            3 if message.len() >= 2 => {
+                let code = FailureCode(message.get_u16());
+                message.truncate(MAX_FAILURE_TEXT);
+                let text = String::from_utf8_lossy(&message).into_owned();
+                self.end(id, Outcome::Failed { code, text });
+            }
+            4 => {
+                if self.answering.remove(&id).is_some() {
+                    self.events.push_back(RequestEvent::Cancelled(id));
+                }
+            }
+            1 | 3 => return Err(short(4, message.len())),
+            _ => return Err(WireError::Malformed { what: "a message on the requests lane" }),
+        }
+        Ok(None)
+    }
+
+    /// An answer to a request that has ended already changes nothing.
+    fn end(&mut self, id: RequestId, outcome: Outcome) {
+        if self.asked.remove(&id).is_some() {
+            self.events.push_back(RequestEvent::Ended(id, outcome));
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        let late = |requests: &BTreeMap<RequestId, Instant>| {
+            requests.iter().filter(|(_, deadline)| **deadline <= now).map(|(id, _)| *id).collect::<Vec<_>>()
+        };
+        for id in late(&self.asked) {
+            self.end(id, Outcome::DeadlinePassed);
+        }
+        for id in late(&self.answering) {
+            self.answering.remove(&id);
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.asked.values().chain(self.answering.values()).min().copied()
+    }
+
+    /// The session has ended: every request of ours is lost, every one of the peer is forgotten.
+    pub(super) fn handle_link_lost(&mut self) {
+        while let Some((id, _)) = self.asked.pop_first() {
+            self.events.push_back(RequestEvent::Ended(id, Outcome::LinkLost));
+        }
+        self.answering.clear();
+    }
+
+    /// What happened since, in order.
+    pub fn poll_event(&mut self) -> Option<RequestEvent> {
+        self.events.pop_front()
+    }
+}

@@ -1,0 +1,424 @@
+//! One session: the lanes of a pair on one link, from `Go` to its end.
+//!
+//! The session turns received frames into batches and events, and what the lanes hold into frames. It keeps the peer to the
+//! rules: a fault closes the session with a code, and costs nobody else anything. It owns no numbers: those are in
+//! [`PeerLanes`], so the next session goes on where this one ends.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::body::{Close, CloseCode, Leave, Positions};
+use super::frame::{Acknowledge, Decoded, Frame, FrameError, Lagged, LaneStart};
+use super::lanes::{Batch, Inbound, InboundFault, InboundLimits, Payload, PeerLanes, Taken};
+use super::requests::{Head, RequestEvent};
+use super::wire::{Extensions, Text, WireError};
+use super::{Incarnation, Instant, Lane, NodeId, PerLane, SessionId};
+
+/// How long a `Leave` waits for the last messages of the lanes.
+pub const LEAVE_WAIT: Duration = Duration::from_secs(2);
+
+/// What a handshake has agreed on.
+#[derive(Clone, Debug)]
+pub struct SessionStart {
+    /// The session's id.
+    pub session: SessionId,
+    /// The peer.
+    pub peer: NodeId,
+    /// Which life of the peer.
+    pub incarnation: Incarnation,
+    /// The version of the wire.
+    pub version: u16,
+    /// Whether this side dialled.
+    pub we_dialled: bool,
+    /// How many bytes the peer lets this side have unacknowledged.
+    pub peer_windows: PerLane<u32>,
+    /// From where the peer wants this side's numbers.
+    pub peer_positions: Positions,
+    /// The pair's numbers and rings.
+    pub lanes: Arc<PeerLanes>,
+}
+
+/// How many messages are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// So many.
+    Known(u64),
+    /// Nobody knows: the numbers do not continue.
+    Unknown,
+}
+
+/// Which way messages were going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the peer to this node.
+    Inbound,
+    /// From this node to the peer.
+    Outbound,
+}
+
+/// What a session tells its driver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionEvent {
+    /// Messages of the peer. Once taken, [`PeerLanes::done`] is to be called.
+    Batch(Batch),
+    /// Messages were lost, or the numbers do not continue what was there before.
+    Lagged {
+        /// The lane.
+        lane: Lane,
+        /// Which way.
+        direction: Direction,
+        /// How many.
+        missed: Missed,
+    },
+    /// Something happened to a request.
+    Request(RequestEvent),
+    /// The session is over; what is left to transmit should still be sent.
+    Ended(SessionEnd),
+}
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionEnd {
+    /// The peer left the cluster in good order.
+    PeerLeft,
+    /// This side left, and the peer has taken it in or had its time.
+    WeLeft,
+    /// The peer closed.
+    ClosedByPeer(Close),
+    /// This side closed.
+    ClosedByUs(Close),
+    /// The link broke.
+    LinkLost(String),
+}
+
+/// The session's own machine. See the module.
+#[derive(Debug)]
+pub struct Session {
+    start: SessionStart,
+    frames: VecDeque<Bytes>,
+    events: VecDeque<SessionEvent>,
+    acknowledged: PerLane<u64>,
+    leaving: Option<Instant>,
+    peer_leave: Option<(PerLane<u64>, Instant)>,
+    ended: bool,
+    skipped_frames: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error(transparent)]
+    Lane(#[from] InboundFault),
+    #[error(transparent)]
+    Message(#[from] WireError),
+    #[error("a handshake frame in an open session")]
+    Handshake,
+    #[error("number {next} on the {lane} lane is acknowledged, and was not sent")]
+    NotSent { lane: Lane, next: u64 },
+}
+
+impl Session {
+    /// Begins a session. From here on only its input counts for the pair.
+    pub fn new(start: SessionStart) -> Self {
+        start.lanes.fence(start.session);
+        let mut session = Self {
+            acknowledged: PerLane::from_fn(|lane| start.lanes.handed(lane)),
+            start,
+            frames: VecDeque::new(),
+            events: VecDeque::new(),
+            leaving: None,
+            peer_leave: None,
+            ended: false,
+            skipped_frames: 0,
+        };
+        for lane in Lane::ALL {
+            session.start_lane(lane);
+        }
+        session
+    }
+
+    fn start_lane(&mut self, lane: Lane) {
+        let position = self.start.peer_positions.on(lane);
+        let (first, lost) = {
+            let mut outbound = self.start.lanes.outbound(lane);
+            outbound.start(self.start.peer_windows[lane], position)
+        };
+        let start = LaneStart { session: self.start.session, lane, first };
+        self.frames.push_back(Frame::LaneStart(start).encode());
+        let continues = position.is_some_and(|position| position >= first);
+        if lane.is_resumed() && !continues && (first > 0 || lost > 0) {
+            let (direction, missed) = (Direction::Outbound, Missed::Unknown);
+            self.events.push_back(SessionEvent::Lagged { lane, direction, missed });
+        }
+    }
+
+    /// What the handshake agreed on.
+    pub fn start(&self) -> &SessionStart {
+        &self.start
+    }
+
+    /// How many frames of unknown kinds were skipped.
+    pub fn skipped_frames(&self) -> u64 {
+        self.skipped_frames
+    }
+
+    /// Takes in a frame of the peer, without its length.
+    pub fn handle_frame(&mut self, now: Instant, frame: Bytes) {
+        if self.ended {
+            return;
+        }
+        let result = Frame::decode(frame).map_err(Fault::from).and_then(|decoded| match decoded {
+            Decoded::Known(frame) => self.take(now, frame),
+            Decoded::Skipped(_) => {
+                self.skipped_frames += 1;
+                Ok(())
+            }
+        });
+        if let Err(fault) = result {
+            let code = match fault {
+                Fault::Frame(FrameError::UnknownKind { .. }) => CloseCode::UNKNOWN_KIND,
+                _ => CloseCode::VIOLATION,
+            };
+            self.close(code, &fault.to_string());
+        }
+        self.check_leave(now);
+    }
+
+    /// The link does not carry anything any more.
+    pub fn handle_link_lost(&mut self, why: &str) {
+        self.end(SessionEnd::LinkLost(why.to_owned()));
+    }
+
+    /// A deadline has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.start.lanes.requests().handle_timeout(now);
+        self.check_leave(now);
+        if self.leaving.is_some_and(|until| until <= now) {
+            self.end(SessionEnd::WeLeft);
+        }
+    }
+
+    /// The next deadline.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.ended {
+            return None;
+        }
+        let peer_leave = self.peer_leave.as_ref().map(|(_, until)| *until);
+        let requests = self.start.lanes.requests().poll_timeout();
+        [self.leaving, peer_leave, requests].into_iter().flatten().min()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<SessionEvent> {
+        let request = self.start.lanes.requests().poll_event().map(SessionEvent::Request);
+        request.or_else(|| self.events.pop_front())
+    }
+
+    /// Appends frames to be sent, about `budget` bytes of them. False if there is nothing more to send just now.
+    pub fn poll_transmit(&mut self, out: &mut VecDeque<Bytes>, budget: usize) -> bool {
+        out.extend(self.frames.drain(..));
+        if self.ended {
+            return false;
+        }
+        self.acknowledge(out);
+        let mut left = budget;
+        loop {
+            let mut idle = true;
+            for lane in Lane::ALL {
+                let Some(sent) = self.start.lanes.outbound(lane).poll() else { continue };
+                idle = false;
+                for bytes in sent.into_iter().flatten().filter(|bytes| !bytes.is_empty()) {
+                    left = left.saturating_sub(bytes.len());
+                    out.push_back(bytes);
+                }
+                if left == 0 {
+                    return true;
+                }
+            }
+            if idle {
+                return false;
+            }
+        }
+    }
+
+    /// Leaves the cluster: what the lanes hold is still delivered, for at most [`LEAVE_WAIT`].
+    pub fn leave(&mut self, now: Instant) {
+        if self.ended || self.leaving.is_some() {
+            return;
+        }
+        let ends = PerLane::from_fn(|lane| self.start.lanes.outbound(lane).next());
+        self.frames.push_back(Frame::Leave(Leave { ends }, Extensions::default()).encode());
+        self.leaving = Some(now + LEAVE_WAIT);
+    }
+
+    /// Ends the session with a word to the peer.
+    pub fn close(&mut self, code: CloseCode, text: &str) {
+        if self.ended {
+            return;
+        }
+        let close = Close { code, text: Text::lossy(text) };
+        self.frames.push_back(Frame::Close(close.clone(), Extensions::default()).encode());
+        self.end(SessionEnd::ClosedByUs(close));
+    }
+
+    /// Whether the session is over.
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn end(&mut self, end: SessionEnd) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        self.start.lanes.end_requests(self.start.session);
+        self.events.push_back(SessionEvent::Ended(end));
+    }
+
+    fn take(&mut self, now: Instant, frame: Frame) -> Result<(), Fault> {
+        match frame {
+            Frame::Hello(..) | Frame::Welcome(..) | Frame::Refuse(..) | Frame::Go(..) => {
+                Err(Fault::Handshake)
+            }
+            Frame::Acknowledge(Acknowledge { lane, next }) => {
+                match self.start.lanes.outbound(lane).acknowledged(next) {
+                    true => Ok(()),
+                    false => Err(Fault::NotSent { lane, next }),
+                }
+            }
+            Frame::Leave(leave, _) => {
+                self.peer_leave.get_or_insert((leave.ends, now + LEAVE_WAIT));
+                Ok(())
+            }
+            Frame::Close(close, _) => {
+                let left = self.leaving.is_some() && close.code == CloseCode::LEFT;
+                self.end(if left { SessionEnd::WeLeft } else { SessionEnd::ClosedByPeer(close) });
+                Ok(())
+            }
+            frame => self.take_from_lane(now, frame),
+        }
+    }
+
+    fn take_from_lane(&mut self, now: Instant, frame: Frame) -> Result<(), Fault> {
+        let lanes = Arc::clone(&self.start.lanes);
+        let mut inbound = lanes.inbound();
+        let session = self.start.session;
+        if inbound.owner != Some(session) {
+            inbound.stale_frames += 1;
+            return Ok(());
+        }
+        let taken = match frame {
+            Frame::LaneStart(start) => {
+                drop(inbound);
+                return self.lane_started(&lanes, start);
+            }
+            Frame::Lagged(lagged) => {
+                let news = inbound.lane_mut(lagged.lane).lagged(session, &lagged)?;
+                drop(inbound);
+                self.peer_lagged(&lagged, news);
+                return Ok(());
+            }
+            Frame::Segment(segment) => {
+                let limits = self.limits(&inbound, segment.lane);
+                let lane = segment.lane;
+                (lane, inbound.lane_mut(lane).segment(session, segment, limits)?)
+            }
+            Frame::Fragment(fragment) => {
+                let limits = self.limits(&inbound, fragment.lane);
+                (fragment.lane, inbound.lane_mut(fragment.lane).fragment(session, &fragment, limits)?)
+            }
+            _ => return Err(Fault::Handshake),
+        };
+        drop(inbound);
+        match taken {
+            (_, Taken::Duplicate) => Ok(()),
+            (lane, Taken::Absorbed(number)) => {
+                lanes.absorbed(lane, number, number.saturating_add(1));
+                Ok(())
+            }
+            (Lane::Requests, Taken::Batch(batch)) => self.take_requests(now, batch),
+            (_, Taken::Batch(batch)) => {
+                self.events.push_back(SessionEvent::Batch(batch));
+                Ok(())
+            }
+        }
+    }
+
+    fn lane_started(&mut self, lanes: &PeerLanes, start: LaneStart) -> Result<(), Fault> {
+        if start.session != self.start.session {
+            return Err(InboundFault::NotStarted { lane: start.lane }.into());
+        }
+        if !lanes.inbound().lane_mut(start.lane).start(start)? {
+            lanes.restart_handed(start.lane, start.first);
+            self.acknowledged[start.lane] = start.first;
+            if start.lane.is_resumed() {
+                let (direction, missed) = (Direction::Inbound, Missed::Unknown);
+                self.events.push_back(SessionEvent::Lagged { lane: start.lane, direction, missed });
+            }
+        }
+        Ok(())
+    }
+
+    fn peer_lagged(&mut self, lagged: &Lagged, news: Option<u64>) {
+        let Some(messages) = news else { return };
+        self.start.lanes.absorbed(lagged.lane, lagged.from, lagged.to);
+        let (lane, direction) = (lagged.lane, Direction::Inbound);
+        self.events.push_back(SessionEvent::Lagged { lane, direction, missed: Missed::Known(messages) });
+    }
+
+    fn take_requests(&mut self, now: Instant, batch: Batch) -> Result<(), Fault> {
+        let end = batch.end();
+        for message in batch.into_messages() {
+            let answer: Option<Head> = self.start.lanes.requests().handle(now, message)?;
+            if let Some(answer) = answer {
+                // A full lane drops the answer; the peer's own deadline ends the request.
+                let _ = self.start.lanes.push(Lane::Requests, Payload::Copied(answer.as_slice()));
+            }
+        }
+        self.start.lanes.done(Lane::Requests, end);
+        Ok(())
+    }
+
+    fn limits(&self, inbound: &Inbound, lane: Lane) -> InboundLimits {
+        let settings = self.start.lanes.settings();
+        InboundLimits {
+            window: usize::try_from(settings.windows[lane]).unwrap_or(usize::MAX),
+            max_message: settings.max_message,
+            reassembly_left: settings.reassembly.saturating_sub(inbound.reassembling()),
+            reassembly: settings.reassembly,
+        }
+    }
+
+    fn acknowledge(&mut self, out: &mut VecDeque<Bytes>) {
+        for lane in Lane::ALL {
+            let next = self.start.lanes.handed(lane);
+            if next > self.acknowledged[lane] {
+                self.acknowledged[lane] = next;
+                self.start.lanes.inbound().lane_mut(lane).acknowledged(next);
+                out.push_back(Frame::Acknowledge(Acknowledge { lane, next }).encode());
+            }
+        }
+    }
+
+    /// A leave takes effect when the last messages have arrived, or have had their time.
+    fn check_leave(&mut self, now: Instant) {
+        let Some((ends, until)) = &self.peer_leave else { return };
+        let complete = {
+            let inbound = self.start.lanes.inbound();
+            ends.iter().all(|(lane, end)| inbound.lane(lane).has_reached(*end))
+        };
+        if self.ended || (!complete && *until > now) {
+            return;
+        }
+        let close = Close { code: CloseCode::LEFT, text: Text::default() };
+        self.frames.push_back(Frame::Close(close, Extensions::default()).encode());
+        self.end(SessionEnd::PeerLeft);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,575 @@
+use std::collections::VecDeque;
+
+use bytes::{Buf, BytesMut};
+use proptest::prelude::*;
+
+use super::super::body::RefuseCode;
+use super::super::frame::{PREFIX, SKIPPABLE};
+use super::super::lanes::LaneSettings;
+use super::super::requests::{FailureCode, Outcome};
+use super::*;
+
+/// One node's end of a pair, whose lanes outlive its sessions.
+struct End {
+    lanes: Arc<PeerLanes>,
+    session: Option<Session>,
+    wire: BytesMut,
+    batches: Vec<Batch>,
+    received: Vec<(Lane, Vec<u8>)>,
+    lagged: Vec<(Lane, Direction, Missed)>,
+    requests: Vec<RequestEvent>,
+    ended: Vec<SessionEnd>,
+    /// Whether batches are taken as they come.
+    takes: bool,
+}
+
+impl End {
+    fn new(settings: &LaneSettings) -> Self {
+        Self {
+            lanes: Arc::new(PeerLanes::new(settings)),
+            session: None,
+            wire: BytesMut::new(),
+            batches: Vec::new(),
+            received: Vec::new(),
+            lagged: Vec::new(),
+            requests: Vec::new(),
+            ended: Vec::new(),
+            takes: true,
+        }
+    }
+
+    fn send(&self, lane: Lane, message: &[u8]) -> Pushed {
+        self.lanes.push(lane, Payload::Copied(message)).unwrap()
+    }
+
+    /// Reads what has arrived in whole frames, and does with it what an application does.
+    fn read(&mut self, now: Instant) {
+        let Some(session) = &mut self.session else { return };
+        while let Some(length) = self.wire.first_chunk::<PREFIX>().map(|l| u32::from_be_bytes(*l) as usize) {
+            if self.wire.len() < PREFIX + length {
+                break;
+            }
+            self.wire.advance(PREFIX);
+            session.handle_frame(now, self.wire.split_to(length).freeze());
+        }
+        while let Some(event) = session.poll_event() {
+            match event {
+                SessionEvent::Batch(batch) => self.batches.push(batch),
+                SessionEvent::Lagged { lane, direction, missed } => {
+                    self.lagged.push((lane, direction, missed))
+                }
+                SessionEvent::Request(event) => self.requests.push(event),
+                SessionEvent::Ended(end) => self.ended.push(end),
+            }
+        }
+        if self.takes {
+            self.take();
+        }
+    }
+
+    fn take(&mut self) {
+        for batch in self.batches.drain(..) {
+            self.received.extend(batch.iter().map(|message| (batch.lane(), message.to_vec())));
+            self.lanes.done(batch.lane(), batch.end());
+        }
+    }
+
+    fn written(&mut self, budget: usize) -> VecDeque<Bytes> {
+        let mut out = VecDeque::new();
+        if let Some(session) = &mut self.session {
+            session.poll_transmit(&mut out, budget);
+        }
+        out
+    }
+}
+
+use super::super::lanes::Pushed;
+
+struct Pair {
+    now: Instant,
+    a: End,
+    b: End,
+    sessions: u64,
+}
+
+impl Pair {
+    fn new(settings: &LaneSettings) -> Self {
+        let mut pair =
+            Self { now: Instant::ORIGIN, a: End::new(settings), b: End::new(settings), sessions: 0 };
+        pair.connect();
+        pair
+    }
+
+    /// Does what a handshake does: both sides state their positions, then both begin.
+    fn connect(&mut self) {
+        self.sessions += 1;
+        let session = SessionId(self.sessions);
+        let (at_a, at_b) = (self.a.lanes.positions(), self.b.lanes.positions());
+        for (end, peer, peer_positions, we_dialled) in
+            [(&mut self.a, "b", at_b, true), (&mut self.b, "a", at_a, false)]
+        {
+            end.wire.clear();
+            end.session = Some(Session::new(SessionStart {
+                session,
+                peer: peer.parse().unwrap(),
+                incarnation: Incarnation { epoch: 1, nonce: 1 },
+                version: 1,
+                we_dialled,
+                peer_windows: end.lanes.settings().windows,
+                peer_positions,
+                lanes: Arc::clone(&end.lanes),
+            }));
+        }
+    }
+
+    /// The link breaks after `survives` of the bytes that are on their way in each direction.
+    fn cut(&mut self, survives: usize) {
+        let joined = |end: &mut End| {
+            let mut bytes = end.written(usize::MAX).into_iter().flatten().collect::<BytesMut>();
+            bytes.truncate(survives);
+            bytes
+        };
+        let (from_a, from_b) = (joined(&mut self.a), joined(&mut self.b));
+        self.b.wire.extend_from_slice(&from_a);
+        self.a.wire.extend_from_slice(&from_b);
+        for end in [&mut self.a, &mut self.b] {
+            end.read(self.now);
+            if let Some(session) = &mut end.session {
+                session.handle_link_lost("cut");
+            }
+            end.read(self.now);
+            end.session = None;
+        }
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..100_000 {
+            let (from_a, from_b) = (self.a.written(1 << 16), self.b.written(1 << 16));
+            if from_a.is_empty() && from_b.is_empty() {
+                return;
+            }
+            from_a.iter().for_each(|chunk| self.b.wire.extend_from_slice(chunk));
+            from_b.iter().for_each(|chunk| self.a.wire.extend_from_slice(chunk));
+            self.a.read(self.now);
+            self.b.read(self.now);
+        }
+        panic!("the pair never falls silent");
+    }
+
+    fn pass(&mut self, span: Duration) {
+        self.now += span;
+        for end in [&mut self.a, &mut self.b] {
+            if let Some(session) = &mut end.session {
+                session.handle_timeout(self.now);
+            }
+            end.read(self.now);
+        }
+    }
+}
+
+fn first_contact() -> Vec<(Lane, Direction, Missed)> {
+    [Lane::Events, Lane::Notifications].map(|lane| (lane, Direction::Inbound, Missed::Unknown)).to_vec()
+}
+
+fn settings() -> LaneSettings {
+    LaneSettings::default()
+}
+
+#[test]
+fn messages_arrive_once_and_in_order_on_every_lane() {
+    let mut pair = Pair::new(&settings());
+    let sent: Vec<_> =
+        (0..500_u16).map(|i| (Lane::ALL[usize::from(i % 5)], i.to_be_bytes().to_vec())).collect();
+    let sent: Vec<_> = sent.into_iter().filter(|(lane, _)| *lane != Lane::Requests).collect();
+    for (lane, message) in &sent {
+        pair.a.send(*lane, message);
+    }
+    pair.settle();
+    for lane in Lane::ALL {
+        let on =
+            |all: &[(Lane, Vec<u8>)]| all.iter().filter(|(l, _)| *l == lane).cloned().collect::<Vec<_>>();
+        assert_eq!(on(&pair.b.received), on(&sent), "{lane}");
+    }
+    assert_eq!(pair.b.lagged, first_contact());
+}
+
+#[test]
+fn a_push_asks_for_a_wake_only_when_the_link_was_idle() {
+    let mut pair = Pair::new(&settings());
+    pair.settle();
+    assert!(pair.a.send(Lane::Events, b"1").wake);
+    assert!(!pair.a.send(Lane::Events, b"2").wake);
+    pair.settle();
+    assert!(pair.a.send(Lane::Events, b"3").wake);
+}
+
+#[test]
+fn a_message_longer_than_the_window_arrives_in_parts() {
+    let mut pair = Pair::new(&settings());
+    let long: Vec<u8> = (0..5_u32 << 20).map(|i| u8::try_from(i % 251).unwrap()).collect();
+    let before = pair.a.send(Lane::Notifications, b"before");
+    pair.a.lanes.push(Lane::Notifications, Payload::Shared(long.clone().into())).unwrap();
+    pair.a.send(Lane::Notifications, b"after");
+    pair.settle();
+    assert_eq!(before.shed, 0);
+    let received: Vec<_> = pair.b.received.iter().map(|(_, message)| message.as_slice()).collect();
+    assert_eq!(received, [b"before".as_slice(), &long, b"after"]);
+}
+
+#[test]
+fn messages_of_every_length_around_the_limits_arrive() {
+    let mut pair = Pair::new(&settings());
+    let lengths = [0, 1, 1023, 1024, 1025, 65_000, 65_519, 65_520, 65_521, 65_535, 65_536, 131_072];
+    for length in lengths {
+        pair.a.lanes.push(Lane::Events, Payload::Shared(vec![7; length].into())).unwrap();
+    }
+    pair.settle();
+    let received: Vec<_> = pair.b.received.iter().map(|(_, message)| message.len()).collect();
+    assert_eq!(received, lengths);
+    assert_eq!(pair.b.ended, []);
+}
+
+#[test]
+fn the_sender_stops_at_the_window_and_goes_on_when_batches_are_taken() {
+    let mut pair = Pair::new(&settings());
+    pair.b.takes = false;
+    for _ in 0..3_000 {
+        pair.a.send(Lane::Notifications, &[1; 1000]);
+    }
+    for _ in 0..3_000 {
+        pair.a.send(Lane::Notifications, &[2; 1000]);
+    }
+    pair.settle();
+    let held: usize = pair.b.batches.iter().map(Batch::bytes).sum();
+    let lag = pair.a.lanes.lag(Lane::Notifications);
+    assert!(held <= 4 << 20, "{held} bytes were sent into a window of 4 MiB");
+    assert!(lag.unacknowledged_bytes <= 4 << 20 && lag.unsent_bytes > 1 << 20, "{lag:?}");
+    pair.b.takes = true;
+    pair.b.take();
+    pair.settle();
+    assert_eq!(pair.b.received.len(), 6_000);
+    assert_eq!(pair.a.lanes.lag(Lane::Notifications).unacknowledged_bytes, 0);
+}
+
+#[test]
+fn what_the_ring_cannot_hold_is_announced_in_its_place_and_counted_at_both_ends() {
+    let mut settings = settings();
+    settings.ring = 256 << 10;
+    settings.windows = PerLane::from_fn(|_| 64 << 10);
+    let mut pair = Pair::new(&settings);
+    pair.b.takes = false;
+    let mut shed = 0;
+    for i in 0..2_000_u32 {
+        shed += pair.a.send(Lane::Events, &[&i.to_be_bytes()[..], &[0; 996]].concat()).shed;
+        if i == 10 {
+            pair.settle();
+        }
+    }
+    pair.b.takes = true;
+    pair.settle();
+    assert!(shed > 0);
+    assert_eq!(pair.a.lanes.lag(Lane::Events).shed, shed);
+    let announced: u64 = known_missed(&pair.b);
+    assert_eq!(announced, shed);
+    assert_eq!(pair.b.received.len() as u64 + announced, 2_000);
+    let last = &pair.b.received.last().unwrap().1;
+    assert_eq!(last[..4], 1_999_u32.to_be_bytes(), "the newest message is never what gives way");
+}
+
+fn known_missed(end: &End) -> u64 {
+    let known = end.lagged.iter().filter_map(|(_, _, missed)| match missed {
+        Missed::Known(n) => Some(*n),
+        Missed::Unknown => None,
+    });
+    known.sum()
+}
+
+#[test]
+fn a_message_in_parts_gives_way_as_a_whole() {
+    let mut settings = settings();
+    settings.ring = 1 << 20;
+    let mut pair = Pair::new(&settings);
+    pair.b.takes = false;
+    for _ in 0..8 {
+        pair.a.lanes.push(Lane::Events, Payload::Shared(vec![9; 300 << 10].into())).unwrap();
+    }
+    pair.b.takes = true;
+    pair.settle();
+    assert_eq!(pair.b.ended, []);
+    assert_eq!(pair.b.received.len() as u64 + known_missed(&pair.b), 8);
+    assert!(pair.b.received.iter().all(|(_, message)| message.len() == 300 << 10));
+}
+
+#[test]
+fn a_lane_that_does_not_shed_refuses() {
+    let mut settings = settings();
+    settings.max_message = 100_000;
+    let pair = Pair::new(&settings);
+    let push = |len: usize| pair.a.lanes.push(Lane::State, Payload::Shared(vec![0; len].into()));
+    assert_eq!(
+        push(100_001).unwrap_err().to_string(),
+        "a message of 100001 bytes is over the limit of 100000 on the state lane"
+    );
+    assert!(push(60_000).is_ok());
+    assert_eq!(
+        push(60_000).unwrap_err().to_string(),
+        "the state lane holds 60020 unsent bytes, the limit is 100000: try again when the peer has caught up"
+    );
+}
+
+#[test]
+fn a_session_of_the_same_pair_goes_on_where_the_last_one_ended() {
+    let mut pair = Pair::new(&settings());
+    pair.settle();
+    pair.b.lagged.clear();
+    for i in 0..100_u8 {
+        pair.a.send(Lane::Notifications, &[i; 2_000]);
+    }
+    pair.cut(70_000);
+    assert!(!pair.b.received.is_empty() && pair.b.received.len() < 100);
+    pair.a.send(Lane::Notifications, &[100; 2_000]);
+    pair.connect();
+    pair.settle();
+    let received: Vec<u8> = pair.b.received.iter().map(|(_, message)| message[0]).collect();
+    assert_eq!(received, (0..=100).collect::<Vec<u8>>());
+    assert_eq!(pair.b.lagged, [], "a resumed lane raises nothing");
+}
+
+#[test]
+fn a_peer_without_memory_gets_the_head_and_both_ends_are_told() {
+    let mut pair = Pair::new(&settings());
+    pair.a.send(Lane::Notifications, b"old");
+    pair.settle();
+    pair.cut(0);
+    pair.a.send(Lane::Notifications, b"lost");
+    pair.b = End::new(&settings());
+    pair.connect();
+    pair.a.send(Lane::Notifications, b"new");
+    pair.settle();
+    assert_eq!(pair.b.received, [(Lane::Notifications, b"new".to_vec())]);
+    assert_eq!(pair.b.lagged, first_contact());
+    assert!(pair.a.lagged.contains(&(Lane::Notifications, Direction::Outbound, Missed::Unknown)));
+    assert_eq!(pair.a.lanes.lag(Lane::Notifications).shed, 1);
+}
+
+#[test]
+fn a_replaced_session_says_nothing_that_counts() {
+    let mut pair = Pair::new(&settings());
+    pair.settle();
+    pair.a.send(Lane::Events, b"once");
+    let late = pair.a.written(usize::MAX);
+    let mut old = pair.b.session.take().unwrap();
+    pair.a.session = None;
+    pair.connect();
+    for frame in late {
+        old.handle_frame(pair.now, frame.slice(PREFIX..));
+    }
+    pair.settle();
+    assert_eq!(pair.b.received, [(Lane::Events, b"once".to_vec())]);
+    assert_eq!(pair.b.lanes.stale_frames(), 1);
+}
+
+#[test]
+fn a_leave_takes_effect_when_the_last_messages_have_arrived() {
+    let mut pair = Pair::new(&settings());
+    pair.a.send(Lane::Notifications, b"last words");
+    pair.a.session.as_mut().unwrap().leave(pair.now);
+    pair.settle();
+    assert_eq!(pair.b.received, [(Lane::Notifications, b"last words".to_vec())]);
+    assert_eq!(pair.b.ended, [SessionEnd::PeerLeft]);
+    assert_eq!(pair.a.ended, [SessionEnd::WeLeft]);
+}
+
+#[test]
+fn a_leave_whose_messages_never_come_takes_effect_after_two_seconds() {
+    let mut pair = Pair::new(&settings());
+    pair.settle();
+    let leave = Leave { ends: PerLane::from_fn(|_| 5) };
+    let frame = Frame::Leave(leave, Extensions::default()).encode().slice(PREFIX..);
+    pair.b.session.as_mut().unwrap().handle_frame(pair.now, frame);
+    assert_eq!(pair.b.session.as_ref().unwrap().poll_timeout(), Some(pair.now + LEAVE_WAIT));
+    pair.pass(Duration::from_millis(1_999));
+    assert_eq!(pair.b.ended, []);
+    pair.pass(Duration::from_millis(1));
+    assert_eq!(pair.b.ended, [SessionEnd::PeerLeft]);
+}
+
+#[test]
+fn every_request_has_exactly_one_outcome() {
+    let mut pair = Pair::new(&settings());
+    let ask = |pair: &Pair, timeout| {
+        let (id, head) = pair.a.lanes.requests().ask(pair.now, Duration::from_secs(timeout)).unwrap();
+        pair.a.lanes.push_with_head(Lane::Requests, head.as_slice(), Payload::Copied(b"?")).unwrap();
+        id
+    };
+    let ids = [5, 5, 1, 5].map(|timeout| ask(&pair, timeout));
+    pair.settle();
+    let asked: Vec<_> = std::mem::take(&mut pair.b.requests);
+    assert_eq!(asked.len(), 4);
+    let reply = pair.b.lanes.requests().reply(ids[0]).unwrap();
+    pair.b.lanes.push_with_head(Lane::Requests, reply.as_slice(), Payload::Copied(b"!")).unwrap();
+    let failure = pair.b.lanes.requests().fail(ids[1], FailureCode::APPLICATION).unwrap();
+    pair.b.lanes.push_with_head(Lane::Requests, failure.as_slice(), Payload::Copied(b"no")).unwrap();
+    pair.settle();
+    pair.pass(Duration::from_secs(1));
+    assert!(pair.b.lanes.requests().reply(ids[2]).is_none(), "nobody waits for it any more");
+    pair.cut(0);
+    let failed = Outcome::Failed { code: FailureCode::APPLICATION, text: "no".into() };
+    let outcomes =
+        [Outcome::Reply(Bytes::from_static(b"!")), failed, Outcome::DeadlinePassed, Outcome::LinkLost];
+    let expected: Vec<_> = ids.into_iter().zip(outcomes).map(|(id, o)| RequestEvent::Ended(id, o)).collect();
+    assert_eq!(pair.a.requests, expected);
+    assert_eq!(pair.a.lanes.requests().under_way(), (0, 0));
+}
+
+#[test]
+fn a_cancelled_request_is_told_to_the_other_side() {
+    let mut pair = Pair::new(&settings());
+    let (id, head) = pair.a.lanes.requests().ask(pair.now, Duration::from_secs(1)).unwrap();
+    pair.a.lanes.push_with_head(Lane::Requests, head.as_slice(), Payload::Copied(b"?")).unwrap();
+    pair.settle();
+    let cancel = pair.a.lanes.requests().cancel(id).unwrap();
+    pair.a.lanes.push(Lane::Requests, Payload::Copied(cancel.as_slice())).unwrap();
+    pair.settle();
+    assert_eq!(pair.b.requests[1..], [RequestEvent::Cancelled(id)]);
+    assert_eq!(pair.b.lanes.requests().under_way(), (0, 0));
+}
+
+#[test]
+fn faults_close_the_session_with_a_code_and_words() {
+    let unknown = vec![0x7f];
+    let hello = Frame::Refuse(
+        super::super::body::Refuse {
+            code: RefuseCode::BUSY,
+            session: None,
+            epoch: None,
+            address: None,
+            node: None,
+            text: Text::default(),
+        },
+        Extensions::default(),
+    );
+    let jump = Frame::Lagged(Lagged { lane: Lane::Events, from: 7, to: 9, messages: 1 });
+    let ahead = Frame::Acknowledge(Acknowledge { lane: Lane::Events, next: 1 });
+    let cases = [
+        (unknown, CloseCode::UNKNOWN_KIND, "frames of kind 0x7f must be understood and are not known here"),
+        (strip(&hello), CloseCode::VIOLATION, "a handshake frame in an open session"),
+        (strip(&jump), CloseCode::VIOLATION, "the events lane jumps to number 7, 0 was expected"),
+        (
+            strip(&ahead),
+            CloseCode::VIOLATION,
+            "number 1 on the events lane is acknowledged, and was not sent",
+        ),
+    ];
+    for (frame, code, text) in cases {
+        let mut pair = Pair::new(&settings());
+        pair.settle();
+        let session = pair.b.session.as_mut().unwrap();
+        session.handle_frame(pair.now, frame.into());
+        pair.settle();
+        let close = Close { code, text: Text::lossy(text) };
+        assert_eq!(pair.b.ended, [SessionEnd::ClosedByUs(close.clone())]);
+        assert_eq!(pair.a.ended, [SessionEnd::ClosedByPeer(close)]);
+    }
+}
+
+fn strip(frame: &Frame) -> Vec<u8> {
+    frame.encode()[PREFIX..].to_vec()
+}
+
+#[test]
+fn unknown_skippable_frames_are_counted() {
+    let mut pair = Pair::new(&settings());
+    let session = pair.b.session.as_mut().unwrap();
+    session.handle_frame(pair.now, Bytes::from_static(&[SKIPPABLE | 0x7f, 1, 2]));
+    assert_eq!((session.skipped_frames(), session.is_ended()), (1, false));
+}
+
+#[test]
+fn a_flood_over_the_window_is_a_fault() {
+    let mut settings = settings();
+    settings.windows = PerLane::from_fn(|_| 10_000);
+    let mut pair = Pair::new(&settings);
+    pair.settle();
+    pair.b.takes = false;
+    for i in 0..20_u64 {
+        let packed = [&2_000_u16.to_be_bytes()[..], &[0; 2_000]].concat().into();
+        let segment = super::super::frame::Segment { lane: Lane::Events, first: i, count: 1, packed };
+        let frame = Frame::Segment(segment).encode().slice(PREFIX..);
+        pair.b.session.as_mut().unwrap().handle_frame(pair.now, frame);
+    }
+    pair.b.read(pair.now);
+    let [SessionEnd::ClosedByUs(close)] = &pair.b.ended[..] else { panic!("{:?}", pair.b.ended) };
+    let text = "the events lane carries 10010 unacknowledged bytes, the window is 10000";
+    assert_eq!(close.text.as_str(), text);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Send { from_a: bool, events: bool, len: usize },
+    Exchange(usize),
+    Cut(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let len = prop_oneof![4 => 4..2_000_usize, 1 => 60_000..200_000_usize];
+    let step = prop_oneof![
+        8 => (any::<bool>(), any::<bool>(), len).prop_map(|(from_a, events, len)| Step::Send { from_a, events, len }),
+        3 => (1..100_000_usize).prop_map(Step::Exchange),
+        2 => (0..150_000_usize).prop_map(Step::Cut),
+    ];
+    prop::collection::vec(step, 1..80)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Whatever is cut at whichever byte: received or announced, once, in order.
+    #[test]
+    fn nothing_is_lost_in_silence_over_any_cuts(steps in steps(), ring in prop_oneof![Just(512 << 10), Just(16 << 20)]) {
+        let settings = LaneSettings { ring, ..settings() };
+        let mut pair = Pair::new(&settings);
+        pair.settle();
+        let mut sent = 0_u32;
+        for step in steps {
+            match step {
+                Step::Send { from_a, events, len } => {
+                    let lane = if events { Lane::Events } else { Lane::Notifications };
+                    let message = [&sent.to_be_bytes()[..], &vec![0; len]].concat();
+                    let end = if from_a { &pair.a } else { &pair.b };
+                    end.lanes.push(lane, Payload::Shared(message.into())).unwrap();
+                    sent += 1;
+                }
+                Step::Exchange(bytes) => {
+                    let (from_a, from_b) = (pair.a.written(bytes), pair.b.written(bytes));
+                    from_a.iter().for_each(|chunk| pair.b.wire.extend_from_slice(chunk));
+                    from_b.iter().for_each(|chunk| pair.a.wire.extend_from_slice(chunk));
+                    pair.a.read(pair.now);
+                    pair.b.read(pair.now);
+                }
+                Step::Cut(survives) => {
+                    pair.cut(survives);
+                    pair.connect();
+                }
+            }
+        }
+        pair.settle();
+        for (from, to) in [(&pair.a, &pair.b), (&pair.b, &pair.a)] {
+            for lane in [Lane::Events, Lane::Notifications] {
+                let lag = from.lanes.lag(lane);
+                prop_assert_eq!((lag.unsent_bytes, lag.unacknowledged_bytes), (0, 0));
+                let received: Vec<u32> = to.received.iter().filter(|(l, _)| *l == lane)
+                    .map(|(_, message)| u32::from_be_bytes(*message.first_chunk().unwrap())).collect();
+                prop_assert!(received.is_sorted_by(|a, b| a < b), "{:?}", received);
+                let announced: u64 = to.lagged.iter().filter(|(l, _, _)| *l == lane).map(|(_, _, missed)| match missed {
+                    Missed::Known(n) => *n,
+                    Missed::Unknown => 0,
+                }).sum();
+                prop_assert_eq!(received.len() as u64 + announced, lag.pushed);
+                prop_assert_eq!(announced, lag.shed);
+            }
+            prop_assert!(to.lagged.iter().filter(|(_, _, missed)| *missed == Missed::Unknown).count() <= 2);
+            prop_assert_eq!(to.ended.iter().filter(|end| !matches!(end, SessionEnd::LinkLost(_))).count(), 0);
+        }
+    }
+}
