@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod body;
+pub mod credentials;
 pub mod frame;
 pub mod hash;
 pub mod identity;
@@ -19,6 +20,7 @@ pub mod time;
 pub mod wire;
 
 pub use address::{Address, AddressError};
+pub use credentials::{CertifiedNames, PeerIdentity};
 pub use identity::{ClusterName, Incarnation, NameError, NodeId, SessionId};
 pub use lane::{Lane, PerLane};
 pub use time::Instant;
