@@ -1,0 +1,209 @@
+//! The TLS settings in force: what new handshakes use, replaced as a whole by a reload.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::ServerName;
+use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
+use rustls::sign::SingleCertAndKey;
+use rustls::version::TLS13;
+use rustls::{ClientConfig, CommonState, ServerConfig};
+use tokio::sync::watch;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::fault::TlsFault;
+use super::identity::TlsIdentity;
+use super::leaf::Leaf;
+use super::pem::IdentityError;
+use crate::proto::{CertifiedNames, ClusterName, NodeId, PeerIdentity};
+
+/// The application protocol that both sides name in the TLS handshake.
+pub const ALPN: &[u8] = b"cluster/1";
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+
+/// Mutual TLS for one cluster: dials and accepts with the identity in force. Cheap to clone; clones share reloads.
+#[derive(Clone)]
+pub struct Tls {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    cluster: ClusterName,
+    server_name: ServerName<'static>,
+    in_force: watch::Sender<Configs>,
+}
+
+#[derive(Clone)]
+struct Configs {
+    identity: TlsIdentity,
+    client: Arc<ClientConfig>,
+    server: Arc<ServerConfig>,
+}
+
+impl Tls {
+    /// Puts an identity into force for a cluster, of which it must carry the names.
+    ///
+    /// A certificate out of its time is taken, with a warning in the log: peers will refuse it until it is renewed.
+    pub fn new(identity: TlsIdentity, cluster: &ClusterName) -> Result<Self, IdentityError> {
+        let server_name = ServerName::try_from(format!("{cluster}.cluster"))
+            .map_err(|error| IdentityError::Unusable { problem: error.to_string() })?;
+        let in_force = watch::Sender::new(Configs::new(identity, cluster)?);
+        Ok(Self { inner: Arc::new(Inner { cluster: cluster.clone(), server_name, in_force }) })
+    }
+
+    /// Replaces the identity for the handshakes that begin from now on; established links are left alone.
+    ///
+    /// On an error the identity in force remains.
+    pub fn reload(&self, identity: TlsIdentity) -> Result<(), IdentityError> {
+        let configs = Configs::new(identity, &self.inner.cluster)?;
+        self.inner.in_force.send_replace(configs);
+        Ok(())
+    }
+
+    /// The cluster that it is for.
+    pub fn cluster(&self) -> &ClusterName {
+        &self.inner.cluster
+    }
+
+    /// The identity in force.
+    pub fn identity(&self) -> TlsIdentity {
+        self.inner.in_force.borrow().identity.clone()
+    }
+
+    /// The node that the certificate in force is for, if it is for exactly one.
+    pub fn node_id(&self) -> Option<NodeId> {
+        self.identity().names().node_id(&self.inner.cluster)
+    }
+
+    /// Whether peers will believe that this process is that node.
+    pub fn permits(&self, node: &NodeId) -> bool {
+        self.identity().names().permits(&self.inner.cluster, node)
+    }
+
+    /// When the certificate in force expires.
+    pub fn not_after(&self) -> SystemTime {
+        self.identity().not_after()
+    }
+
+    /// Whole days from `now` until the certificate in force expires, rounded down; negative once it has.
+    pub fn days_to_expiry(&self, now: SystemTime) -> i64 {
+        let seconds = match self.not_after().duration_since(now) {
+            Ok(left) => i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            Err(past) => i64::try_from(past.duration().as_secs()).map_or(i64::MIN, |since| -since - 1),
+        };
+        seconds.div_euclid(DAY)
+    }
+
+    pub(crate) fn connector(&self) -> TlsConnector {
+        TlsConnector::from(self.inner.in_force.borrow().client.clone())
+    }
+
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.inner.in_force.borrow().server.clone())
+    }
+
+    /// The name that a dialler asks for and checks.
+    pub(crate) fn server_name(&self) -> ServerName<'static> {
+        self.inner.server_name.clone()
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("cluster", &self.inner.cluster)
+            .field("identity", &self.identity())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Configs {
+    fn new(identity: TlsIdentity, cluster: &ClusterName) -> Result<Self, IdentityError> {
+        identity.check_cluster(cluster)?;
+        warn_if_out_of_time(&identity, SystemTime::now());
+        let client = Arc::new(client_config(&identity).map_err(unusable)?);
+        let server = Arc::new(server_config(&identity).map_err(unusable)?);
+        Ok(Self { identity, client, server })
+    }
+}
+
+/// Who a peer proved to be in a finished handshake.
+pub(crate) fn peer_identity(connection: &CommonState) -> Result<PeerIdentity, TlsFault> {
+    if connection.alpn_protocol() != Some(ALPN) {
+        return Err(TlsFault::OtherProtocol);
+    }
+    let leaf = connection.peer_certificates().and_then(<[_]>::first).ok_or(TlsFault::NoCertificate)?;
+    let names: CertifiedNames =
+        Leaf::parse(leaf).map_err(|error| TlsFault::BadPeer(error.to_string()))?.names;
+    Ok(PeerIdentity::Certified(names))
+}
+
+/// Installs ring as the crypto provider of the process if there is none yet.
+///
+/// This crate does not need it; libraries that ask for a process-wide provider do.
+pub fn install_ring_if_none() {
+    if CryptoProvider::get_default().is_none() {
+        // Losing the race means that somebody else installed one in between, which is as good.
+        let _ = default_provider().install_default();
+    }
+}
+
+pub(super) fn ring() -> Arc<CryptoProvider> {
+    Arc::new(default_provider())
+}
+
+/// What the TLS library may say about a configuration.
+#[derive(Debug, thiserror::Error)]
+enum BuildError {
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Verifier(#[from] VerifierBuilderError),
+}
+
+fn unusable(error: BuildError) -> IdentityError {
+    IdentityError::Unusable { problem: error.to_string() }
+}
+
+fn client_config(identity: &TlsIdentity) -> Result<ClientConfig, BuildError> {
+    let verifier = WebPkiServerVerifier::builder_with_provider(identity.roots(), ring()).build()?;
+    let mut config = ClientConfig::builder_with_provider(ring())
+        .with_protocol_versions(&[&TLS13])?
+        .with_webpki_verifier(verifier)
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key())));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::disabled();
+    config.enable_early_data = false;
+    Ok(config)
+}
+
+fn server_config(identity: &TlsIdentity) -> Result<ServerConfig, BuildError> {
+    let verifier = WebPkiClientVerifier::builder_with_provider(identity.roots(), ring()).build()?;
+    let mut config = ServerConfig::builder_with_provider(ring())
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key())));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    // A resumed session would go on showing the client certificate of the first one, after a reload too.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    Ok(config)
+}
+
+fn warn_if_out_of_time(identity: &TlsIdentity, now: SystemTime) {
+    let certificate = identity.certificate_name();
+    if now > identity.not_after() {
+        tracing::warn!(certificate, "the certificate has expired: peers refuse it until it is renewed");
+    } else if now < identity.not_before() {
+        tracing::warn!(certificate, "the certificate is not valid yet: is the clock of this machine right?");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! Watches the files of a TLS identity and puts new ones into force.
+//!
+//! It compares contents, not times: a file replaced by a link, or written twice within a second, is seen. A change is
+//! taken up only when two polls in a row read the same, so a pair in the middle of being written is not judged at all. What
+//! stays half-written or does not fit together is refused once, reported, and the identity in force remains.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::config::Tls;
+use super::identity::TlsIdentity;
+use super::pem::{IdentityError, PemSet, TlsFiles};
+
+/// How often the files are read by default.
+pub const DEFAULT_WATCH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What a watcher has done so far, and what stands against the files as they are now.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct WatchReport {
+    /// How often new files were put into force.
+    pub reloads: u64,
+    /// Why the files as they are now are not in force, if they are not.
+    pub refused: Option<Arc<IdentityError>>,
+}
+
+/// Keeps a [`Tls`] at what its files say, until it is dropped.
+#[derive(Debug)]
+pub struct TlsWatcher {
+    reports: watch::Receiver<WatchReport>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl TlsWatcher {
+    /// Reads the files every `interval` (default [`DEFAULT_WATCH_INTERVAL`]) and reloads `tls` when they have changed; a change
+    /// takes effect one to two intervals after it was written. Must be called within a tokio runtime.
+    pub fn new(tls: Tls, files: TlsFiles, interval: Duration) -> Self {
+        let (sender, reports) = watch::channel(WatchReport::default());
+        let watch = Watch { tls, files, reports: sender, last: None };
+        Self { reports, _task: AbortOnDropHandle::new(tokio::spawn(watch.run(interval))) }
+    }
+
+    /// The state of things.
+    pub fn report(&self) -> WatchReport {
+        self.reports.borrow().clone()
+    }
+
+    /// The next report that differs from the last one seen by this method; `None` if the watching task is gone.
+    ///
+    /// Cancel safe.
+    pub async fn changed(&mut self) -> Option<WatchReport> {
+        self.reports.changed().await.ok()?;
+        Some(self.reports.borrow_and_update().clone())
+    }
+}
+
+/// What a poll found in the files.
+type Found = Result<PemSet, Arc<IdentityError>>;
+
+struct Watch {
+    tls: Tls,
+    files: TlsFiles,
+    reports: watch::Sender<WatchReport>,
+    /// What the last poll found.
+    last: Option<Found>,
+}
+
+impl Watch {
+    async fn run(mut self, every: Duration) {
+        let mut polls = interval(every.max(Duration::from_millis(1)));
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            polls.tick().await;
+            let files = self.files.clone();
+            match spawn_blocking(move || files.read().map_err(Arc::new)).await {
+                Ok(found) => self.consider(found),
+                Err(_) => return, // The runtime is shutting down.
+            }
+        }
+    }
+
+    fn consider(&mut self, found: Found) {
+        if self.last.as_ref().is_some_and(|last| same(last, &found)) {
+            self.judge(&found);
+        }
+        self.last = Some(found);
+    }
+
+    /// Acts on what has been the same for two polls.
+    fn judge(&mut self, found: &Found) {
+        match found {
+            Ok(texts) if self.tls.identity().is_made_of(texts) => self.settle(),
+            Ok(texts) => match TlsIdentity::from_set(texts.clone()).and_then(|new| self.tls.reload(new)) {
+                Ok(()) => self.reloaded(),
+                Err(error) => self.refuse(Arc::new(error)),
+            },
+            Err(error) => self.refuse(error.clone()),
+        }
+    }
+
+    /// The files are what is in force: whatever stood against them is over.
+    fn settle(&self) {
+        self.reports.send_if_modified(|report| report.refused.take().is_some());
+    }
+
+    fn reloaded(&self) {
+        let days = self.tls.days_to_expiry(std::time::SystemTime::now());
+        tracing::info!(days_to_expiry = days, "new TLS files are in force");
+        self.reports.send_modify(|report| {
+            report.reloads += 1;
+            report.refused = None;
+        });
+    }
+
+    fn refuse(&self, error: Arc<IdentityError>) {
+        let news = |old: &WatchReport| {
+            old.refused.as_ref().is_none_or(|refused| refused.to_string() != error.to_string())
+        };
+        self.reports.send_if_modified(|report| {
+            let is_new = news(report);
+            if is_new {
+                tracing::warn!(%error, "the TLS files are refused, the former ones stay in force");
+                report.refused = Some(error.clone());
+            }
+            is_new
+        });
+    }
+}
+
+fn same(one: &Found, other: &Found) -> bool {
+    match (one, other) {
+        (Ok(one), Ok(other)) => one == other,
+        (Err(one), Err(other)) => one.to_string() == other.to_string(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
