@@ -1,0 +1,153 @@
+//! Dialling: from an address to a link.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::farewell::farewell;
+use super::{plaintext, secured, tune};
+use crate::link::Link;
+use crate::proto::Address;
+use crate::proto::address::Scheme;
+use crate::tls::{Tls, TlsFault};
+
+/// The most addresses of one host that are tried.
+const MAX_CANDIDATES: usize = 16;
+/// The head start of each address of a host before the next is tried beside it.
+const STAGGER: Duration = Duration::from_millis(50);
+
+/// Why an address did not become a link.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// An address of another transport.
+    #[error("{address} cannot be dialled over TCP")]
+    NotTcp {
+        /// The address dialled.
+        address: Address,
+    },
+    /// The host has no address.
+    #[error("{address} cannot be resolved: {source}")]
+    Resolve {
+        /// The address dialled.
+        address: Address,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// The machine is there and nobody listens, on any of its addresses.
+    #[error("{address} refused the connection: nothing listens there")]
+    Refused {
+        /// The address dialled.
+        address: Address,
+    },
+    /// The machine cannot be reached.
+    #[error("{address} is out of reach: {source}")]
+    Unreachable {
+        /// The address dialled.
+        address: Address,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No answer, to the connection attempt or in the TLS handshake.
+    #[error("{address} did not answer in time")]
+    TimedOut {
+        /// The address dialled.
+        address: Address,
+    },
+    /// TLS failed.
+    #[error("{address} {fault}")]
+    Tls {
+        /// The address dialled.
+        address: Address,
+        /// Why, and through whom.
+        fault: TlsFault,
+    },
+}
+
+/// Dials an address and makes a link of the connection, with TLS if there is any, by the deadline.
+///
+/// The system's resolver is asked; of several addresses each gets a head start of 50 ms on the next and the first that connects
+/// is taken. A link with TLS is not accepted yet: the peer's refusal of our certificate shows at the first read, as
+/// [`TlsFault::RefusedOurs`]. Telling a peer why it is refused
+/// can take a second more than the deadline. Cancelling closes whatever was begun.
+pub async fn connect(address: &Address, tls: Option<&Tls>, deadline: Instant) -> Result<Link, ConnectError> {
+    if address.scheme() != Scheme::Tcp {
+        return Err(ConnectError::NotTcp { address: address.clone() });
+    }
+    let connected = timeout_at(deadline, async { connect_to_any(address, resolve(address).await?).await });
+    let stream = connected.await.map_err(|_| ConnectError::TimedOut { address: address.clone() })??;
+    match tls {
+        None => Ok(plaintext(stream)),
+        Some(tls) => handshake(stream, tls, address, deadline).await,
+    }
+}
+
+async fn resolve(address: &Address) -> Result<Vec<SocketAddr>, ConnectError> {
+    if let Some(ip) = address.ip() {
+        return Ok(vec![SocketAddr::new(ip, address.port())]);
+    }
+    let fail = |source| ConnectError::Resolve { address: address.clone(), source };
+    let found = lookup_host((address.host(), address.port())).await.map_err(fail)?;
+    let candidates: Vec<_> = found.take(MAX_CANDIDATES).collect();
+    if candidates.is_empty() {
+        Err(fail(io::Error::other("the host has no address")))
+    } else {
+        Ok(candidates)
+    }
+}
+
+/// The first connection that stands, or the error that says most: a refusal only if every candidate refused.
+async fn connect_to_any(address: &Address, candidates: Vec<SocketAddr>) -> Result<TcpStream, ConnectError> {
+    let mut attempts = JoinSet::new();
+    for (candidate, head_start) in candidates.into_iter().zip(0..) {
+        attempts.spawn(async move {
+            sleep(STAGGER * head_start).await;
+            connect_to(candidate).await
+        });
+    }
+    let mut failure = ConnectError::Refused { address: address.clone() };
+    while let Some(attempt) = attempts.join_next().await {
+        match attempt.unwrap_or_else(|error| Err(error.into())) {
+            Ok(stream) => return Ok(stream),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            Err(source) => failure = ConnectError::Unreachable { address: address.clone(), source },
+        }
+    }
+    Err(failure)
+}
+
+async fn connect_to(candidate: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(candidate).await?;
+    // A local port that is dialled while nobody listens can be given to the dialler itself, which then talks to itself.
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    tune(&stream)?;
+    Ok(stream)
+}
+
+async fn handshake(
+    stream: TcpStream,
+    tls: &Tls,
+    address: &Address,
+    deadline: Instant,
+) -> Result<Link, ConnectError> {
+    let handshake = tls.connector().connect(tls.server_name(), stream).into_fallible();
+    let address = address.clone();
+    match timeout_at(deadline, handshake).await {
+        Ok(Ok(stream)) => secured(stream.into()).map_err(|fault| ConnectError::Tls { address, fault }),
+        Ok(Err((error, stream))) => {
+            // The alert that says why is on its way already.
+            farewell(stream, &[]).await;
+            Err(match TlsFault::of_handshake(error) {
+                Ok(fault) => ConnectError::Tls { address, fault },
+                Err(source) => ConnectError::Unreachable { address, source },
+            })
+        }
+        Err(_) => Err(ConnectError::TimedOut { address }),
+    }
+}

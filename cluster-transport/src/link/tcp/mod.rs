@@ -1,0 +1,51 @@
+//! Links over TCP, with TLS where the node is configured for it.
+
+mod accept;
+mod connect;
+mod farewell;
+mod listener;
+
+use std::io;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
+
+pub use accept::{AcceptError, TcpAccept};
+pub use connect::{ConnectError, connect};
+pub use listener::{BindError, Listener};
+
+use super::{Link, LinkInfo, TransportKind};
+use crate::proto::PeerIdentity;
+use crate::tls::{TlsFault, peer_identity};
+
+/// The unsent bytes that the kernel queues on a connection before it asks for no more.
+///
+/// What waits here can no longer be overtaken by a more urgent lane, and nothing is gained by more: the kernel asks again long
+/// before it runs dry.
+const UNSENT: u32 = 128 * 1024;
+
+/// Sets what a link needs of its socket.
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)?;
+    Ok(())
+}
+
+fn plaintext(stream: TcpStream) -> Link {
+    let info = info(&stream, TransportKind::Tcp, PeerIdentity::Plaintext);
+    let (reader, writer) = stream.into_split();
+    Link { reader: Box::new(reader), writer: Box::new(writer), info }
+}
+
+/// A link of a finished TLS handshake, if the peer is somebody.
+fn secured(stream: TlsStream<TcpStream>) -> Result<Link, TlsFault> {
+    let (tcp, connection) = stream.get_ref();
+    let info = info(tcp, TransportKind::TcpTls, peer_identity(connection)?);
+    Ok(Link::over(stream, info))
+}
+
+fn info(stream: &TcpStream, transport: TransportKind, identity: PeerIdentity) -> LinkInfo {
+    LinkInfo { transport, identity, local: stream.local_addr().ok(), remote: stream.peer_addr().ok() }
+}
