@@ -8,6 +8,8 @@
     reason = "clippy.toml bans them for the pure parts, which deny them again"
 )]
 
+#[cfg(feature = "certs")]
+pub mod certs;
 #[cfg(feature = "tokio")]
 pub mod link;
 pub mod proto;
