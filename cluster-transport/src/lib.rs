@@ -12,6 +12,7 @@
 pub mod certs;
 #[cfg(feature = "tokio")]
 pub mod link;
+pub mod binding;
 pub mod proto;
 #[cfg(feature = "tokio")]
 pub mod tls;
