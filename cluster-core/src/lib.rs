@@ -1,1 +1,3 @@
 //! The brain: membership, replicated rooms, discovery and configuration.
+
+pub mod config;

@@ -1,0 +1,59 @@
+//! The defaults of the settings that have one in the code; the sample file and the documentation follow these.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+const MIB: usize = 1024 * 1024;
+
+/// The name of a cluster that is given none.
+pub const DEFAULT_CLUSTER_NAME: &str = "kuzzle";
+/// Where a node without TLS listens if it is given no binding.
+pub const DEFAULT_PLAINTEXT_BINDING: &str = "tcp://127.0.0.1:7511";
+/// Where a node with TLS listens if it is given no binding.
+pub const DEFAULT_TLS_BINDING: &str = "tcp://[_site_:ipv4]:7511";
+/// The port of `bindings.pub` and `bind` where they name none.
+pub const DEFAULT_PUB_PORT: u16 = 7511;
+/// The port of `bindings.router` where it names none.
+pub const DEFAULT_ROUTER_PORT: u16 = 7510;
+/// The port on which clients are served.
+pub const DEFAULT_SERVER_PORT: u16 = 7512;
+/// The host on which clients are served.
+pub const DEFAULT_SERVER_HOST: &str = "127.0.0.1";
+/// How many nodes make a quorum.
+pub const DEFAULT_MINIMUM_NODES: NonZeroUsize = NonZeroUsize::MIN;
+/// How many attempts to join are made at their short interval.
+pub const DEFAULT_RETRY_JOIN: u32 = 30;
+/// How long a member may take to answer while others are looked for.
+pub const DEFAULT_DISCOVER_TIMEOUT: Duration = Duration::from_secs(3);
+/// The pause between two attempts to join.
+pub const DEFAULT_JOIN_ATTEMPT_INTERVAL: Duration = Duration::from_secs(1);
+/// The pause between two heartbeats.
+pub const DEFAULT_HEARTBEAT: Duration = Duration::from_millis(500);
+/// How long an unknown room is waited for.
+pub const DEFAULT_WAIT_FOR_MISSING_ROOMS: Duration = Duration::from_millis(500);
+/// How long a member that does not catch up may hold back readiness.
+pub const DEFAULT_READY_WAIT: Duration = Duration::from_secs(10);
+/// How long a handshake may take.
+pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest message, in bytes.
+pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 64 * MIB;
+/// How many bytes of unfinished messages are kept for a member.
+pub const DEFAULT_REASSEMBLY_BYTES: usize = 64 * MIB;
+/// How many unacknowledged bytes are kept for a member.
+pub const DEFAULT_RING_BYTES: usize = 16 * MIB;
+/// How many unacknowledged bytes are kept for all members together.
+pub const DEFAULT_RING_BYTES_TOTAL: usize = 256 * MIB;
+/// How long what is unacknowledged is kept.
+pub const DEFAULT_RING_AGE: Duration = Duration::from_secs(30);
+/// How many bytes of state may be on their way to a member.
+pub const DEFAULT_STATE_WINDOW: usize = MIB;
+/// How many bytes of events may be on their way to a member.
+pub const DEFAULT_EVENTS_WINDOW: usize = MIB;
+/// How many bytes of requests and replies may be on their way to a member.
+pub const DEFAULT_REQUESTS_WINDOW: usize = 4 * MIB;
+/// How many bytes of notifications may be on their way to a member.
+pub const DEFAULT_NOTIFICATIONS_WINDOW: usize = 4 * MIB;
+/// How many rooms a member may have.
+pub const DEFAULT_ROOMS_PER_MEMBER: usize = 1_000_000;
+/// How many bytes of state a member may have.
+pub const DEFAULT_STATE_BYTES_PER_MEMBER: usize = 512 * MIB;

@@ -1,0 +1,132 @@
+//! What a path from the root of a configuration means, and which key is nearest to one that means nothing.
+
+use strsim::damerau_levenshtein;
+
+use super::settings::Settings;
+
+/// The key that is refused until there is something behind it.
+pub(super) const REDIS: &str = "plugins.cluster.redis";
+/// What Kuzzle itself reads, and this node has no need of.
+const IGNORED: &str = "plugins.cluster.privileged";
+/// A key that Kuzzle's own documentation spells with a letter too many, and the key it means.
+const MISSPELT: (&str, &str) =
+    ("plugins.cluster.timers.joinAttemptIntervall", "plugins.cluster.timers.joinAttemptInterval");
+/// Every key below this one is known, or an error.
+const OURS: [&str; 2] = ["plugins", "cluster"];
+
+/// How a key was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spelling {
+    Correct,
+    Misspelt,
+}
+
+/// What a path means.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// A setting.
+    Setting(&'static str, Spelling),
+    /// An object that holds settings.
+    Group,
+    /// A known key without effect.
+    Ignored,
+    /// Something of another part of the host.
+    Elsewhere,
+    /// Nothing, in a place where that is an error.
+    Unknown,
+}
+
+pub(super) fn meaning(path: &[String]) -> Meaning {
+    let is = |key: &str| key.split('.').eq(path);
+    if let Some(key) = Settings::KEYS.iter().chain(&[REDIS]).find(|key| is(key)) {
+        Meaning::Setting(key, Spelling::Correct)
+    } else if is(MISSPELT.0) {
+        Meaning::Setting(MISSPELT.1, Spelling::Misspelt)
+    } else if is(IGNORED) {
+        Meaning::Ignored
+    } else if Settings::KEYS.iter().any(|key| leads_to(path, key)) {
+        Meaning::Group
+    } else if path.iter().take(OURS.len()).eq(OURS) {
+        Meaning::Unknown
+    } else {
+        Meaning::Elsewhere
+    }
+}
+
+/// Whether a key is, or stands below, a path.
+pub(super) fn leads_to(path: &[String], key: &str) -> bool {
+    let mut parts = key.split('.');
+    path.iter().all(|part| parts.next() == Some(part))
+}
+
+/// The setting, or group of settings, that a path was most likely meant to be.
+///
+/// It begins as the path does if any does. Then the last part counts most: what is spelled right and stands in the wrong place
+/// is found too.
+pub(super) fn nearest(path: &[String]) -> &'static str {
+    let whole = path.join(".");
+    let (first, last) = ends(&whole);
+    let distance = |key: &str| {
+        let (first_of_key, last_of_key) = ends(key);
+        let elsewhere = first_of_key != first;
+        (elsewhere, damerau_levenshtein(last_of_key, last), damerau_levenshtein(key, &whole))
+    };
+    let groups =
+        Settings::KEYS.iter().flat_map(|key| key.match_indices('.').map(|(at, _)| key.split_at(at).0));
+    let known = Settings::KEYS.iter().copied().chain(groups);
+    known.min_by_key(|key| distance(key)).unwrap_or_default()
+}
+
+/// The first and the last part of a key.
+fn ends(key: &str) -> (&str, &str) {
+    let first = key.split_once('.').map_or(key, |(first, _)| first);
+    let last = key.rsplit_once('.').map_or(key, |(_, last)| last);
+    (first, last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> Vec<String> {
+        text.split('.').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_path_is_a_setting_a_group_somebody_elses_or_unknown() {
+        for (given, wanted) in [
+            ("server.port", Meaning::Setting("server.port", Spelling::Correct)),
+            (
+                "plugins.cluster.timers.joinAttemptIntervall",
+                Meaning::Setting("plugins.cluster.timers.joinAttemptInterval", Spelling::Misspelt),
+            ),
+            ("plugins.cluster.timers", Meaning::Group),
+            ("plugins", Meaning::Group),
+            ("plugins.cluster.privileged", Meaning::Ignored),
+            ("plugins.cluster.redis", Meaning::Setting(REDIS, Spelling::Correct)),
+            ("plugins.common", Meaning::Elsewhere),
+            ("server.protocols.http", Meaning::Elsewhere),
+            ("services", Meaning::Elsewhere),
+            ("plugins.cluster.minimumnodes", Meaning::Unknown),
+            ("plugins.cluster.minimumNodes.x", Meaning::Unknown),
+        ] {
+            assert_eq!(meaning(&path(given)), wanted, "{given}");
+        }
+        assert_eq!(meaning(&[]), Meaning::Group);
+        assert_eq!(meaning(&["server.port".to_owned()]), Meaning::Elsewhere);
+    }
+
+    #[test]
+    fn the_nearest_key_is_found_by_spelling_and_by_place() {
+        for (given, wanted) in [
+            ("plugins.cluster.minimumnode", "plugins.cluster.minimumNodes"),
+            ("plugins.cluster.heartbeat", "plugins.cluster.timers.heartbeat"),
+            ("plugins.cluster.timer", "plugins.cluster.timers"),
+            ("plugin.cluster.seeds", "plugins.cluster.seeds"),
+            ("plugins.cluster.bindings.port", "plugins.cluster.bindings.pub"),
+            ("port", "server.port"),
+        ] {
+            assert_eq!(nearest(&path(given)), wanted, "{given}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The configuration of a node: the file of a Kuzzle host, the environment and the command line over it, or a builder.
+//!
+//! Ours are the keys under `plugins.cluster`, with `server.port` and `server.host`; all else in a file is left alone. An unknown
+//! key of ours, a value of the wrong type or out of range is an error that names the key, the value, where it was given and
+//! what fits. A [`Config`] that exists is a valid one. It remembers where each value came from.
+//!
+//! `settings` is the table of all keys; `layers` merges the sources; `kinds` reads single values.
+
+mod defaults;
+mod error;
+mod keys;
+mod kinds;
+mod layers;
+mod listen;
+mod security;
+mod settings;
+mod sources;
+mod table;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use cluster_transport::binding::Binding;
+
+pub use defaults::*;
+pub use error::{ConfigError, ExposureError};
+pub use listen::{BindingName, Listener};
+pub use security::{Security, TlsFiles};
+pub use sources::{Source, Sources};
+pub use table::Effective;
+pub use values::{AcceptedCommand, AdminToken, FilterSeed, OnMinority, Plaintext, ServerHost, ValueError};
+
+use settings::Settings;
+use table::Sourced;
+
+/// A valid configuration. All that it hands out is cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Config {
+    settings: Settings,
+    security: Security,
+    listeners: Arc<[Listener]>,
+    filter_seed: FilterSeed,
+}
+
+/// Sets values by program; what is not set keeps its default. The values are checked by [`ConfigBuilder::build`].
+#[derive(Clone, Debug, Default)]
+pub struct ConfigBuilder {
+    settings: Settings,
+}
+
+impl Config {
+    /// A builder that starts from the defaults.
+    pub fn builder() -> ConfigBuilder {
+        ConfigBuilder::default()
+    }
+
+    /// Reads and checks a configuration. Opens no file but the ones that `sources` holds already.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let mut builder = Self::builder();
+        for given in layers::merge(sources)? {
+            builder.settings.take(&given)?;
+        }
+        builder.build()
+    }
+
+    /// How links between members are secured.
+    pub fn security(&self) -> &Security {
+        &self.security
+    }
+
+    /// Where to listen for members, at least one place.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// The seed of the room ids, equal on all nodes. Default: [`FilterSeed::of_cluster`].
+    pub fn filter_seed(&self) -> FilterSeed {
+        self.filter_seed
+    }
+
+    /// Whether a binding may be bound at the address that it was found to mean.
+    ///
+    /// Without TLS that is loopback only, unless plaintext is allowed anywhere.
+    pub fn check_exposure(&self, binding: &Binding, address: SocketAddr) -> Result<(), ExposureError> {
+        listen::check_exposure(&self.security, binding, address)
+    }
+
+    /// Every setting as it is in effect, with where it came from, in the order of the documentation.
+    pub fn effective(&self) -> impl Iterator<Item = Effective<'_>> {
+        self.settings.effective()
+    }
+}
+
+impl ConfigBuilder {
+    /// Checks all values, each by itself and with the others.
+    pub fn build(mut self) -> Result<Config, ConfigError> {
+        let settings = &mut self.settings;
+        settings.check()?;
+        check_part(
+            ("plugins.cluster.limits.maxMessageBytes", settings.max_message_bytes.value),
+            ("plugins.cluster.limits.reassemblyBytesPerMember", settings.reassembly_bytes_per_member.value),
+        )?;
+        check_part(
+            ("plugins.cluster.limits.ringBytes", settings.ring_bytes.value),
+            ("plugins.cluster.limits.ringBytesTotal", settings.ring_bytes_total.value),
+        )?;
+        let security = Security::of(settings)?;
+        let listeners = listen::listeners(settings, &security)?.into();
+        let filter_seed = match settings.filter_seed.value {
+            Some(given) => given,
+            None => {
+                let derived = FilterSeed::of_cluster(&settings.cluster_name.value);
+                settings.filter_seed = Sourced { value: Some(derived), source: Source::Default };
+                derived
+            }
+        };
+        Ok(Config { settings: self.settings, security, listeners, filter_seed })
+    }
+}
+
+fn check_part(part: (&'static str, usize), whole: (&'static str, usize)) -> Result<(), ConfigError> {
+    let ((key, value), (whole_key, whole)) = (part, whole);
+    if value <= whole { Ok(()) } else { Err(ConfigError::PartAboveWhole { key, value, whole_key, whole }) }
+}
