@@ -8,11 +8,12 @@
     reason = "clippy.toml bans them for the pure parts, which deny them again"
 )]
 
+#[cfg(feature = "tokio")]
+pub mod binding;
 #[cfg(feature = "certs")]
 pub mod certs;
 #[cfg(feature = "tokio")]
 pub mod link;
-pub mod binding;
 pub mod proto;
 #[cfg(feature = "tokio")]
 pub mod tls;
