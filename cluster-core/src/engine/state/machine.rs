@@ -1,0 +1,93 @@
+//! [`State`]: the machines of this folder put together.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use cluster_transport::proto::hash::HashSeed;
+use cluster_transport::proto::{Incarnation, NodeId};
+
+use super::counters::StateCounters;
+use super::event::{RoomEvent, StateEvent};
+use super::limits::StateLimits;
+use super::local::Subscriptions;
+use super::log::OwnerLog;
+use super::peer::{Conflicts, Peer};
+use super::table::{MemberIndex, RoomTable};
+
+/// How many untold events may stand in line before filter conflicts are only counted.
+const MAX_EVENTS: usize = 1_024;
+
+/// What this node and all others hold: own subscriptions, replicas of the other owners, and the union of both.
+///
+/// The verbs answer from memory and at once. What happens on other nodes comes in through `handle_*`; what they have to
+/// hear goes out through `poll_*`.
+#[derive(Debug)]
+pub struct State {
+    pub(super) me: NodeId,
+    pub(super) incarnation: Incarnation,
+    pub(super) limits: StateLimits,
+    pub(super) seed: HashSeed,
+    pub(super) table: RoomTable,
+    pub(super) log: OwnerLog,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) peers: BTreeMap<NodeId, Peer>,
+    /// The owners that have not heard yet how far we are.
+    pub(super) unacknowledged: BTreeSet<NodeId>,
+    pub(super) counters: StateCounters,
+    events: VecDeque<StateEvent>,
+}
+
+impl State {
+    /// The state of a node that has just started.
+    pub fn new(me: NodeId, incarnation: Incarnation, limits: StateLimits, rng: &mut impl rand::Rng) -> Self {
+        let seed = HashSeed::from_rng(rng);
+        Self {
+            me,
+            incarnation,
+            limits,
+            seed,
+            table: RoomTable::new(seed),
+            log: OwnerLog::new(seed, limits.tombstones),
+            subscriptions: Subscriptions::default(),
+            peers: BTreeMap::new(),
+            unacknowledged: BTreeSet::new(),
+            counters: StateCounters::default(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// What the host has to hear of rooms: at most one change per room is in line, whatever happened since.
+    pub fn poll_room_event(&mut self) -> Option<RoomEvent> {
+        self.table.poll_change()
+    }
+
+    /// What became of replicas, in the order it happened.
+    pub fn poll_event(&mut self) -> Option<StateEvent> {
+        self.events.pop_front()
+    }
+
+    /// The lowest number that no peer has.
+    pub(super) fn free_member(&self) -> MemberIndex {
+        let taken: BTreeSet<MemberIndex> = self.peers.values().map(|peer| peer.replica.member()).collect();
+        let free = (0..).map(MemberIndex).find(|index| !taken.contains(index));
+        free.unwrap_or(MemberIndex(u32::MAX))
+    }
+
+    /// Forgets the tombstones that every peer has applied.
+    pub(super) fn release_tombstones(&mut self) {
+        let applied = self.peers.values().map(|peer| peer.sender.release()).min();
+        self.log.forget(applied.unwrap_or_else(|| self.log.version()));
+    }
+
+    pub(super) fn tell(&mut self, event: StateEvent) {
+        self.events.push_back(event);
+    }
+
+    pub(super) fn tell_conflicts(&mut self, owner: &NodeId, conflicts: Conflicts) {
+        self.counters.filter_conflicts += u64::from(conflicts.rooms);
+        if let Some(room) = conflicts.first
+            && self.events.len() < MAX_EVENTS
+        {
+            self.tell(StateEvent::FilterConflict { owner: owner.clone(), room, rooms: conflicts.rooms });
+        }
+    }
+}

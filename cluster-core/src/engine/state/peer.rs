@@ -1,0 +1,130 @@
+//! Another owner: what it holds, how far we are in its stream, and how far it is in ours.
+
+use cluster_transport::proto::Incarnation;
+use cluster_transport::proto::hash::HashSeed;
+
+use super::collections::CollectionName;
+use super::limits::StateLimits;
+use super::message::{Delta, WireCollection, WireEntry};
+use super::receiver::Receiver;
+use super::replica::Replica;
+use super::sender::Sender;
+use super::table::{Description, MemberIndex, RoomTable};
+use crate::engine::room::{MAX_FILTERS, MAX_NAME, RoomId};
+
+/// Another owner and the two streams with it.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) incarnation: Incarnation,
+    pub(super) link: Link,
+    pub(super) sender: Sender,
+    pub(super) receiver: Receiver,
+    pub(super) replica: Replica,
+}
+
+/// Whether the peer's messages are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    /// There is no session.
+    Down,
+    /// There is a session.
+    Up,
+    /// There is a session, but the peer holds more than the limits allow.
+    OverBudget,
+}
+
+/// What became of a delta's entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Applied {
+    /// All of them are applied; some may differ from what is known of their rooms.
+    All(Conflicts),
+    /// The limits were reached on the way.
+    OverBudget,
+    /// One of them is no room, or names no collection.
+    Malformed,
+}
+
+/// The rooms of a message that are described otherwise than they are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Conflicts {
+    pub(super) first: Option<RoomId>,
+    pub(super) rooms: u32,
+}
+
+impl Conflicts {
+    fn add(&mut self, room: RoomId) {
+        self.first.get_or_insert(room);
+        self.rooms += 1;
+    }
+}
+
+impl Peer {
+    pub(super) fn new(incarnation: Incarnation, member: MemberIndex, seed: HashSeed) -> Self {
+        Self {
+            incarnation,
+            link: Link::Down,
+            sender: Sender::default(),
+            receiver: Receiver::default(),
+            replica: Replica::new(member, seed),
+        }
+    }
+
+    /// A session with this incarnation began. The rooms of an earlier incarnation stay until the pass of this one.
+    pub(super) fn connect(&mut self, incarnation: Incarnation) {
+        if self.incarnation != incarnation {
+            self.incarnation = incarnation;
+            self.sender = Sender::default();
+            self.receiver = self.receiver.for_next_incarnation();
+        }
+        self.link = Link::Up;
+        self.sender.pause();
+        self.receiver.connect();
+    }
+
+    /// Whether what we have of it is all it has said, so that its absence from a room means something.
+    pub(super) fn is_current(&self) -> bool {
+        self.link != Link::OverBudget && self.receiver.is_current()
+    }
+
+    /// Takes the entries of a delta over into the replica and the union.
+    pub(super) fn apply(&mut self, table: &mut RoomTable, limits: StateLimits, delta: Delta<'_>) -> Applied {
+        let Some(names) = delta.collections.into_iter().map(read_name).collect::<Option<Vec<_>>>() else {
+            return Applied::Malformed;
+        };
+        let mut conflicts = Conflicts::default();
+        for entry in delta.entries {
+            let Some(room) = read_entry(&entry, &names) else { return Applied::Malformed };
+            if !self.has_room_for(table, limits, room) {
+                return Applied::OverBudget;
+            }
+            let Some(found) = table.find_or_insert(room) else { return Applied::OverBudget };
+            if !found.agrees {
+                conflicts.add(room.id);
+            }
+            self.replica.set(table, found.slot, Some(entry.count));
+        }
+        for room in delta.removed {
+            if let Some(slot) = table.find(&room) {
+                self.replica.set(table, slot, None);
+            }
+        }
+        Applied::All(conflicts)
+    }
+
+    fn has_room_for(&self, table: &RoomTable, limits: StateLimits, room: Description<'_>) -> bool {
+        let is_held = table.find(&room.id).is_some_and(|slot| self.replica.holds(slot));
+        let bytes = self.replica.bytes() + Replica::cost(room.filters);
+        is_held || (self.replica.len() < limits.rooms && bytes <= limits.bytes)
+    }
+}
+
+fn read_name(name: WireCollection<'_>) -> Option<CollectionName> {
+    let fits = name.index.len() <= MAX_NAME && name.collection.len() <= MAX_NAME;
+    fits.then(|| CollectionName { index: name.index.into(), collection: name.collection.into() })
+}
+
+fn read_entry<'a>(entry: &WireEntry<'a>, names: &'a [CollectionName]) -> Option<Description<'a>> {
+    let collection = names.get(usize::from(entry.collection))?;
+    let fits = entry.filters.len() <= MAX_FILTERS;
+    fits.then_some(Description { id: entry.id, collection, filters: entry.filters })
+}

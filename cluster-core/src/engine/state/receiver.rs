@@ -1,0 +1,243 @@
+//! How far this node is in one other owner's stream, and what it asks of that owner.
+//!
+//! A message is judged by its versions alone: a repeated delta is ignored, one after a gap is not applied and the missing
+//! range is asked for. A pass that ends with another hash than its owner's is repeated once; if that does not help it is
+//! reported, and tried again only after the owner has changed and [`REPAIR_PAUSE`] has passed.
+
+use std::time::Duration;
+
+use cluster_transport::proto::{Incarnation, Instant};
+
+use super::message::{Ask, Position};
+
+/// How long a replica that a pass did not repair is left alone.
+pub(super) const REPAIR_PAUSE: Duration = Duration::from_secs(10);
+
+/// The cursor in one owner's stream.
+#[derive(Debug, Default)]
+pub(super) struct Receiver {
+    /// The version up to which everything is applied; `None` before the first pass of this incarnation is complete.
+    settled: Option<u64>,
+    pass: Option<Pass>,
+    is_current: bool,
+    asked: Asked,
+    repair: Repair,
+    verify: Verify,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pass {
+    start: u64,
+    position: u64,
+}
+
+/// What the owner is asked for beyond what it sends by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Asked {
+    #[default]
+    Nothing,
+    /// The range after our position.
+    Rest(Answer),
+    /// A pass.
+    Pass(Answer),
+}
+
+/// Whether the question is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Unasked,
+    Awaited,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Repair {
+    #[default]
+    Idle,
+    /// A pass was asked for because the hashes differed.
+    Running,
+    /// The pass did not help.
+    GivenUp { version: u64, until: Instant },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Verify {
+    #[default]
+    Idle,
+    /// The next pass has not begun.
+    Wanted,
+    Running,
+}
+
+/// What to do with a delta.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// It continues what we have.
+    Apply,
+    /// We have all of it.
+    Duplicate,
+    /// Something before it is missing.
+    Gap,
+    /// No owner sends this.
+    Impossible,
+}
+
+/// How the end of a pass or a comparison came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    /// The replica equals its owner's state.
+    Equal,
+    /// It differs, and a pass will repair it.
+    Repairing,
+    /// It still differs after that pass.
+    Unrepaired,
+    /// It differs, which is already being dealt with.
+    Known,
+}
+
+impl Receiver {
+    /// The cursor in the stream of the same owner's next incarnation.
+    pub(super) fn for_next_incarnation(&self) -> Self {
+        let verify = if self.verify == Verify::Idle { Verify::Idle } else { Verify::Wanted };
+        Self { verify, ..Self::default() }
+    }
+
+    /// A session began. What was asked for on another one is asked for again.
+    pub(super) fn connect(&mut self) {
+        self.is_current = false;
+        self.asked = match self.asked {
+            Asked::Pass(_) => Asked::Pass(Answer::Unasked),
+            Asked::Rest(_) | Asked::Nothing => Asked::Nothing,
+        };
+    }
+
+    /// The version of the owner up to which everything is applied; a running pass does not change it.
+    pub(super) fn settled(&self) -> Option<u64> {
+        self.settled
+    }
+
+    /// Whether a pass over the owner's state is under way.
+    pub(super) fn is_passing(&self) -> bool {
+        self.pass.is_some()
+    }
+
+    /// The version up to which the stream has come, if it has begun.
+    pub(super) fn position(&self) -> Option<u64> {
+        self.pass.map(|pass| pass.position).or(self.settled)
+    }
+
+    /// Whether the last that was heard in this session is all there is.
+    pub(super) fn is_current(&self) -> bool {
+        self.is_current && self.pass.is_none()
+    }
+
+    /// What this node has, as the owner needs to know it.
+    pub(super) fn state_position(&self, incarnation: Incarnation) -> Position {
+        match (self.pass, self.settled) {
+            (Some(Pass { start, position }), _) => Position::Pass { incarnation, start, position },
+            (None, Some(version)) => Position::At { incarnation, version },
+            (None, None) => Position::Nothing,
+        }
+    }
+
+    /// A pass begins; says whether it replaces an unfinished one.
+    pub(super) fn begin(&mut self, start: u64) -> bool {
+        self.is_current = false;
+        self.asked = Asked::Nothing;
+        if self.verify == Verify::Wanted {
+            self.verify = Verify::Running;
+        }
+        self.pass.replace(Pass { start, position: 0 }).is_some()
+    }
+
+    /// What to do with a delta of these versions.
+    pub(super) fn judge(&self, from: u64, to: u64, is_caught_up: bool) -> Judgement {
+        let ends_early = is_caught_up && self.pass.is_some_and(|pass| to < pass.start);
+        if to < from || ends_early {
+            return Judgement::Impossible;
+        }
+        match self.position() {
+            Some(position) if from < position && to <= position => Judgement::Duplicate,
+            Some(position) if from <= position => Judgement::Apply,
+            _ => Judgement::Gap,
+        }
+    }
+
+    /// Something before the delta is missing: asks for it, once.
+    pub(super) fn miss(&mut self) {
+        self.is_current = false;
+        if self.asked == Asked::Nothing {
+            self.asked = Asked::Rest(Answer::Unasked);
+        }
+    }
+
+    /// The entries of a delta up to this version are applied; `true` if it ended a pass.
+    pub(super) fn advance(&mut self, to: u64, is_caught_up: bool) -> bool {
+        self.is_current = is_caught_up;
+        if matches!(self.asked, Asked::Rest(_)) {
+            self.asked = Asked::Nothing;
+        }
+        match &mut self.pass {
+            Some(pass) if !is_caught_up => {
+                pass.position = to;
+                false
+            }
+            pass => {
+                self.settled = Some(to);
+                pass.take().is_some()
+            }
+        }
+    }
+
+    /// Compares at the version up to which everything is applied.
+    pub(super) fn compare(&mut self, now: Instant, is_equal: bool, ended_pass: bool) -> Comparison {
+        if is_equal {
+            self.repair = Repair::Idle;
+            return Comparison::Equal;
+        }
+        let at = self.settled.unwrap_or(0);
+        match self.repair {
+            Repair::Running if ended_pass && self.asked == Asked::Nothing => {
+                self.repair = Repair::GivenUp { version: at, until: now + REPAIR_PAUSE };
+                Comparison::Unrepaired
+            }
+            Repair::Running => Comparison::Known,
+            Repair::GivenUp { version, until } if version == at || now < until => Comparison::Known,
+            Repair::Idle | Repair::GivenUp { .. } => {
+                self.repair = Repair::Running;
+                self.asked = Asked::Pass(Answer::Unasked);
+                Comparison::Repairing
+            }
+        }
+    }
+
+    /// Asks for a pass whatever the hashes say.
+    pub(super) fn verify(&mut self) {
+        self.verify = Verify::Wanted;
+        self.asked = Asked::Pass(Answer::Unasked);
+    }
+
+    /// Whether the pass that ended just now was one that was asked to verify.
+    pub(super) fn take_verified(&mut self) -> bool {
+        let is_verified = self.verify == Verify::Running;
+        if is_verified {
+            self.verify = Verify::Idle;
+        }
+        is_verified
+    }
+
+    /// What to send to the owner.
+    pub(super) fn poll_ask(&mut self, incarnation: Incarnation) -> Option<Ask> {
+        let position = match self.asked {
+            Asked::Rest(Answer::Unasked) => {
+                self.asked = Asked::Rest(Answer::Awaited);
+                self.state_position(incarnation)
+            }
+            Asked::Pass(Answer::Unasked) => {
+                self.asked = Asked::Pass(Answer::Awaited);
+                Position::Nothing
+            }
+            Asked::Nothing | Asked::Rest(Answer::Awaited) | Asked::Pass(Answer::Awaited) => return None,
+        };
+        Some(Ask { position })
+    }
+}

@@ -1,0 +1,123 @@
+//! What one other owner holds, as far as this node has heard: a count for each room, and nothing else.
+//!
+//! Every entry carries the number of the pass that last confirmed it, so that a pass can end by sweeping what it has not
+//! seen. The union in the room table follows each change.
+
+use std::num::NonZeroU32;
+
+use cluster_transport::proto::hash::{HashSeed, SeededMap};
+
+use super::hash::StateHash;
+use super::table::{MemberIndex, RoomTable, Slot};
+
+/// The replica of one owner.
+#[derive(Debug)]
+pub(super) struct Replica {
+    member: MemberIndex,
+    entries: SeededMap<Slot, Entry>,
+    hash: StateHash,
+    bytes: usize,
+    pass: u32,
+    unseen: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    count: NonZeroU32,
+    seen: u32,
+}
+
+impl Replica {
+    pub(super) fn new(member: MemberIndex, seed: HashSeed) -> Self {
+        Self {
+            member,
+            entries: SeededMap::with_hasher(seed),
+            hash: StateHash::default(),
+            bytes: 0,
+            pass: 0,
+            unseen: 0,
+        }
+    }
+
+    pub(super) fn member(&self) -> MemberIndex {
+        self.member
+    }
+
+    pub(super) fn hash(&self) -> StateHash {
+        self.hash
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The memory that the rooms of this owner take, each counted as if nobody else had it.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn holds(&self, slot: Slot) -> bool {
+        self.entries.contains_key(&slot)
+    }
+
+    /// What a room with these filters adds to [`bytes`](Self::bytes).
+    pub(super) fn cost(filters: &[u8]) -> usize {
+        ROOM_BYTES + filters.len()
+    }
+
+    /// Sets the count of a room, as confirmed by the present pass, and takes it over into the union.
+    pub(super) fn set(&mut self, table: &mut RoomTable, slot: Slot, count: Option<NonZeroU32>) {
+        let Some(id) = table.id(slot) else { return };
+        let old = match count {
+            Some(count) => self.entries.insert(slot, Entry { count, seen: self.pass }),
+            None => self.entries.remove(&slot),
+        };
+        if old.is_some_and(|entry| entry.seen != self.pass) {
+            self.unseen -= 1;
+        }
+        let old = old.map(|entry| entry.count);
+        if old == count {
+            return;
+        }
+        let cost = Self::cost(table.filters(slot));
+        match (old.is_some(), count.is_some()) {
+            (false, true) => self.bytes += cost,
+            (true, false) => self.bytes -= cost,
+            _ => {}
+        }
+        if old.is_some() != count.is_some() {
+            table.set_holder(slot, self.member, count.is_some());
+        }
+        self.hash.change(&id, old, count);
+        table.change(slot, old.map_or(0, NonZeroU32::get), count.map_or(0, NonZeroU32::get));
+    }
+
+    /// Begins a pass: from now on nothing is confirmed.
+    pub(super) fn begin_pass(&mut self) {
+        self.pass = self.pass.wrapping_add(1);
+        self.unseen = self.entries.len();
+    }
+
+    /// Removes what the present pass has not confirmed, and says how many rooms that were.
+    pub(super) fn sweep(&mut self, table: &mut RoomTable) -> usize {
+        if self.unseen == 0 {
+            return 0;
+        }
+        let pass = self.pass;
+        let unseen: Vec<Slot> =
+            self.entries.iter().filter(|(_, entry)| entry.seen != pass).map(|(slot, _)| *slot).collect();
+        for slot in &unseen {
+            self.set(table, *slot, None);
+        }
+        unseen.len()
+    }
+
+    /// Takes the owner out of the union.
+    pub(super) fn clear(mut self, table: &mut RoomTable) {
+        self.begin_pass();
+        self.sweep(table);
+    }
+}
+
+/// The memory of one room without its filters: its record in the table, its places in the indexes, its count.
+const ROOM_BYTES: usize = 160;

@@ -1,0 +1,254 @@
+//! What comes from the other owners and what goes to them.
+
+use bytes::Bytes;
+use cluster_transport::proto::{Incarnation, Instant, NodeId};
+
+use super::event::StateEvent;
+use super::machine::State;
+use super::message::{ASK, Ask, BEGIN, Begin, DELTA, Delta, Position};
+use super::peer::{Applied, Conflicts, Link, Peer};
+use super::receiver::{Comparison, Judgement};
+use crate::engine::wire::{PeerFault, decode, encode, skip_unknown, split};
+
+/// What became of a message of the state lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intake {
+    /// It was dealt with, and may be acknowledged.
+    Taken,
+    /// Its sender holds more than the limits allow: it is not applied and must not be acknowledged.
+    OverBudget,
+}
+
+impl State {
+    /// A session with a peer began. What its earlier incarnation held stays until a pass of this one is complete.
+    ///
+    /// Next, each side says [`position_of`](Self::position_of) the other's state.
+    pub fn handle_peer_up(&mut self, node: &NodeId, incarnation: Incarnation) {
+        if *node == self.me {
+            return;
+        }
+        if !self.peers.contains_key(node) {
+            let peer = Peer::new(incarnation, self.free_member(), self.seed);
+            self.peers.insert(node.clone(), peer);
+        }
+        if let Some(peer) = self.peers.get_mut(node) {
+            peer.connect(incarnation);
+        }
+    }
+
+    /// A peer said at the start of the session what it has of this node's state.
+    pub fn handle_position(&mut self, node: &NodeId, position: Position) {
+        let Some(peer) = self.peers.get_mut(node) else { return };
+        if peer.link != Link::Down {
+            peer.sender.resume(&self.log, self.incarnation, position);
+        }
+    }
+
+    /// The session with a peer ended; what it holds stays.
+    pub fn handle_peer_down(&mut self, node: &NodeId) {
+        if let Some(peer) = self.peers.get_mut(node) {
+            peer.link = Link::Down;
+            peer.sender.pause();
+        }
+        self.unacknowledged.remove(node);
+    }
+
+    /// A member is gone, and what it held with it.
+    pub fn handle_member_removed(&mut self, node: &NodeId) {
+        self.unacknowledged.remove(node);
+        if let Some(peer) = self.peers.remove(node) {
+            peer.replica.clear(&mut self.table);
+            self.release_tombstones();
+        }
+    }
+
+    /// A message of the state lane of a peer's session.
+    ///
+    /// # Errors
+    /// What only a faulty peer sends: its session is to be closed.
+    pub fn handle_state(&mut self, now: Instant, node: &NodeId, message: &[u8]) -> Result<Intake, PeerFault> {
+        let taken = self.take_message(now, node, message);
+        if taken.is_err() {
+            self.counters.faults += 1;
+        }
+        taken
+    }
+
+    /// A peer said that it has applied this node's state up to a version.
+    ///
+    /// # Errors
+    /// A version that does not exist yet.
+    pub fn handle_applied(&mut self, node: &NodeId, version: u64) -> Result<(), PeerFault> {
+        let limit = self.version();
+        if version > limit {
+            self.counters.faults += 1;
+            return Err(PeerFault::FutureVersion { got: version, limit });
+        }
+        let Some(peer) = self.peers.get_mut(node) else { return Ok(()) };
+        peer.sender.acknowledge(version);
+        let released = peer.sender.release();
+        if self.log.oldest_tombstone().is_some_and(|oldest| oldest <= released) {
+            self.release_tombstones();
+        }
+        Ok(())
+    }
+
+    /// An owner said which version it has and what the hash of its state is: compared if this node has just that version.
+    pub fn handle_claim(&mut self, now: Instant, owner: &NodeId, version: u64, hash: u128) {
+        let is_comparable = |peer: &Peer| {
+            peer.link == Link::Up && !peer.receiver.is_passing() && peer.receiver.settled() == Some(version)
+        };
+        if self.peers.get(owner).is_some_and(is_comparable) {
+            self.compare(now, owner, hash, Compared::InPassing);
+        }
+    }
+
+    /// Asks every owner in session for a pass; [`StateEvent::Verified`] tells of each that is complete.
+    pub fn verify(&mut self) {
+        for peer in self.peers.values_mut().filter(|peer| peer.link == Link::Up) {
+            peer.receiver.verify();
+        }
+    }
+
+    /// What this node has of an owner's state, as told at the start of a session.
+    pub fn position_of(&self, owner: &NodeId) -> Position {
+        self.peers.get(owner).map_or(Position::Nothing, |peer| peer.receiver.state_position(peer.incarnation))
+    }
+
+    /// The next message for a peer's state lane, of at most `limit` bytes; `None` if there is none or it does not fit.
+    ///
+    /// It is cut when asked for and holds the newest values: ask when the lane has room, and send what comes.
+    pub fn poll_state(&mut self, node: &NodeId, limit: usize) -> Option<Bytes> {
+        let peer = self.peers.get_mut(node).filter(|peer| peer.link != Link::Down)?;
+        if limit >= ASK_BYTES
+            && let Some(ask) = peer.receiver.poll_ask(peer.incarnation)
+        {
+            return Some(encode(ASK, &ask));
+        }
+        let message = peer.sender.poll(&self.log, &self.table, limit)?;
+        match message.first() {
+            Some(&BEGIN) => self.counters.passes_served += 1,
+            _ => self.counters.deltas_sent += 1,
+        }
+        Some(message)
+    }
+
+    /// The next owner that has to hear how far this node has applied its state, and that version.
+    pub fn poll_applied(&mut self) -> Option<(NodeId, u64)> {
+        let node = self.unacknowledged.pop_first()?;
+        let version = self.peers.get(&node).and_then(|peer| peer.receiver.position())?;
+        Some((node, version))
+    }
+
+    fn take_message(&mut self, now: Instant, node: &NodeId, message: &[u8]) -> Result<Intake, PeerFault> {
+        let (kind, body) = split(message)?;
+        let Some(peer) = self.peers.get_mut(node).filter(|peer| peer.link != Link::Down) else {
+            self.counters.strays += 1;
+            return Ok(Intake::Taken);
+        };
+        match kind {
+            BEGIN | DELTA if peer.link == Link::OverBudget => return Ok(Intake::OverBudget),
+            BEGIN => {
+                let Begin { start } = decode(kind, body)?;
+                peer.replica.begin_pass();
+                self.counters.passes_begun += 1;
+                self.counters.passes_restarted += u64::from(peer.receiver.begin(start));
+            }
+            DELTA => return self.take_delta(now, node, decode(kind, body)?),
+            ASK => {
+                let Ask { position } = decode(kind, body)?;
+                peer.sender.resume(&self.log, self.incarnation, position);
+            }
+            unknown => {
+                skip_unknown(unknown)?;
+                self.counters.unknown_messages += 1;
+            }
+        }
+        Ok(Intake::Taken)
+    }
+
+    fn take_delta(&mut self, now: Instant, node: &NodeId, delta: Delta<'_>) -> Result<Intake, PeerFault> {
+        let Some(peer) = self.peers.get_mut(node) else { return Ok(Intake::Taken) };
+        let (from, to, caught_up) = (delta.from, delta.to, delta.caught_up);
+        match peer.receiver.judge(from, to, caught_up.is_some()) {
+            Judgement::Impossible => return Err(PeerFault::ImpossibleDelta { from, to }),
+            Judgement::Duplicate => self.counters.duplicates += 1,
+            Judgement::Gap => {
+                self.counters.gaps += 1;
+                peer.receiver.miss();
+            }
+            Judgement::Apply => match peer.apply(&mut self.table, self.limits, delta) {
+                Applied::Malformed => return Err(PeerFault::Malformed { kind: DELTA }),
+                Applied::OverBudget => {
+                    peer.link = Link::OverBudget;
+                    self.counters.over_budget += 1;
+                    self.tell(StateEvent::OverBudget { owner: node.clone() });
+                    return Ok(Intake::OverBudget);
+                }
+                Applied::All(conflicts) => self.finish_delta(now, node, to, caught_up, conflicts),
+            },
+        }
+        Ok(Intake::Taken)
+    }
+
+    fn finish_delta(
+        &mut self,
+        now: Instant,
+        node: &NodeId,
+        to: u64,
+        caught_up: Option<u128>,
+        conflicts: Conflicts,
+    ) {
+        self.counters.deltas_applied += 1;
+        self.tell_conflicts(node, conflicts);
+        let Some(peer) = self.peers.get_mut(node) else { return };
+        let ended_pass = peer.receiver.advance(to, caught_up.is_some());
+        self.unacknowledged.insert(node.clone());
+        if ended_pass {
+            self.counters.passes_finished += 1;
+            self.counters.swept_rooms += u64::try_from(peer.replica.sweep(&mut self.table)).unwrap_or(u64::MAX);
+        }
+        if let Some(hash) = caught_up {
+            let how = if ended_pass { Compared::AfterPass } else { Compared::InPassing };
+            self.compare(now, node, hash, how);
+        }
+    }
+
+    fn compare(&mut self, now: Instant, owner: &NodeId, hash: u128, how: Compared) {
+        let Some(peer) = self.peers.get_mut(owner) else { return };
+        let equal = peer.replica.hash().value() == hash;
+        let verified = how == Compared::AfterPass && peer.receiver.take_verified();
+        let version = peer.receiver.settled().unwrap_or(0);
+        match peer.receiver.compare(now, equal, how == Compared::AfterPass) {
+            Comparison::Equal | Comparison::Known => {}
+            Comparison::Repairing => self.counters.hash_mismatches += 1,
+            Comparison::Unrepaired => {
+                self.counters.unrepaired += 1;
+                self.tell(StateEvent::Unrepaired { owner: owner.clone(), version });
+            }
+        }
+        if verified {
+            self.tell(StateEvent::Verified { owner: owner.clone(), equal });
+        }
+    }
+
+    /// Changes one count of a replica as a bug would: to show that it is noticed and repaired.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn corrupt_replica(&mut self, owner: &NodeId, room: &crate::engine::room::RoomId, count: u32) {
+        if let (Some(peer), Some(slot)) = (self.peers.get_mut(owner), self.table.find(room)) {
+            peer.replica.set(&mut self.table, slot, std::num::NonZeroU32::new(count));
+        }
+    }
+}
+
+/// When an owner's hash was compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compared {
+    /// With the delta that ended a pass.
+    AfterPass,
+    /// With any other message.
+    InPassing,
+}
+
+/// The longest `Ask`.
+const ASK_BYTES: usize = 64;

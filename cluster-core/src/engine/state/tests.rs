@@ -1,0 +1,5 @@
+mod harness;
+mod histories;
+mod repair;
+mod rooms;
+mod scale;
