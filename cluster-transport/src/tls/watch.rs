@@ -5,7 +5,7 @@
 //! stays half-written or does not fit together is refused once, reported, and the identity in force remains.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -109,7 +109,7 @@ impl Watch {
     }
 
     fn reloaded(&self) {
-        let days = self.tls.days_to_expiry(std::time::SystemTime::now());
+        let days = self.tls.days_to_expiry(SystemTime::now());
         tracing::info!(days_to_expiry = days, "new TLS files are in force");
         self.reports.send_modify(|report| {
             report.reloads += 1;

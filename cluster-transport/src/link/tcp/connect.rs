@@ -151,3 +151,33 @@ async fn handshake(
         Err(_) => Err(ConnectError::TimedOut { address }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::tcp::Listener;
+    use crate::link::tcp::tests::nobody;
+
+    async fn to_any(candidates: Vec<SocketAddr>) -> Result<SocketAddr, String> {
+        let stream = connect_to_any(&"host:1".parse().unwrap(), candidates).await;
+        stream.map(|stream| stream.peer_addr().unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn one_good_address_of_a_host_suffices() {
+        let (_taken, nobody) = nobody();
+        let somebody = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        assert_eq!(to_any(vec![nobody, somebody.local_addr()]).await, Ok(somebody.local_addr()));
+    }
+
+    #[tokio::test]
+    async fn a_host_refuses_only_if_all_its_addresses_do() {
+        let (_taken, nobody) = nobody();
+        let refused = "tcp://host:1 refused the connection: nothing listens there";
+        assert_eq!(to_any(vec![nobody, nobody]).await, Err(refused.to_owned()));
+        // Broadcast: TCP has no way there on any machine.
+        let nowhere = "255.255.255.255:1".parse().unwrap();
+        let error = to_any(vec![nowhere, nobody]).await.unwrap_err();
+        assert!(error.starts_with("tcp://host:1 is out of reach: "), "{error}");
+    }
+}

@@ -155,6 +155,8 @@ fn listening(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
 
     #[tokio::test]
@@ -184,6 +186,19 @@ mod tests {
         let four = Listener::bind("0.0.0.0:0".parse().unwrap()).unwrap();
         let six = SocketAddr::new("::".parse().unwrap(), four.local_addr().port());
         assert_eq!(Listener::bind(six).unwrap().local_addr(), six);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_outlives_a_cancelled_accept_and_ends_with_a_connection() {
+        let mut listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr()).unwrap();
+        let start = Instant::now();
+        listener.failed(&io::Error::other("no file descriptor is left"));
+        assert!(timeout(Duration::from_millis(30), listener.accept()).await.is_err());
+        listener.accept().await;
+        let waited = start.elapsed();
+        assert!((50..60).contains(&waited.as_millis()), "{waited:?}");
+        assert_eq!(listener.pause, Pause::default());
     }
 
     #[test]

@@ -4,10 +4,11 @@ mod accept;
 mod connect;
 mod farewell;
 mod listener;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 
-use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
@@ -23,13 +24,14 @@ use crate::tls::{TlsFault, peer_identity};
 ///
 /// What waits here can no longer be overtaken by a more urgent lane, and nothing is gained by more: the kernel asks again long
 /// before it runs dry.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT: u32 = 128 * 1024;
 
 /// Sets what a link needs of its socket.
 fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)?;
+    socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)?;
     Ok(())
 }
 

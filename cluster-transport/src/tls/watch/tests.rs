@@ -1,7 +1,5 @@
 //! Time is paused: the clock jumps to the next poll whenever nothing else is left to do.
 
-use std::time::SystemTime;
-
 use tempfile::{TempDir, tempdir};
 
 use super::*;
