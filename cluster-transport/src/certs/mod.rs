@@ -1,8 +1,8 @@
 //! A development certificate authority: makes the certificates that members of a cluster show each other.
 //!
-//! A certificate carries `NAME.cluster` and `NODE.NAME.cluster`, or `*.NAME.cluster` for one that all nodes share, and serves
-//! and dials. Keys are ECDSA P-256, files PEM, key files readable by their owner alone. No file is overwritten unless it is
-//! asked for.
+//! A certificate carries `NAME.cluster` and `NODE.NAME.cluster`, or `*.NAME.cluster` for one that all nodes share, and
+//! serves and dials. Keys are ECDSA P-256, files PEM, key files readable by their owner alone. No file is overwritten
+//! unless it is asked for.
 
 mod error;
 mod files;
@@ -68,7 +68,8 @@ impl Authority {
         Ok(Self { cluster: cluster.clone(), issuer: Issuer::new(params, key), pem })
     }
 
-    /// The authority that [`save`](Self::save) left in a folder, or one made elsewhere and put there under the same file names.
+    /// The authority that [`save`](Self::save) left in a folder, or one made elsewhere and put there under the same
+    /// file names.
     pub fn load(cluster: &ClusterName, folder: &Path) -> Result<Self, CertsError> {
         let path = folder.join(AUTHORITY_FILE);
         let key_path = folder.join(AUTHORITY_KEY_FILE);
@@ -81,8 +82,9 @@ impl Authority {
         Ok(Self { cluster: cluster.clone(), issuer, pem })
     }
 
-    /// Writes `ca.pem` and `ca-key.pem` into a folder, which is made if it is missing. The key is for the one who issues; the
-    /// nodes need `ca.pem` alone.
+    /// Writes `ca.pem` and `ca-key.pem` into a folder, which is made if it is missing.
+    ///
+    /// The key is for the one who issues; the nodes need `ca.pem` alone.
     pub fn save(&self, folder: &Path, overwrite: Overwrite) -> Result<(), CertsError> {
         files::write_all(
             folder,
@@ -147,8 +149,9 @@ impl Issued {
         &self.key
     }
 
-    /// Writes `NODE.pem` and `NODE-key.pem` (a shared one: `shared.pem`) into a folder, which is made if it is missing, and says what a node has to load;
-    /// the authority's `ca.pem` is expected beside them.
+    /// Writes `NODE.pem` and `NODE-key.pem` into a folder, which is made if it is missing, and says what a node loads.
+    ///
+    /// A shared one is `shared.pem`. The authority's `ca.pem` is expected beside them.
     pub fn save(&self, folder: &Path, overwrite: Overwrite) -> Result<TlsFiles, CertsError> {
         let certificate = format!("{}.pem", self.name);
         let key = format!("{}-key.pem", self.name);

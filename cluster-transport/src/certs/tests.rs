@@ -1,6 +1,10 @@
 use tempfile::tempdir;
+use tokio::time::Instant;
 
 use super::*;
+use crate::link::tcp::{Listener, connect};
+use crate::proto::Address;
+use crate::proto::address::Scheme;
 use crate::tls::{Tls, TlsIdentity};
 
 fn prod() -> ClusterName {
@@ -38,7 +42,7 @@ fn a_shared_certificate_is_for_any_node() {
     assert_eq!(names(&identity), ["*.prod.cluster", "prod.cluster"]);
     let tls = Tls::new(identity, &prod()).unwrap();
     assert_eq!(tls.node_id(), None);
-    assert!(tls.permits(&"any".parse().unwrap()));
+    tls.require_node(&"any".parse().unwrap()).unwrap();
 }
 
 #[cfg(unix)]
@@ -82,6 +86,32 @@ fn nothing_is_overwritten_unless_it_is_asked_for() {
     assert_eq!(std::fs::read_to_string(&certificate).unwrap(), issued.certificate_pem());
     assert_eq!(std::fs::read_to_string(&key).unwrap(), issued.key_pem());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "a draft was left behind");
+}
+
+#[tokio::test]
+async fn members_with_own_and_shared_certificates_meet() {
+    let authority = Authority::new(&prod()).unwrap();
+    let member = |issued: &Issued| {
+        let (certificate, key) = (issued.certificate_pem().as_bytes(), issued.key_pem().as_bytes());
+        let identity =
+            TlsIdentity::from_pem(certificate, key, authority.certificate_pem().as_bytes()).unwrap();
+        Tls::new(identity, &prod()).unwrap()
+    };
+    let a: NodeId = "a".parse().unwrap();
+    let own = member(&authority.issue(&a).unwrap());
+    let shared = member(&authority.issue_shared().unwrap());
+    let mut listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let local = listener.local_addr();
+    let address = Address::from_ip(Scheme::Tcp, local.ip(), local.port());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    for (dialler, acceptor) in [(&own, &shared), (&shared, &own)] {
+        let (dialled, accepted) = tokio::join!(connect(&address, Some(dialler), deadline), async {
+            listener.accept().await.secure(Some(acceptor), deadline).await
+        });
+        for link in [dialled.unwrap(), accepted.unwrap()] {
+            assert!(link.info.identity.permits(&prod(), &a), "{link:?}");
+        }
+    }
 }
 
 #[test]

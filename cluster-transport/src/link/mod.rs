@@ -1,7 +1,7 @@
 //! Links: ordered byte streams to one peer, ready for the session, over TCP, TLS or memory.
 //!
-//! A link knows nothing of frames. It is made within a deadline, names whose fault it is when it cannot be made, and carries
-//! what was learned about the peer on the way. Both halves are owned by one task.
+//! A link knows nothing of frames. It is made within a deadline, names whose fault it is when it cannot be made, and
+//! carries what was learned about the peer on the way. Both halves are owned by one task.
 
 mod fault;
 pub mod memory;

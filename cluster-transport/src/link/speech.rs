@@ -1,7 +1,7 @@
 //! What a stranger speaks, told from its first bytes.
 //!
-//! A frame begins with its length in four bytes and is at most 4 KiB before the handshake is done, so its first byte is 0. A
-//! TLS record begins with its content type, 20 to 23, and the major version 3. One byte tells these three apart from text.
+//! A frame begins with its length in four bytes and is at most 4 KiB before the handshake is done, so its first byte is
+//! 0. A TLS record begins with its content type, 20 to 23, and the major version 3. One byte tells these two from text.
 
 /// The longest text that [`Speech::of`] looks at, in bytes.
 pub const MAX_FIRST_BYTES: usize = 8;

@@ -1,7 +1,7 @@
 //! The TLS settings in force: what new handshakes use, replaced as a whole by a reload.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use rustls::client::{Resumption, WebPkiServerVerifier};
@@ -35,6 +35,8 @@ pub struct Tls {
 struct Inner {
     cluster: ClusterName,
     server_name: ServerName<'static>,
+    /// The node that this process is, once it is known.
+    node: OnceLock<NodeId>,
     in_force: watch::Sender<Configs>,
 }
 
@@ -53,13 +55,26 @@ impl Tls {
         let server_name = ServerName::try_from(format!("{cluster}.cluster"))
             .map_err(|error| IdentityError::Unusable { problem: error.to_string() })?;
         let in_force = watch::Sender::new(Configs::new(identity, cluster)?);
-        Ok(Self { inner: Arc::new(Inner { cluster: cluster.clone(), server_name, in_force }) })
+        let (cluster, node) = (cluster.clone(), OnceLock::new());
+        Ok(Self { inner: Arc::new(Inner { cluster, server_name, node, in_force }) })
+    }
+
+    /// Says which node this process is: the certificate in force must be for it, and so must those of later reloads.
+    ///
+    /// The first call that succeeds decides for good which node reloads are held to.
+    pub fn require_node(&self, node: &NodeId) -> Result<(), IdentityError> {
+        self.identity().check_node(&self.inner.cluster, node)?;
+        self.inner.node.get_or_init(|| node.clone());
+        Ok(())
     }
 
     /// Replaces the identity for the handshakes that begin from now on; established links are left alone.
     ///
     /// On an error the identity in force remains.
     pub fn reload(&self, identity: TlsIdentity) -> Result<(), IdentityError> {
+        if let Some(node) = self.inner.node.get() {
+            identity.check_node(&self.inner.cluster, node)?;
+        }
         let configs = Configs::new(identity, &self.inner.cluster)?;
         self.inner.in_force.send_replace(configs);
         Ok(())
@@ -78,11 +93,6 @@ impl Tls {
     /// The node that the certificate in force is for, if it is for exactly one.
     pub fn node_id(&self) -> Option<NodeId> {
         self.identity().names().node_id(&self.inner.cluster)
-    }
-
-    /// Whether peers will believe that this process is that node.
-    pub fn permits(&self, node: &NodeId) -> bool {
-        self.identity().names().permits(&self.inner.cluster, node)
     }
 
     /// When the certificate in force expires.

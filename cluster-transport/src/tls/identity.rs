@@ -11,7 +11,7 @@ use rustls::{Error, InconsistentKeys, RootCertStore};
 use super::config::ring;
 use super::leaf::{Leaf, LeafError};
 use super::pem::{IdentityError, Pem, PemSet, TlsFiles};
-use crate::proto::{CertifiedNames, ClusterName};
+use crate::proto::{CertifiedNames, ClusterName, NodeId};
 
 /// A certificate with its key and the authorities to trust; a cheap clone.
 ///
@@ -91,6 +91,14 @@ impl TlsIdentity {
             return Ok(());
         }
         Err(IdentityError::other_cluster(self.certificate_name(), cluster, names))
+    }
+
+    pub(super) fn check_node(&self, cluster: &ClusterName, node: &NodeId) -> Result<(), IdentityError> {
+        if self.names().permits(cluster, node) {
+            return Ok(());
+        }
+        let file = self.certificate_name().to_owned();
+        Err(IdentityError::OtherNode { file, node: node.clone(), cluster: cluster.clone() })
     }
 }
 

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::proto::credentials::NamesError;
-use crate::proto::{CertifiedNames, ClusterName};
+use crate::proto::{CertifiedNames, ClusterName, NodeId};
 
 /// The largest PEM file that is read, in bytes.
 const MAX_PEM: u64 = 1024 * 1024;
@@ -97,6 +97,16 @@ pub enum IdentityError {
         cluster: ClusterName,
         /// The names that it carries.
         names: String,
+    },
+    /// A certificate of another node.
+    #[error("{file} is not for the node {node}: it needs {node}.{cluster}.cluster or *.{cluster}.cluster")]
+    OtherNode {
+        /// The role and path of the file.
+        file: String,
+        /// The node that it should be for.
+        node: NodeId,
+        /// The cluster that it is for.
+        cluster: ClusterName,
     },
     /// Anything else that the TLS library refuses.
     #[error("the TLS identity cannot be used: {problem}")]

@@ -1,8 +1,8 @@
 //! Watches the files of a TLS identity and puts new ones into force.
 //!
 //! It compares contents, not times: a file replaced by a link, or written twice within a second, is seen. A change is
-//! taken up only when two polls in a row read the same, so a pair in the middle of being written is not judged at all. What
-//! stays half-written or does not fit together is refused once, reported, and the identity in force remains.
+//! taken up only when two polls in a row read the same, so a pair in the middle of being written is not judged at all.
+//! What stays half-written or does not fit together is refused once and reported; the identity in force remains.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -37,8 +37,9 @@ pub struct TlsWatcher {
 }
 
 impl TlsWatcher {
-    /// Reads the files every `interval` (default [`DEFAULT_WATCH_INTERVAL`]) and reloads `tls` when they have changed; a change
-    /// takes effect one to two intervals after it was written. Must be called within a tokio runtime.
+    /// Reads the files every `interval` (default [`DEFAULT_WATCH_INTERVAL`]) and reloads `tls` when they have changed.
+    ///
+    /// A change takes effect one to two intervals after it was written. Must be called within a tokio runtime.
     pub fn new(tls: Tls, files: TlsFiles, interval: Duration) -> Self {
         let (sender, reports) = watch::channel(WatchReport::default());
         let watch = Watch { tls, files, reports: sender, last: None };

@@ -70,10 +70,10 @@ pub enum ConnectError {
 
 /// Dials an address and makes a link of the connection, with TLS if there is any, by the deadline.
 ///
-/// The system's resolver is asked; of several addresses each gets a head start of 50 ms on the next and the first that connects
-/// is taken. A link with TLS is not accepted yet: the peer's refusal of our certificate shows at the first read, as
-/// [`TlsFault::RefusedOurs`]. Telling a peer why it is refused
-/// can take a second more than the deadline. Cancelling closes whatever was begun.
+/// The system's resolver is asked; of several addresses each gets a head start of 50 ms on the next, and the first that
+/// connects is taken. A link with TLS is not accepted yet: the peer's refusal of our certificate shows at the first
+/// read, as [`TlsFault::RefusedOurs`]. Telling a peer why it is refused can take a second more than the deadline.
+/// Cancelling closes whatever was begun.
 pub async fn connect(address: &Address, tls: Option<&Tls>, deadline: Instant) -> Result<Link, ConnectError> {
     if address.scheme() != Scheme::Tcp {
         return Err(ConnectError::NotTcp { address: address.clone() });

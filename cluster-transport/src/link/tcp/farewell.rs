@@ -13,8 +13,8 @@ const MAX_DRAINED: u64 = 64 * 1024;
 
 /// Sends the last words, closes our half, and drops what the peer still sends until it closes too; a second at most.
 ///
-/// A socket that is closed while the peer still sends resets the connection: the peer fails at its next write and, on some
-/// systems, loses the words that it had not read yet.
+/// A socket that is closed while the peer still sends resets the connection: the peer fails at its next write and, on
+/// some systems, loses the words that it had not read yet.
 pub(super) async fn farewell(mut stream: TcpStream, words: &[u8]) {
     let goodbye = async {
         stream.write_all(words).await?;

@@ -85,8 +85,8 @@ impl Listener {
 
     /// The next connection, nothing of it read yet.
     ///
-    /// Errors of accepting (no more file descriptors, for one) are logged and waited out, 50 ms at first and up to 1 s. Cancel
-    /// safe: no connection is lost, and a pause goes on at the next call.
+    /// Errors of accepting (no more file descriptors, for one) are logged and waited out, 50 ms at first and up to 1 s.
+    /// Cancel safe: no connection is lost, and a pause goes on at the next call.
     pub async fn accept(&mut self) -> TcpAccept {
         loop {
             if let Some(until) = self.pause.until {

@@ -22,8 +22,8 @@ use crate::tls::{TlsFault, peer_identity};
 
 /// The unsent bytes that the kernel queues on a connection before it asks for no more.
 ///
-/// What waits here can no longer be overtaken by a more urgent lane, and nothing is gained by more: the kernel asks again long
-/// before it runs dry.
+/// What waits here can no longer be overtaken by a more urgent lane, and nothing is gained by more: the kernel asks again
+/// long before it runs dry.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT: u32 = 128 * 1024;
 

@@ -38,6 +38,23 @@ fn a_reload_reaches_every_clone_and_a_refused_one_changes_nothing() {
 }
 
 #[test]
+fn a_process_keeps_the_node_that_it_is() {
+    let authority = TestAuthority::new();
+    let tls = authority.node("a");
+    let issue = |names: &[&str]| authority.identity(&authority.issue(names));
+    assert_eq!(
+        tls.require_node(&"b".parse().unwrap()).unwrap_err().to_string(),
+        "the certificate is not for the node b: it needs b.prod.cluster or *.prod.cluster"
+    );
+    tls.require_node(&"a".parse().unwrap()).unwrap();
+    let refused = tls.reload(issue(&["prod.cluster", "b.prod.cluster"]));
+    assert!(matches!(refused, Err(IdentityError::OtherNode { .. })));
+    assert_eq!(tls.node_id().unwrap().as_str(), "a");
+    tls.reload(issue(&["prod.cluster", "*.prod.cluster"])).unwrap();
+    assert_eq!(tls.node_id(), None);
+}
+
+#[test]
 fn an_expired_certificate_comes_into_force_and_is_counted_in_negative_days() {
     let authority = TestAuthority::new();
     let tls = authority.member(&authority.issue_expired(&["prod.cluster", "a.prod.cluster"]));
