@@ -24,11 +24,12 @@ pub(super) enum Unfit {
 
 /// What values a setting takes, all of them of the type `T`.
 pub(super) trait Kind<T> {
-    /// Whether a value may be shown.
+    /// Whether values must not be shown.
     const SECRET: bool = false;
 
     /// What fits, to stand behind "expected".
     fn expected(&self) -> String;
+    /// The value that a file gives.
     fn read(&self, given: &Value) -> Result<T, Unfit>;
     /// The value as a file would give it, secrets masked.
     fn show(&self, value: &T) -> Value;

@@ -94,12 +94,12 @@ impl Merged {
 
     /// Keeps a value over earlier ones, except a misspelt one over a correct one of the same source.
     fn keep(&mut self, given: Given) {
-        let better = |kept: &Given| {
+        let outranks = |kept: &Given| {
             given.spelling == Spelling::Misspelt
                 && kept.spelling == Spelling::Correct
                 && discriminant(&kept.source) == discriminant(&given.source)
         };
-        if !self.0.get(given.key).is_some_and(better) {
+        if !self.0.get(given.key).is_some_and(outranks) {
             self.0.insert(given.key, given);
         }
     }

@@ -57,7 +57,18 @@ impl Config {
         ConfigBuilder::default()
     }
 
-    /// Reads and checks a configuration. Opens no file but the ones that `sources` holds already.
+    /// Reads and checks a configuration. The files that it names are not opened.
+    ///
+    /// ```
+    /// use cluster_core::config::{Config, Sources};
+    ///
+    /// let sources = Sources::new()
+    ///     .file("kuzzle.jsonc", r#"{ "plugins": { "cluster": { "minimumNodes": 2 } } }"#)
+    ///     .assign("plugins.cluster.seeds=tcp://node-b:7511");
+    /// let config = Config::load(&sources)?;
+    /// assert_eq!(config.minimum_nodes().get(), 2);
+    /// # Ok::<(), cluster_core::config::ConfigError>(())
+    /// ```
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let mut builder = Self::builder();
         for given in layers::merge(sources)? {
