@@ -69,7 +69,10 @@ pub enum PeerFault {
 }
 
 /// Writes a message. Its length is what the caller bounded it to.
-#[expect(clippy::expect_used, reason = "writing to memory fails only in a type's own serialiser, and ours do not")]
+#[expect(
+    clippy::expect_used,
+    reason = "writing to memory fails only in a type's own serialiser, and ours do not"
+)]
 pub fn encode<T: Serialize>(kind: u8, body: &T) -> Bytes {
     postcard::to_allocvec(&(kind, body)).expect("our own messages have a serialised form").into()
 }

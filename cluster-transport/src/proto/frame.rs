@@ -196,6 +196,23 @@ pub enum Decoded {
 }
 
 impl Frame {
+    /// The number of its kind.
+    pub fn kind(&self) -> u8 {
+        match self {
+            Self::Hello(..) => kind::HELLO,
+            Self::Welcome(..) => kind::WELCOME,
+            Self::Refuse(..) => kind::REFUSE,
+            Self::Go(..) => kind::GO,
+            Self::LaneStart(_) => kind::LANE_START,
+            Self::Segment(_) => kind::SEGMENT,
+            Self::Fragment(_) => kind::FRAGMENT,
+            Self::Acknowledge(_) => kind::ACKNOWLEDGE,
+            Self::Lagged(_) => kind::LAGGED,
+            Self::Leave(..) => kind::LEAVE,
+            Self::Close(..) => kind::CLOSE,
+        }
+    }
+
     /// Takes a frame apart, without its length.
     ///
     /// # Errors

@@ -9,6 +9,7 @@
 pub mod address;
 pub mod body;
 pub mod credentials;
+pub mod endpoint;
 pub mod frame;
 pub mod hash;
 pub mod identity;

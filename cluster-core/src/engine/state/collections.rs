@@ -64,7 +64,10 @@ impl Collections {
     }
 
     /// The collections after a name (excluded), in the order of their names.
-    pub(super) fn after(&self, name: Option<&CollectionName>) -> impl Iterator<Item = &CollectionName> + use<'_> {
+    pub(super) fn after(
+        &self,
+        name: Option<&CollectionName>,
+    ) -> impl Iterator<Item = &CollectionName> + use<'_> {
         let start = name.map_or(Bound::Unbounded, Bound::Excluded);
         self.keys.range::<CollectionName, _>((start, Bound::Unbounded)).map(|(name, _)| name)
     }

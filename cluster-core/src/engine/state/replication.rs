@@ -206,7 +206,8 @@ impl State {
         self.unacknowledged.insert(node.clone());
         if ended_pass {
             self.counters.passes_finished += 1;
-            self.counters.swept_rooms += u64::try_from(peer.replica.sweep(&mut self.table)).unwrap_or(u64::MAX);
+            self.counters.swept_rooms +=
+                u64::try_from(peer.replica.sweep(&mut self.table)).unwrap_or(u64::MAX);
         }
         if let Some(hash) = caught_up {
             let how = if ended_pass { Compared::AfterPass } else { Compared::InPassing };

@@ -12,7 +12,8 @@ use cluster_transport::proto::Incarnation;
 use super::collections::CollectionKey;
 use super::log::{LogEntry, OwnerLog};
 use super::message::{
-    BEGIN, Begin, DELTA, DELTA_BYTES, Delta, MAX_CHANGES, MAX_DELTA, Position, REMOVED_BYTES, WireCollection, WireEntry,
+    BEGIN, Begin, DELTA, DELTA_BYTES, Delta, MAX_CHANGES, MAX_DELTA, Position, REMOVED_BYTES, WireCollection,
+    WireEntry,
 };
 use super::table::{RoomTable, Slot};
 use crate::engine::wire::{Bounded, encode};

@@ -37,7 +37,9 @@ pub struct Left {
 #[non_exhaustive]
 pub enum SubscribeError {
     /// This node has as many rooms as others will hold for one member.
-    #[error("this node has {limit} rooms, the most one member may have: unsubscribe from some or raise the limit on all")]
+    #[error(
+        "this node has {limit} rooms, the most one member may have: unsubscribe from some or raise the limit on all"
+    )]
     TooManyRooms {
         /// The limit.
         limit: usize,
@@ -74,9 +76,14 @@ impl State {
     ///
     /// # Errors
     /// The limit on rooms of this node.
-    pub fn subscribe(&mut self, connection: ConnectionId, room: &RoomInfo) -> Result<Subscribed, SubscribeError> {
+    pub fn subscribe(
+        &mut self,
+        connection: ConnectionId,
+        room: &RoomInfo,
+    ) -> Result<Subscribed, SubscribeError> {
         self.check_limit(self.table.find(&room.id()))?;
-        let collection = CollectionName { index: room.index().clone(), collection: room.collection().clone() };
+        let collection =
+            CollectionName { index: room.index().clone(), collection: room.collection().clone() };
         let described = Description { id: room.id(), collection: &collection, filters: room.filters() };
         let limit = self.limits.rooms;
         let found = self.table.find_or_insert(described).ok_or(SubscribeError::TooManyRooms { limit })?;

@@ -86,13 +86,17 @@ impl State {
     }
 
     /// The collections with rooms after a name (excluded), sorted. With [`list`](Self::list), a page at a time.
-    pub fn collections(&self, after: Option<&CollectionName>) -> impl Iterator<Item = &CollectionName> + use<'_> {
+    pub fn collections(
+        &self,
+        after: Option<&CollectionName>,
+    ) -> impl Iterator<Item = &CollectionName> + use<'_> {
         self.table.collections().after(after).filter(|name| self.table.rooms_in(name).next().is_some())
     }
 
     /// The rooms of a collection, sorted by id.
     pub fn list(&self, collection: &CollectionName) -> Vec<RoomCount> {
-        let count = |slot: Slot| Some(RoomCount { room: self.table.id(slot)?, count: self.table.total(slot) });
+        let count =
+            |slot: Slot| Some(RoomCount { room: self.table.id(slot)?, count: self.table.total(slot) });
         let mut rooms: Vec<RoomCount> = self.table.rooms_in(collection).filter_map(count).collect();
         rooms.sort_unstable();
         rooms

@@ -96,6 +96,11 @@ impl PeerLanes {
         }
     }
 
+    /// The session whose input counts.
+    pub fn owner(&self) -> Option<SessionId> {
+        lock(&self.inbound).owner
+    }
+
     /// How many frames of a fenced-off session were dropped.
     pub fn stale_frames(&self) -> u64 {
         lock(&self.inbound).stale_frames

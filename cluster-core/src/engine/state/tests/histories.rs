@@ -106,8 +106,7 @@ fn after_any_history_all_nodes_tell_what_is_true() {
         net.assert_converged();
         for node in &net.nodes {
             let counters = node.state.counters();
-            let wrong =
-                [counters.gaps, counters.hash_mismatches, counters.faults, counters.filter_conflicts];
+            let wrong = [counters.gaps, counters.hash_mismatches, counters.faults, counters.filter_conflicts];
             assert_eq!(wrong, [0; 4], "{counters:?}");
             add(&mut sum, counters);
         }

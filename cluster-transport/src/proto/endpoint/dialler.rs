@@ -1,0 +1,204 @@
+//! Which addresses are dialled when: targets, their attempts, their back-off and their rest while in session.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use super::event::DialOutcome;
+use super::settings::{DialSettings, SELF_SLEEP};
+use crate::proto::{Address, Instant, SessionId};
+
+/// The part of the interval within which an address is dialled again after its session ended.
+const REDIAL_SPREAD: f64 = 0.1;
+
+/// A target that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// There are as many targets as are allowed.
+    #[error("{address} is not dialled: there are {limit} targets already; remove some or raise the limit")]
+    TooManyTargets {
+        /// The address.
+        address: Address,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// There are as many probes under way as are allowed.
+    #[error("{address} is not probed: {limit} probes are under way; ask again when one has an outcome")]
+    TooManyProbes {
+        /// The address.
+        address: Address,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// The node is leaving and dials nobody any more.
+    #[error("{address} is not probed: this node is leaving")]
+    Leaving {
+        /// The address.
+        address: Address,
+    },
+}
+
+/// What a target is up to.
+#[derive(Debug, PartialEq, Eq)]
+enum Activity {
+    /// Dialled again at this time.
+    Waits(Instant),
+    Dialling,
+    /// Who is there is in session with us; dialled again when that session ends.
+    Rests(SessionId),
+}
+
+#[derive(Debug)]
+struct Target {
+    activity: Activity,
+    failures: u32,
+    last: Option<DialOutcome>,
+}
+
+/// The targets and their schedule.
+#[derive(Debug)]
+pub(super) struct Dialler {
+    settings: DialSettings,
+    targets: BTreeMap<Address, Target>,
+    schedule: BTreeSet<(Instant, Address)>,
+}
+
+impl Dialler {
+    pub(super) fn new(settings: DialSettings) -> Self {
+        Self { settings, targets: BTreeMap::new(), schedule: BTreeSet::new() }
+    }
+
+    /// Takes an address on, to be dialled at once; one that is there stays as it is.
+    pub(super) fn add(&mut self, now: Instant, address: Address) -> Result<(), DialError> {
+        if self.targets.contains_key(&address) {
+            return Ok(());
+        }
+        let limit = self.settings.targets;
+        if self.targets.len() >= limit {
+            return Err(DialError::TooManyTargets { address, limit });
+        }
+        self.schedule.insert((now, address.clone()));
+        self.targets.insert(address, Target { activity: Activity::Waits(now), failures: 0, last: None });
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, address: &Address) -> bool {
+        self.set_activity(address, Activity::Dialling);
+        self.targets.remove(address).is_some()
+    }
+
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.schedule.first().map(|(due, _)| *due)
+    }
+
+    /// The next address whose time has come; it counts as being dialled from here on.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Address> {
+        let (_, address) = self.schedule.first().filter(|(due, _)| *due <= now)?.clone();
+        self.set_activity(&address, Activity::Dialling);
+        Some(address)
+    }
+
+    /// A dial of this target found whom it looked for, or a probe found out who is there.
+    pub(super) fn rest(&mut self, address: &Address, session: SessionId) {
+        if let Some(target) = self.targets.get_mut(address) {
+            target.failures = 0;
+            self.set_activity(address, Activity::Rests(session));
+        }
+    }
+
+    /// A dial of this target came to nothing. How many did in a row, at the moment when the interval begins to grow.
+    pub(super) fn retry(
+        &mut self,
+        now: Instant,
+        address: &Address,
+        outcome: &DialOutcome,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<u32> {
+        let settings = self.settings;
+        let target = self.targets.get_mut(address)?;
+        let wait = match outcome {
+            DialOutcome::ToSelf => SELF_SLEEP,
+            DialOutcome::Abandoned => Duration::ZERO,
+            _ => {
+                target.failures = target.failures.saturating_add(1);
+                jittered(interval_after(&settings, target.failures), settings.jitter, rng)
+            }
+        };
+        let failures = target.failures;
+        self.set_activity(address, Activity::Waits(now + wait));
+        (failures == settings.attempts && !wait.is_zero()).then_some(failures)
+    }
+
+    /// Takes note of an outcome; whether it differs from the one before it.
+    pub(super) fn note(&mut self, address: &Address, outcome: &DialOutcome) -> bool {
+        let Some(target) = self.targets.get_mut(address) else { return true };
+        let changed = target.last.as_ref().is_none_or(|last| !last.is_like(outcome));
+        target.last = Some(outcome.clone());
+        changed
+    }
+
+    /// The addresses at rest for a session are dialled again: soon, or after an interval if it did not even last as long.
+    pub(super) fn wake(&mut self, now: Instant, ended: SessionId, lasted: Duration, rng: &mut ChaCha8Rng) {
+        for address in self.resting_for(ended) {
+            let wait = if lasted < self.settings.interval {
+                jittered(self.settings.interval, self.settings.jitter, rng)
+            } else {
+                self.settings.interval.mul_f64(rng.random_range(0.0..REDIAL_SPREAD))
+            };
+            self.set_activity(&address, Activity::Waits(now + wait));
+        }
+    }
+
+    /// The addresses at rest for a session rest for the one that took its place.
+    pub(super) fn pass_on(&mut self, old: SessionId, new: SessionId) {
+        for address in self.resting_for(old) {
+            self.set_activity(&address, Activity::Rests(new));
+        }
+    }
+
+    fn resting_for(&self, session: SessionId) -> Vec<Address> {
+        let resting = self.targets.iter().filter(|(_, t)| t.activity == Activity::Rests(session));
+        resting.map(|(address, _)| address.clone()).collect()
+    }
+
+    /// The one place where an activity changes, so that the schedule holds exactly those that wait.
+    fn set_activity(&mut self, address: &Address, activity: Activity) {
+        let Some(target) = self.targets.get_mut(address) else { return };
+        if let Activity::Waits(due) = &activity {
+            self.schedule.insert((*due, address.clone()));
+        }
+        let before = std::mem::replace(&mut target.activity, activity);
+        if let Activity::Waits(due) = before
+            && target.activity != before
+        {
+            self.schedule.remove(&(due, address.clone()));
+        }
+    }
+}
+
+/// How long to wait after this many failures in a row, before jitter.
+fn interval_after(settings: &DialSettings, failures: u32) -> Duration {
+    let doublings = failures.saturating_add(1).saturating_sub(settings.attempts).min(31);
+    settings.interval.saturating_mul(1 << doublings).min(settings.cap)
+}
+
+fn jittered(interval: Duration, percent: u8, rng: &mut ChaCha8Rng) -> Duration {
+    let off = f64::from(percent) / 100.0;
+    interval.mul_f64(rng.random_range(1.0 - off..=1.0 + off))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_holds_for_the_attempts_and_then_doubles_up_to_the_cap() {
+        let settings = DialSettings { attempts: 3, ..DialSettings::default() };
+        let waits: Vec<u64> = (1..=9).map(|failures| interval_after(&settings, failures).as_secs()).collect();
+        assert_eq!(waits, [1, 1, 2, 4, 8, 16, 30, 30, 30]);
+        assert_eq!(interval_after(&settings, u32::MAX), settings.cap);
+    }
+}

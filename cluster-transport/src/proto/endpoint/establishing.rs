@@ -1,0 +1,105 @@
+//! The beginnings and ends of sessions, as far as the pair and its addresses are concerned.
+
+use super::Endpoint;
+use super::event::{DialOutcome, EndpointAction, EndpointEvent, LinkId, SessionEnd};
+use super::handshake::{Dial, Offer};
+use super::peers::{Displaced, Established, Room};
+use crate::proto::body::{CloseCode, Positions};
+use crate::proto::credentials::PeerIdentity;
+use crate::proto::session::SessionStart;
+use crate::proto::{Incarnation, Instant, NodeId, SessionId};
+
+impl Endpoint {
+    /// A link comes into session: whatever stood in the way of the one session of its pair ends first.
+    pub(super) fn establish(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        offer: Offer,
+        peer_positions: Positions,
+        identity: PeerIdentity,
+        dial: Option<&Dial>,
+    ) {
+        let Offer { session, version, node, incarnation, addresses, windows } = offer;
+        if let Room::InPlaceOf(idle) = self.peers.room_for(&node, self.settings.max_peers) {
+            self.forget(now, &idle);
+        }
+        let handed_over = if dial.is_some() { now + self.settings.handshake_timeout } else { now };
+        let established = Established {
+            session,
+            incarnation,
+            addresses: addresses.clone(),
+            since: now,
+            shared_from: handed_over,
+        };
+        let before = self.peers.newest(&node).filter(|old| *old < incarnation);
+        let (lanes, displaced) = self.peers.establish(&node, established, &self.settings.lanes);
+        let replaced = self.displace(now, &node, session, incarnation, displaced);
+        if let Some(old) = before {
+            let node = node.clone();
+            self.events.push_back(EndpointEvent::NewerIncarnation { node, old, new: incarnation });
+        }
+        let start = SessionStart {
+            session,
+            peer: node.clone(),
+            incarnation,
+            peer_windows: windows,
+            peer_positions,
+            lanes,
+            we_dialled: dial.is_some(),
+            version,
+        };
+        self.actions.push_back(EndpointAction::Establish { link, start });
+        let dialled = dial.map(|dial| dial.address.clone());
+        self.events.push_back(EndpointEvent::SessionUp {
+            node: node.clone(),
+            incarnation,
+            session,
+            addresses,
+            dialled,
+            identity,
+            version,
+            replaced,
+        });
+        if let Some(dial) = dial {
+            let outcome = DialOutcome::InSession { node: node.clone(), incarnation, session };
+            self.conclude(now, dial, outcome);
+        }
+        self.settle_withheld(now, &node);
+    }
+
+    /// Ends the session that a new one took the place of; its id, if it was of the same pair of incarnations.
+    fn displace(
+        &mut self,
+        now: Instant,
+        node: &NodeId,
+        by: SessionId,
+        incarnation: Incarnation,
+        displaced: Displaced,
+    ) -> Option<SessionId> {
+        let (old, code) = match &displaced {
+            Displaced::Nothing => return None,
+            Displaced::Same(old) => (old, CloseCode::REPLACED),
+            Displaced::Older(old) => (old, CloseCode::SUPERSEDED),
+        };
+        self.actions.push_back(EndpointAction::EndSession { session: old.session, code });
+        if matches!(displaced, Displaced::Same(_)) {
+            self.dialler.pass_on(old.session, by);
+            return Some(old.session);
+        }
+        self.session_down(now, node.clone(), old, SessionEnd::Superseded(incarnation));
+        None
+    }
+
+    pub(super) fn end_session(&mut self, now: Instant, session: SessionId, cause: SessionEnd) {
+        if let Some((node, old)) = self.peers.end(now, session) {
+            self.session_down(now, node, &old, cause);
+        }
+    }
+
+    fn session_down(&mut self, now: Instant, node: NodeId, old: &Established, cause: SessionEnd) {
+        let Established { session, incarnation, since, .. } = *old;
+        self.dialler.wake(now, session, now.since(since), &mut self.rng);
+        self.events.push_back(EndpointEvent::SessionDown { node, incarnation, session, cause });
+    }
+}

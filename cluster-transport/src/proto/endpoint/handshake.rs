@@ -1,0 +1,180 @@
+//! The links that have no session yet, and how far each has come.
+
+use std::collections::BTreeMap;
+
+use super::event::LinkId;
+use crate::proto::body::Positions;
+use crate::proto::credentials::PeerIdentity;
+use crate::proto::{Address, Incarnation, Instant, NodeId, PerLane, SessionId};
+
+/// Why an address is dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It is a target.
+    Target,
+    /// The application wants to know who is there, now.
+    Probe,
+}
+
+/// A dial of ours.
+#[derive(Clone, Debug)]
+pub(super) struct Dial {
+    pub(super) address: Address,
+    pub(super) purpose: Purpose,
+    /// The session that the acceptor named and of which we have no end.
+    pub(super) replace: Option<SessionId>,
+}
+
+/// Somebody who dialled us.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub(super) remote: String,
+    pub(super) identity: PeerIdentity,
+}
+
+/// The session that both sides agree on once `Go` is there.
+#[derive(Clone, Debug)]
+pub(super) struct Offer {
+    pub(super) session: SessionId,
+    pub(super) version: u16,
+    pub(super) node: NodeId,
+    pub(super) incarnation: Incarnation,
+    pub(super) addresses: Vec<Address>,
+    pub(super) windows: PerLane<u32>,
+}
+
+/// A `Welcome` that we got, with what is needed to judge and use it.
+#[derive(Clone, Debug)]
+pub(super) struct Welcomed {
+    pub(super) dial: Dial,
+    pub(super) identity: PeerIdentity,
+    /// When our `Hello` went out.
+    pub(super) asked: Instant,
+    pub(super) offer: Offer,
+    /// From where the acceptor wants our numbers.
+    pub(super) positions: Positions,
+}
+
+/// How far a link has come.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Dialled: there is no byte link yet.
+    Connecting(Dial),
+    /// Dialled: `Hello` is out.
+    WelcomeAwaited { dial: Dial, identity: PeerIdentity, asked: Instant },
+    /// Dialled: `Go` waits for the end of a handshake that the peer began.
+    GoWithheld(Box<Welcomed>),
+    /// Accepted.
+    HelloAwaited(Caller),
+    /// Accepted: `Welcome` is out.
+    GoAwaited { caller: Caller, offer: Box<Offer> },
+}
+
+impl Stage {
+    pub(super) fn dial(&self) -> Option<&Dial> {
+        match self {
+            Self::Connecting(dial) | Self::WelcomeAwaited { dial, .. } => Some(dial),
+            Self::GoWithheld(welcomed) => Some(&welcomed.dial),
+            Self::HelloAwaited(_) | Self::GoAwaited { .. } => None,
+        }
+    }
+
+    /// The node at the other end, where it has said so.
+    fn node(&self) -> Option<&NodeId> {
+        match self {
+            Self::GoWithheld(welcomed) => Some(&welcomed.offer.node),
+            Self::GoAwaited { offer, .. } => Some(&offer.node),
+            Self::Connecting(_) | Self::WelcomeAwaited { .. } | Self::HelloAwaited(_) => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Handshake {
+    deadline: Instant,
+    stage: Stage,
+}
+
+/// All links without a session. Few, so that questions about all of them look at each.
+#[derive(Debug, Default)]
+pub(super) struct Handshakes {
+    links: BTreeMap<LinkId, Handshake>,
+    last: u64,
+}
+
+impl Handshakes {
+    /// A link number that was never used.
+    pub(super) fn next_link(&mut self) -> LinkId {
+        self.last += 1;
+        LinkId(self.last)
+    }
+
+    pub(super) fn insert(&mut self, link: LinkId, deadline: Instant, stage: Stage) {
+        self.links.insert(link, Handshake { deadline, stage });
+    }
+
+    /// Takes a link out, to put it back with its deadline one stage further or to end it.
+    pub(super) fn take(&mut self, link: LinkId) -> Option<(Instant, Stage)> {
+        self.links.remove(&link).map(|handshake| (handshake.deadline, handshake.stage))
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.links.values().map(|handshake| handshake.deadline).min()
+    }
+
+    pub(super) fn overdue(&self, now: Instant) -> Vec<LinkId> {
+        self.matching(|handshake| handshake.deadline <= now)
+    }
+
+    /// How many accepted links there are.
+    pub(super) fn accepted(&self) -> usize {
+        self.links.values().filter(|handshake| handshake.stage.dial().is_none()).count()
+    }
+
+    /// How many dials run for this purpose.
+    pub(super) fn dials(&self, purpose: Purpose) -> usize {
+        let dials = self.links.values().filter_map(|handshake| handshake.stage.dial());
+        dials.filter(|dial| dial.purpose == purpose).count()
+    }
+
+    pub(super) fn dialling(&self, address: &Address) -> Vec<LinkId> {
+        self.matching(|handshake| handshake.stage.dial().is_some_and(|dial| dial.address == *address))
+    }
+
+    /// Whether this incarnation dialled us and its `Go` has not come.
+    pub(super) fn awaits_go_of(&self, node: &NodeId, incarnation: Incarnation) -> bool {
+        self.offers_awaiting_go().any(|offer| offer.node == *node && offer.incarnation == incarnation)
+    }
+
+    /// Whose `Go` would begin this session.
+    pub(super) fn awaits_go_for(&self, session: SessionId) -> Option<&NodeId> {
+        self.offers_awaiting_go().find(|offer| offer.session == session).map(|offer| &offer.node)
+    }
+
+    fn offers_awaiting_go(&self) -> impl Iterator<Item = &Offer> {
+        self.links.values().filter_map(|handshake| match &handshake.stage {
+            Stage::GoAwaited { offer, .. } => Some(&**offer),
+            _ => None,
+        })
+    }
+
+    /// The links on which our `Go` to this node is withheld.
+    pub(super) fn withheld_from(&self, node: &NodeId) -> Vec<LinkId> {
+        self.matching(|handshake| {
+            matches!(&handshake.stage, Stage::GoWithheld(welcomed) if welcomed.offer.node == *node)
+        })
+    }
+
+    /// The links at whose other end this node is known to be.
+    pub(super) fn with(&self, node: &NodeId) -> Vec<LinkId> {
+        self.matching(|handshake| handshake.stage.node() == Some(node))
+    }
+
+    pub(super) fn all(&self) -> Vec<LinkId> {
+        self.matching(|_| true)
+    }
+
+    fn matching(&self, wanted: impl Fn(&Handshake) -> bool) -> Vec<LinkId> {
+        self.links.iter().filter(|(_, handshake)| wanted(handshake)).map(|(link, _)| *link).collect()
+    }
+}
