@@ -3,7 +3,10 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-const MIB: usize = 1024 * 1024;
+use cluster_transport::proto::Lane;
+use cluster_transport::proto::lanes::LaneSettings;
+
+use crate::engine::state;
 
 /// The name of a cluster that is given none.
 pub const DEFAULT_CLUSTER_NAME: &str = "kuzzle";
@@ -36,24 +39,31 @@ pub const DEFAULT_READY_WAIT: Duration = Duration::from_secs(10);
 /// How long a handshake may take.
 pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest message, in bytes.
-pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 64 * MIB;
+pub const DEFAULT_MAX_MESSAGE_BYTES: u32 = LaneSettings::DEFAULT_MAX_MESSAGE;
 /// How many bytes of unfinished messages are kept for a member.
-pub const DEFAULT_REASSEMBLY_BYTES: usize = 64 * MIB;
-/// How many unacknowledged bytes are kept for a member.
-pub const DEFAULT_RING_BYTES: usize = 16 * MIB;
+pub const DEFAULT_REASSEMBLY_BYTES: usize = LaneSettings::DEFAULT_REASSEMBLY;
+/// How many requests may be under way to a member, and from it.
+pub const DEFAULT_REQUESTS_IN_FLIGHT: usize = LaneSettings::DEFAULT_MAX_REQUESTS;
+/// How many unacknowledged bytes are kept for a member, on each lane that sheds.
+pub const DEFAULT_RING_BYTES: usize = LaneSettings::DEFAULT_RING;
 /// How many unacknowledged bytes are kept for all members together.
-pub const DEFAULT_RING_BYTES_TOTAL: usize = 256 * MIB;
+pub const DEFAULT_RING_BYTES_TOTAL: usize = 256 * 1024 * 1024;
 /// How long what is unacknowledged is kept.
 pub const DEFAULT_RING_AGE: Duration = Duration::from_secs(30);
 /// How many bytes of state may be on their way to a member.
-pub const DEFAULT_STATE_WINDOW: usize = MIB;
+pub const DEFAULT_STATE_WINDOW: u32 = window(Lane::State);
 /// How many bytes of events may be on their way to a member.
-pub const DEFAULT_EVENTS_WINDOW: usize = MIB;
+pub const DEFAULT_EVENTS_WINDOW: u32 = window(Lane::Events);
 /// How many bytes of requests and replies may be on their way to a member.
-pub const DEFAULT_REQUESTS_WINDOW: usize = 4 * MIB;
+pub const DEFAULT_REQUESTS_WINDOW: u32 = window(Lane::Requests);
 /// How many bytes of notifications may be on their way to a member.
-pub const DEFAULT_NOTIFICATIONS_WINDOW: usize = 4 * MIB;
+pub const DEFAULT_NOTIFICATIONS_WINDOW: u32 = window(Lane::Notifications);
 /// How many rooms a member may have.
-pub const DEFAULT_ROOMS_PER_MEMBER: usize = 1_000_000;
+pub const DEFAULT_ROOMS_PER_MEMBER: usize = state::DEFAULT_MAX_ROOMS;
 /// How many bytes of state a member may have.
-pub const DEFAULT_STATE_BYTES_PER_MEMBER: usize = 512 * MIB;
+pub const DEFAULT_STATE_BYTES_PER_MEMBER: usize = state::DEFAULT_MAX_BYTES;
+
+#[expect(clippy::indexing_slicing, reason = "a lane's number is below the length of the array")]
+const fn window(lane: Lane) -> u32 {
+    LaneSettings::DEFAULT_WINDOWS[lane.number() as usize]
+}

@@ -11,6 +11,7 @@ mod error;
 mod keys;
 mod kinds;
 mod layers;
+mod limits;
 mod listen;
 mod security;
 mod settings;
@@ -110,14 +111,7 @@ impl ConfigBuilder {
     pub fn build(mut self) -> Result<Config, ConfigError> {
         let settings = &mut self.settings;
         settings.check()?;
-        check_part(
-            ("plugins.cluster.limits.maxMessageBytes", settings.max_message_bytes.value),
-            ("plugins.cluster.limits.reassemblyBytesPerMember", settings.reassembly_bytes_per_member.value),
-        )?;
-        check_part(
-            ("plugins.cluster.limits.ringBytes", settings.ring_bytes.value),
-            ("plugins.cluster.limits.ringBytesTotal", settings.ring_bytes_total.value),
-        )?;
+        limits::check(settings)?;
         let security = Security::of(settings)?;
         let listeners = listen::listeners(settings, &security)?.into();
         let filter_seed = match settings.filter_seed.value {
@@ -130,9 +124,4 @@ impl ConfigBuilder {
         };
         Ok(Config { settings: self.settings, security, listeners, filter_seed })
     }
-}
-
-fn check_part(part: (&'static str, usize), whole: (&'static str, usize)) -> Result<(), ConfigError> {
-    let ((key, value), (whole_key, whole)) = (part, whole);
-    if value <= whole { Ok(()) } else { Err(ConfigError::PartAboveWhole { key, value, whole_key, whole }) }
 }

@@ -118,15 +118,19 @@ settings! {
         Amount(100..=120_000);
 
     /// The longest message, in bytes. Default 64 MiB; one that is longer is refused at its announced size.
-    public max_message_bytes: usize = DEFAULT_MAX_MESSAGE_BYTES, "plugins.cluster.limits.maxMessageBytes",
+    derived max_message_bytes: u32 = DEFAULT_MAX_MESSAGE_BYTES, "plugins.cluster.limits.maxMessageBytes",
         Amount(FRAME..=GIB);
 
     /// How many bytes of unfinished messages are kept for a member. Default, and worst-case memory a member: 64 MiB.
-    public reassembly_bytes_per_member: usize = DEFAULT_REASSEMBLY_BYTES,
+    derived reassembly_bytes_per_member: usize = DEFAULT_REASSEMBLY_BYTES,
         "plugins.cluster.limits.reassemblyBytesPerMember", Amount(FRAME..=4 * GIB);
 
-    /// How many unacknowledged bytes are kept for a member. Default, and worst-case memory a member: 16 MiB.
-    public ring_bytes: usize = DEFAULT_RING_BYTES, "plugins.cluster.limits.ringBytes", Amount(FRAME..=4 * GIB);
+    /// How many requests may be under way to a member, and from it. Default 1,024.
+    derived requests_in_flight: usize = DEFAULT_REQUESTS_IN_FLIGHT, "plugins.cluster.limits.requestsInFlight",
+        Amount(1..=1_000_000);
+
+    /// How many unacknowledged bytes are kept for a member on each lane that sheds. Default 16 MiB, on two lanes.
+    derived ring_bytes: usize = DEFAULT_RING_BYTES, "plugins.cluster.limits.ringBytes", Amount(FRAME..=4 * GIB);
 
     /// How many unacknowledged bytes are kept for all members. Default, and worst-case memory: 256 MiB.
     public ring_bytes_total: usize = DEFAULT_RING_BYTES_TOTAL, "plugins.cluster.limits.ringBytesTotal",
@@ -136,26 +140,26 @@ settings! {
     public ring_age: Duration = DEFAULT_RING_AGE, "plugins.cluster.limits.ringAgeMs", Amount(100..=HOUR_MS);
 
     /// How many unacknowledged bytes of state a member may send to this node. Default 1 MiB.
-    public state_window_bytes: usize = DEFAULT_STATE_WINDOW, "plugins.cluster.limits.windowBytes.state",
+    derived state_window_bytes: u32 = DEFAULT_STATE_WINDOW, "plugins.cluster.limits.windowBytes.state",
         Amount(FRAME..=GIB);
 
     /// How many unacknowledged bytes of events a member may send to this node. Default 1 MiB.
-    public events_window_bytes: usize = DEFAULT_EVENTS_WINDOW, "plugins.cluster.limits.windowBytes.events",
+    derived events_window_bytes: u32 = DEFAULT_EVENTS_WINDOW, "plugins.cluster.limits.windowBytes.events",
         Amount(FRAME..=GIB);
 
     /// How many unacknowledged bytes of requests and replies a member may send to this node. Default 4 MiB.
-    public requests_window_bytes: usize = DEFAULT_REQUESTS_WINDOW, "plugins.cluster.limits.windowBytes.requests",
+    derived requests_window_bytes: u32 = DEFAULT_REQUESTS_WINDOW, "plugins.cluster.limits.windowBytes.requests",
         Amount(FRAME..=GIB);
 
     /// How many unacknowledged bytes of notifications a member may send to this node. Default 4 MiB.
-    public notifications_window_bytes: usize = DEFAULT_NOTIFICATIONS_WINDOW,
+    derived notifications_window_bytes: u32 = DEFAULT_NOTIFICATIONS_WINDOW,
         "plugins.cluster.limits.windowBytes.notifications", Amount(FRAME..=GIB);
 
     /// How many rooms a member may have before its state is read no further. Default 1,000,000.
-    public rooms_per_member: usize = DEFAULT_ROOMS_PER_MEMBER, "plugins.cluster.limits.roomsPerMember",
+    derived rooms_per_member: usize = DEFAULT_ROOMS_PER_MEMBER, "plugins.cluster.limits.roomsPerMember",
         Amount(1..=100_000_000);
 
     /// How many bytes of state a member may have. Default, and worst-case memory a member: 512 MiB.
-    public state_bytes_per_member: usize = DEFAULT_STATE_BYTES_PER_MEMBER,
+    derived state_bytes_per_member: usize = DEFAULT_STATE_BYTES_PER_MEMBER,
         "plugins.cluster.limits.stateBytesPerMember", Amount(FRAME..=64 * GIB);
 }
