@@ -13,6 +13,8 @@ pub mod binding;
 #[cfg(feature = "certs")]
 pub mod certs;
 #[cfg(feature = "tokio")]
+pub mod endpoint;
+#[cfg(feature = "tokio")]
 pub mod link;
 pub mod proto;
 #[cfg(feature = "tokio")]

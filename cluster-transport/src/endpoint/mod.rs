@@ -1,0 +1,203 @@
+//! The endpoint: the pure machines of [`proto`](crate::proto) on real links, one task a link.
+//!
+//! One mutex holds the handshake machine; it is never held across an await or a call of the [`Handler`]. A link's task owns
+//! its session. Events reach the handler in order: a session's `Up` before anything of that session, its `Down` after all of it.
+
+mod clock;
+mod connector;
+mod error;
+mod handler;
+mod link;
+mod pump;
+mod session;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use clock::Clock;
+pub use connector::{Connecting, Connector, TcpConnector};
+pub use error::{RequestError, SendFailure};
+pub use handler::{Event, Handler, Incoming};
+pub use session::SessionHandle;
+
+use crate::link::Link;
+use crate::link::tcp::Listener;
+use crate::proto::body::CloseCode;
+use crate::proto::endpoint::{DialError, Endpoint as Machine, EndpointSettings};
+use crate::proto::{Address, Incarnation, Instant, NodeId};
+use crate::tls::Tls;
+use pump::Pump;
+
+/// How long [`Endpoint::shutdown`] waits for its tasks after the sessions have left.
+const SHUTDOWN_WAIT: Duration = Duration::from_secs(3);
+
+/// A node's end of all its sessions. Cheap to clone; it ends with [`shutdown`](Self::shutdown).
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    shared: Arc<Shared>,
+}
+
+/// What an endpoint is made of.
+pub struct Parts {
+    /// Who it is, and its limits.
+    pub settings: EndpointSettings,
+    /// For session ids, jitter and grease: from a cryptographic generator outside of tests.
+    pub seed: [u8; 32],
+    /// The clock that it shares with the layer above.
+    pub clock: Clock,
+    /// The identity for TLS; without one its links are in plaintext.
+    pub tls: Option<Tls>,
+    /// How links are made; TCP if it says nothing.
+    pub connector: Option<Arc<dyn Connector>>,
+    /// Where it accepts.
+    pub listeners: Vec<Listener>,
+    /// Who takes in what happens.
+    pub handler: Arc<dyn Handler>,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+pub(crate) struct Shared {
+    machine: Mutex<Machine>,
+    pump: Mutex<Pump>,
+    wake: tokio::sync::Notify,
+    handler: Arc<dyn Handler>,
+    clock: Clock,
+    tls: Option<Tls>,
+    connector: Arc<dyn Connector>,
+    connect_timeout: Duration,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint").field("tls", &self.tls.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Endpoint {
+    /// Starts an endpoint. Has to be called within a tokio runtime.
+    pub fn start(parts: Parts) -> Self {
+        let Parts { settings, seed, clock, tls, connector, listeners, handler } = parts;
+        let connect_timeout = settings.connect_timeout();
+        let connector = connector.unwrap_or_else(|| Arc::new(TcpConnector::new(tls.clone())));
+        let shared = Arc::new(Shared {
+            machine: Mutex::new(Machine::new(settings, seed)),
+            pump: Mutex::new(Pump::default()),
+            wake: tokio::sync::Notify::new(),
+            handler,
+            clock,
+            tls,
+            connector,
+            connect_timeout,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        shared.tasks.spawn(pump::run(Arc::clone(&shared)));
+        for listener in listeners {
+            shared.tasks.spawn(link::accept(Arc::clone(&shared), listener));
+        }
+        Self { shared }
+    }
+
+    /// Adds an address to those that are dialled for ever, with back-off.
+    ///
+    /// # Errors
+    /// When there are too many targets.
+    pub fn add_target(&self, address: Address) -> Result<(), DialError> {
+        self.with_machine(|machine, now| machine.add_target(now, address))
+    }
+
+    /// Stops dialling an address; a session that it led to stays. Whether it was a target.
+    pub fn remove_target(&self, address: &Address) -> bool {
+        self.with_machine(|machine, now| machine.remove_target(now, address))
+    }
+
+    /// Dials an address once, now; what comes of it is an event.
+    ///
+    /// # Errors
+    /// When this node is leaving, or too many probes are under way.
+    pub fn probe(&self, address: Address) -> Result<(), DialError> {
+        self.with_machine(|machine, now| machine.probe(now, address))
+    }
+
+    /// Closes the session with a peer; whether there was one.
+    pub fn close_session(&self, node: &NodeId, code: CloseCode) -> bool {
+        self.with_machine(|machine, now| machine.close_session(now, node, code))
+    }
+
+    /// Goes on as another life of this node: all sessions end, and targets are dialled anew.
+    pub fn set_incarnation(&self, incarnation: Incarnation) {
+        self.with_machine(|machine, now| machine.set_incarnation(now, incarnation));
+    }
+
+    /// Forgets what was exchanged with a node: its next session starts at the head.
+    pub fn forget(&self, node: &NodeId) {
+        self.with_machine(|machine, now| machine.forget(now, node));
+    }
+
+    /// Gives a link that was made elsewhere, such as one in memory, to the endpoint as if it had been accepted.
+    pub fn accept(&self, link: Link, remote: String) {
+        let shared = Arc::clone(&self.shared);
+        self.shared.tasks.spawn(async move { link::run_accepted(&shared, link, remote).await });
+    }
+
+    /// The endpoint's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// The TLS settings that new links use.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.shared.tls.as_ref()
+    }
+
+    /// Leaves every peer in good order, then ends all tasks. Waits for at most 5 s; what is left then is cut.
+    ///
+    /// Cancel safe: once polled, the sessions are leaving; dropped early, the tasks go on until they are done.
+    pub async fn shutdown(&self) {
+        self.with_machine(|machine, now| machine.set_leaving(now));
+        let sessions = self.shared.pump().sessions();
+        sessions.iter().for_each(|session| session.ask(session::Ask::Leave));
+        let left = async {
+            for session in &sessions {
+                session.ended().await;
+            }
+        };
+        let wait = crate::proto::session::LEAVE_WAIT + Duration::from_millis(100);
+        let _ = tokio::time::timeout(wait, left).await;
+        self.shared.stop.cancel();
+        self.shared.tasks.close();
+        let _ = tokio::time::timeout(SHUTDOWN_WAIT, self.shared.tasks.wait()).await;
+    }
+
+    /// Ends all tasks at once, without a word to anybody: what a crash looks like to the peers.
+    pub fn abort(&self) {
+        self.shared.stop.cancel();
+        self.shared.tasks.close();
+    }
+
+    fn with_machine<T>(&self, act: impl FnOnce(&mut Machine, Instant) -> T) -> T {
+        let result = act(&mut self.shared.machine(), self.shared.clock.now());
+        self.shared.wake.notify_one();
+        result
+    }
+}
+
+impl Shared {
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pump(&self) -> MutexGuard<'_, Pump> {
+        self.pump.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,144 @@
+//! Moves what the handshake machine says to where it belongs: events to the handler, actions to the links' tasks.
+//!
+//! One pump at a time runs, so order is kept; events go first, so that a session's `Up` is told before its link carries it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::handler::Event;
+use super::link::{self, Command};
+use super::session::{Ask, SessionHandle};
+use super::{Machine, Shared};
+use crate::link::LinkInfo;
+use crate::proto::endpoint::{EndpointAction, EndpointEvent, LinkId};
+use crate::proto::{Instant, SessionId};
+
+/// How many commands may wait for a link's task: a handshake needs three.
+const COMMANDS: usize = 16;
+
+/// The links and sessions there are.
+#[derive(Debug, Default)]
+pub(super) struct Pump {
+    links: HashMap<LinkId, LinkEntry>,
+    sessions: HashMap<SessionId, Arc<SessionHandle>>,
+}
+
+#[derive(Debug)]
+struct LinkEntry {
+    commands: mpsc::Sender<Command>,
+    info: LinkInfo,
+}
+
+impl Pump {
+    /// Registers a link that is about to have a task.
+    pub(super) fn add_link(&mut self, link: LinkId, info: LinkInfo) -> mpsc::Receiver<Command> {
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        self.links.insert(link, LinkEntry { commands, info });
+        receiver
+    }
+
+    /// A link's task ends, or its handshake is done.
+    pub(super) fn remove_link(&mut self, link: LinkId) {
+        self.links.remove(&link);
+    }
+
+    /// A session has ended.
+    pub(super) fn remove_session(&mut self, session: SessionId) {
+        self.sessions.remove(&session);
+    }
+
+    /// The sessions that run.
+    pub(super) fn sessions(&self) -> Vec<Arc<SessionHandle>> {
+        self.sessions.values().cloned().collect()
+    }
+}
+
+impl Shared {
+    /// Tells the machine what happened, and acts on what it says.
+    pub(super) fn tell(self: &Arc<Self>, happened: impl FnOnce(&mut Machine, &mut Pump, Instant)) {
+        self.turn(happened);
+        // The next deadline may have changed.
+        self.wake.notify_one();
+    }
+
+    fn turn(self: &Arc<Self>, happened: impl FnOnce(&mut Machine, &mut Pump, Instant)) {
+        let mut pump = self.pump();
+        let (actions, events) = {
+            let mut machine = self.machine();
+            happened(&mut machine, &mut pump, self.clock.now());
+            let actions: Vec<_> = std::iter::from_fn(|| machine.poll_action()).collect();
+            let events: Vec<_> = std::iter::from_fn(|| machine.poll_event()).collect();
+            (actions, events)
+        };
+        self.make_handles(&mut pump, &actions);
+        for event in events {
+            let session = match &event {
+                EndpointEvent::SessionUp { session, .. } => pump.sessions.get(session).cloned(),
+                _ => None,
+            };
+            self.handler.on_event(match session {
+                Some(session) => Event::Up { session, event },
+                None => Event::Other(event),
+            });
+        }
+        for action in actions {
+            self.act(&mut pump, action);
+        }
+    }
+
+    fn make_handles(&self, pump: &mut Pump, actions: &[EndpointAction]) {
+        for action in actions {
+            let EndpointAction::Establish { link, start } = action else { continue };
+            let Some(entry) = pump.links.get(link) else { continue };
+            let handle = SessionHandle::new(start.clone(), entry.info.clone(), self.clock);
+            pump.sessions.insert(start.session, Arc::new(handle));
+        }
+    }
+
+    fn act(self: &Arc<Self>, pump: &mut Pump, action: EndpointAction) {
+        let (link, command) = match action {
+            EndpointAction::Connect { link, address } => {
+                self.tasks.spawn(link::dial(Arc::clone(self), link, address));
+                return;
+            }
+            EndpointAction::EndSession { session, code } => {
+                if let Some(session) = pump.sessions.get(&session) {
+                    session.ask(Ask::Close(code, String::new()));
+                }
+                return;
+            }
+            EndpointAction::Send { link, frame } => (link, Command::Send(frame.encode())),
+            EndpointAction::Close { link } => (link, Command::Close),
+            EndpointAction::Establish { link, start } => {
+                let Some(handle) = pump.sessions.get(&start.session) else { return };
+                (link, Command::Establish(Box::new(start), Arc::clone(handle)))
+            }
+        };
+        if let Some(entry) = pump.links.get(&link)
+            && entry.commands.try_send(command).is_err()
+        {
+            // The task has ended, or a handshake that needs so many commands is none: its task ends with the channel.
+            pump.links.remove(&link);
+        }
+    }
+}
+
+/// Runs the machine's deadlines, and whatever verbs have left to do.
+pub(super) async fn run(shared: Arc<Shared>) {
+    loop {
+        let deadline = shared.machine().poll_timeout();
+        tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => return,
+            () = shared.clock.sleep_until(deadline) => {}
+            () = shared.wake.notified() => {}
+        }
+        shared.turn(|machine, _, now| {
+            if machine.poll_timeout().is_some_and(|at| at <= now) {
+                machine.handle_timeout(now);
+            }
+        });
+    }
+}

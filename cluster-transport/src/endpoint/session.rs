@@ -1,0 +1,258 @@
+//! The handle of a session: send, ask, answer, and see how far the peer is behind.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::clock::Clock;
+use super::error::{RequestError, SendFailure};
+use crate::link::LinkInfo;
+use crate::proto::body::CloseCode;
+use crate::proto::lanes::{LaneLag, Payload, Pushed};
+use crate::proto::requests::{FailureCode, Outcome, RequestId};
+use crate::proto::session::SessionStart;
+use crate::proto::{Incarnation, Instant, Lane, NodeId, SessionId};
+
+/// What a session's task is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    Leave,
+    Close(CloseCode, String),
+}
+
+/// A session with a peer. All methods may be called from any thread; none waits, but for [`request`](Self::request).
+pub struct SessionHandle {
+    start: SessionStart,
+    info: LinkInfo,
+    clock: Clock,
+    wake: Notify,
+    asks: Mutex<Vec<Ask>>,
+    waiting: Mutex<BTreeMap<RequestId, oneshot::Sender<Outcome>>>,
+    heard: AtomicU64,
+    closed: AtomicBool,
+    ended: CancellationToken,
+}
+
+impl fmt::Debug for SessionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionHandle")
+            .field("peer", &self.start.peer)
+            .field("session", &self.start.session)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SessionHandle {
+    pub(super) fn new(start: SessionStart, info: LinkInfo, clock: Clock) -> Self {
+        let heard = AtomicU64::new(nanos(clock.now()));
+        Self {
+            start,
+            info,
+            clock,
+            wake: Notify::new(),
+            asks: Mutex::default(),
+            waiting: Mutex::default(),
+            heard,
+            closed: AtomicBool::new(false),
+            ended: CancellationToken::new(),
+        }
+    }
+
+    /// The peer.
+    pub fn peer(&self) -> &NodeId {
+        &self.start.peer
+    }
+
+    /// Which life of the peer.
+    pub fn incarnation(&self) -> Incarnation {
+        self.start.incarnation
+    }
+
+    /// The session's id.
+    pub fn id(&self) -> SessionId {
+        self.start.session
+    }
+
+    /// The version of the wire.
+    pub fn version(&self) -> u16 {
+        self.start.version
+    }
+
+    /// Whether this side dialled.
+    pub fn we_dialled(&self) -> bool {
+        self.start.we_dialled
+    }
+
+    /// What carries the session.
+    pub fn link(&self) -> &LinkInfo {
+        &self.info
+    }
+
+    /// When the last byte of the peer was read.
+    pub fn last_heard(&self) -> Instant {
+        Instant::after_origin(Duration::from_nanos(self.heard.load(Ordering::Relaxed)))
+    }
+
+    /// How many bytes a lane takes before its window is full.
+    pub fn room(&self, lane: Lane) -> usize {
+        self.start.lanes.room(lane)
+    }
+
+    /// How far the peer is behind on a lane.
+    pub fn lag(&self, lane: Lane) -> LaneLag {
+        self.start.lanes.lag(lane)
+    }
+
+    /// Puts a message into a lane; `head` goes before it and is always copied. Costs one copy of up to 1 KiB under the lane's lock.
+    ///
+    /// # Errors
+    /// When the session has ended, the message is too long, or the lane does not shed and is full.
+    pub fn send(&self, lane: Lane, head: &[u8], message: Payload<'_>) -> Result<Pushed, SendFailure> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(SendFailure::Ended);
+        }
+        let pushed = self.start.lanes.push_with_head(lane, head, message)?;
+        if pushed.wake {
+            self.wake.notify_one();
+        }
+        Ok(pushed)
+    }
+
+    /// Has the session's task look for something to send, and call the handler's `before_sending`.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Records that a batch has been taken, so that its messages are acknowledged.
+    pub fn done(&self, lane: Lane, end: u64) {
+        self.start.lanes.done(lane, end);
+        self.wake.notify_one();
+    }
+
+    /// As [`done`](Self::done), from within the handler: the session's task acknowledges anyway.
+    pub fn done_inline(&self, lane: Lane, end: u64) {
+        self.start.lanes.done(lane, end);
+    }
+
+    /// Asks the peer and waits for its reply.
+    ///
+    /// Dropping the future cancels the request and tells the peer.
+    ///
+    /// # Errors
+    /// When it cannot be sent, the peer refuses, the deadline passes or the link is lost; each request has exactly one outcome.
+    pub async fn request(&self, payload: Payload<'_>, timeout: Duration) -> Result<Bytes, RequestError> {
+        let (id, outcome) = self.ask_peer(payload, timeout)?;
+        let _cancel = CancelOnDrop { session: self, id };
+        match outcome.await.unwrap_or(Outcome::LinkLost) {
+            Outcome::Reply(payload) => Ok(payload),
+            Outcome::Failed { code, text } => Err(RequestError::Failed { code, text }),
+            Outcome::DeadlinePassed => Err(RequestError::DeadlinePassed),
+            Outcome::LinkLost => Err(RequestError::LinkLost),
+        }
+    }
+
+    fn ask_peer(
+        &self,
+        payload: Payload<'_>,
+        timeout: Duration,
+    ) -> Result<(RequestId, oneshot::Receiver<Outcome>), RequestError> {
+        let (id, head) = self.start.lanes.requests().ask(self.clock.now(), timeout)?;
+        let (sender, outcome) = oneshot::channel();
+        self.waiting().insert(id, sender);
+        if let Err(failure) = self.send(Lane::Requests, head.as_slice(), payload) {
+            self.waiting().remove(&id);
+            self.start.lanes.requests().cancel(id);
+            return Err(failure.into());
+        }
+        // The task computes its next deadline anew.
+        self.wake.notify_one();
+        Ok((id, outcome))
+    }
+
+    /// Answers a request of the peer. False if the peer does not wait for it any more, or the answer does not fit into the lane.
+    pub fn reply(&self, id: RequestId, payload: Payload<'_>) -> bool {
+        let head = self.start.lanes.requests().reply(id);
+        head.is_some_and(|head| self.send(Lane::Requests, head.as_slice(), payload).is_ok())
+    }
+
+    /// Tells the peer that its request has no reply.
+    pub fn fail(&self, id: RequestId, code: FailureCode, text: &str) -> bool {
+        let head = self.start.lanes.requests().fail(id, code);
+        head.is_some_and(|head| {
+            self.send(Lane::Requests, head.as_slice(), Payload::Copied(text.as_bytes())).is_ok()
+        })
+    }
+
+    /// Closes the session with a word to the peer.
+    pub fn close(&self, code: CloseCode, text: &str) {
+        self.ask(Ask::Close(code, text.to_owned()));
+    }
+
+    /// Waits until the session has ended.
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    pub(super) fn ask(&self, ask: Ask) {
+        self.asks.lock().unwrap_or_else(PoisonError::into_inner).push(ask);
+        self.wake.notify_one();
+    }
+
+    pub(super) fn take_asks(&self) -> Vec<Ask> {
+        std::mem::take(&mut *self.asks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    pub(super) fn set_heard(&self, at: Instant) {
+        self.heard.store(nanos(at), Ordering::Relaxed);
+    }
+
+    pub(super) fn request_ended(&self, id: RequestId, outcome: Outcome) {
+        if let Some(waiting) = self.waiting().remove(&id) {
+            // Whoever asked may have gone.
+            let _ = waiting.send(outcome);
+        }
+    }
+
+    /// Nothing is sent any more and every request is lost.
+    pub(super) fn set_ended(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        for (_, waiting) in std::mem::take(&mut *self.waiting()) {
+            let _ = waiting.send(Outcome::LinkLost);
+        }
+        self.ended.cancel();
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, BTreeMap<RequestId, oneshot::Sender<Outcome>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct CancelOnDrop<'a> {
+    session: &'a SessionHandle,
+    id: RequestId,
+}
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        self.session.waiting().remove(&self.id);
+        let head = self.session.start.lanes.requests().cancel(self.id);
+        if let Some(head) = head {
+            // If the lane is full, the peer finds out at the deadline.
+            let _ = self.session.send(Lane::Requests, head.as_slice(), Payload::Copied(&[]));
+        }
+    }
+}
+
+fn nanos(at: Instant) -> u64 {
+    u64::try_from(at.since_origin().as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,173 @@
+//! Endpoints on real links: one suite over TCP, TCP with TLS, and memory.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod harness;
+
+use std::time::Duration;
+
+use cluster_transport::endpoint::{Event, RequestError};
+use cluster_transport::proto::Lane;
+use cluster_transport::proto::endpoint::{EndpointEvent, SessionEnd};
+use cluster_transport::proto::lanes::Payload;
+use harness::{Carrier, GIVE_UP, Node, Pair, Seen};
+
+/// Runs a test over every kind of link.
+macro_rules! over_every_link {
+    ($($name:ident),* $(,)?) => {
+        mod tcp { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Tcp).await } )* }
+        mod tls { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Tls).await } )* }
+        mod memory { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Memory).await } )* }
+    };
+}
+
+over_every_link!(
+    messages_arrive_once_and_in_order_on_every_lane,
+    a_long_message_arrives_beside_short_ones,
+    requests_are_answered_refused_or_run_into_their_deadline,
+    a_dropped_request_is_cancelled_at_the_other_side,
+    a_leave_delivers_the_last_words,
+    a_crash_is_a_lost_link,
+    a_request_under_way_is_lost_with_its_link,
+);
+
+async fn messages_arrive_once_and_in_order_on_every_lane(carrier: Carrier) {
+    let pair = Pair::connect(carrier).await;
+    let session = pair.a.session().await;
+    let lanes = [Lane::Control, Lane::State, Lane::Events, Lane::Notifications];
+    for i in 0..5_000_u32 {
+        for lane in lanes {
+            session.send(lane, b"#", Payload::Copied(&i.to_be_bytes())).unwrap();
+        }
+    }
+    for lane in lanes {
+        let got = pair.b.messages(lane, 5_000).await;
+        let expected: Vec<_> = (0..5_000_u32).map(|i| [b"#", &i.to_be_bytes()[..]].concat()).collect();
+        assert_eq!(got, expected, "{lane}");
+    }
+}
+
+async fn a_long_message_arrives_beside_short_ones(carrier: Carrier) {
+    let pair = Pair::connect(carrier).await;
+    let session = pair.a.session().await;
+    let long: Vec<u8> = (0..5_u32 << 20).map(|i| u8::try_from(i % 253).unwrap()).collect();
+    session.send(Lane::Events, &[], Payload::Shared(long.clone().into())).unwrap();
+    session.send(Lane::Events, &[], Payload::Copied(b"after")).unwrap();
+    session.send(Lane::Control, &[], Payload::Copied(b"beside")).unwrap();
+    assert_eq!(pair.b.messages(Lane::Control, 1).await, [b"beside".to_vec()]);
+    assert_eq!(pair.b.messages(Lane::Events, 2).await, [long, b"after".to_vec()]);
+}
+
+async fn requests_are_answered_refused_or_run_into_their_deadline(carrier: Carrier) {
+    let pair = Pair::connect(carrier).await;
+    let session = pair.a.session().await;
+    let ask = |what: &'static [u8], timeout| session.request(Payload::Copied(what), timeout);
+    let (echo, refused, silence) = tokio::join!(
+        ask(b"echo me", GIVE_UP),
+        ask(b"refuse me", GIVE_UP),
+        ask(b"ignore me", Duration::from_millis(50))
+    );
+    assert_eq!(echo.unwrap(), b"echo me"[..]);
+    assert_eq!(refused.unwrap_err().to_string(), "the peer refused: as you wish (code 1)");
+    assert_eq!(silence.unwrap_err(), RequestError::DeadlinePassed);
+    let long = vec![3; 3 << 20];
+    let payload = [b"echo", &long[..]].concat();
+    let reply = session.request(Payload::Shared(payload.clone().into()), GIVE_UP).await.unwrap();
+    assert_eq!(reply, payload);
+}
+
+async fn a_dropped_request_is_cancelled_at_the_other_side(carrier: Carrier) {
+    let pair = Pair::connect(carrier).await;
+    let session = pair.a.session().await;
+    {
+        let mut request = Box::pin(session.request(Payload::Copied(b"ignore me"), GIVE_UP));
+        tokio::select! {
+            biased;
+            outcome = &mut request => panic!("nobody answers, but {outcome:?}"),
+            seen = pair.b.wait_for(|seen| matches!(seen, Seen::Asked).then_some(())) => seen,
+        }
+    }
+    pair.b.wait_for(|seen| matches!(seen, Seen::Cancelled).then_some(())).await;
+}
+
+async fn a_leave_delivers_the_last_words(carrier: Carrier) {
+    let pair = Pair::connect(carrier).await;
+    let session = pair.a.session().await;
+    for _ in 0..1_000 {
+        session.send(Lane::Notifications, &[], Payload::Copied(&[7; 1_000])).unwrap();
+    }
+    pair.a.endpoint.shutdown().await;
+    assert_eq!(pair.b.messages(Lane::Notifications, 1_000).await.len(), 1_000);
+    assert_eq!(pair.b.session_end().await, SessionEnd::Left);
+    assert!(session.send(Lane::Events, &[], Payload::Copied(b"too late")).is_err());
+}
+
+async fn a_crash_is_a_lost_link(carrier: Carrier) {
+    let pair = Pair::connect(carrier).await;
+    pair.b.session().await;
+    pair.a.endpoint.abort();
+    let end = pair.b.session_end().await;
+    assert!(matches!(end, SessionEnd::LinkLost(_)), "{end:?}");
+}
+
+async fn a_request_under_way_is_lost_with_its_link(carrier: Carrier) {
+    let pair = Pair::connect(carrier).await;
+    let session = pair.a.session().await;
+    let request = session.request(Payload::Copied(b"ignore me"), GIVE_UP);
+    let crash = async {
+        pair.b.wait_for(|seen| matches!(seen, Seen::Asked).then_some(())).await;
+        pair.b.endpoint.abort();
+    };
+    let (outcome, ()) = tokio::join!(request, crash);
+    assert_eq!(outcome.unwrap_err(), RequestError::LinkLost);
+}
+
+#[tokio::test]
+async fn a_lost_link_is_dialled_again_and_the_numbers_go_on() {
+    let pair = Pair::connect(Carrier::Tcp).await;
+    let first = pair.a.session().await;
+    first.send(Lane::Notifications, &[], Payload::Copied(b"1")).unwrap();
+    assert_eq!(pair.b.messages(Lane::Notifications, 1).await, [b"1".to_vec()]);
+    let held = pair.b.session().await;
+    held.close(cluster_transport::proto::body::CloseCode::APPLICATION, "to see it come back");
+    let second = pair.a.next_session().await;
+    assert_ne!(first.id(), second.id());
+    second.send(Lane::Notifications, &[], Payload::Copied(b"2")).unwrap();
+    assert_eq!(pair.b.messages(Lane::Notifications, 1).await, [b"2".to_vec()]);
+    let unknown = pair.b.count(|seen| matches!(seen, Seen::Lagged(Lane::Notifications)));
+    assert_eq!(unknown, 1, "first contact only: the second session continues the first");
+}
+
+#[tokio::test]
+async fn many_dial_each_other_at_once_and_each_pair_has_one_session() {
+    let nodes: Vec<Node> = (0..8).map(|i| Node::start(&format!("n{i}"), Carrier::Tcp)).collect();
+    for node in &nodes {
+        for other in nodes.iter().filter(|other| other.name != node.name) {
+            node.endpoint.add_target(other.address.clone()).unwrap();
+        }
+    }
+    for node in &nodes {
+        let mut peers = Vec::new();
+        for _ in 0..7 {
+            peers.push(node.session().await.peer().to_string());
+        }
+        peers.sort();
+        let expected: Vec<_> =
+            nodes.iter().map(|n| n.name.clone()).filter(|name| *name != node.name).collect();
+        assert_eq!(peers, expected, "{}", node.name);
+    }
+}
+
+#[tokio::test]
+async fn nobody_of_another_cluster_gets_in_and_both_sides_are_told() {
+    let (a, b) = (Node::start("a", Carrier::Tcp), Node::start_in("other", "b", Carrier::Tcp));
+    a.endpoint.add_target(b.address.clone()).unwrap();
+    let refused = |event: &Event| match event {
+        Event::Other(EndpointEvent::Refused { text, .. }) => Some(text.clone()),
+        Event::Other(EndpointEvent::DialOutcome { outcome, .. }) => Some(format!("{outcome:?}")),
+        _ => None,
+    };
+    let at_b = b.wait_for_event(refused).await;
+    let at_a = a.wait_for_event(refused).await;
+    assert!(at_b.contains("kuzzle") && at_b.contains("other"), "{at_b}");
+    assert!(at_a.contains("RefuseCode(1)"), "{at_a}");
+}
