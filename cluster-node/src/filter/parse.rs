@@ -38,9 +38,9 @@ impl Parser {
             "ids" => self.ids(operand),
             "range" => self.range(operand),
             _ if UNSUPPORTED.contains(&operator) => {
-                Err(FilterError::UnsupportedOperator { operator: operator.to_owned() })
+                Err(FilterError::UnsupportedOperator { operator: excerpt(operator) })
             }
-            _ => Err(FilterError::UnknownOperator { operator: operator.to_owned() }),
+            _ => Err(FilterError::UnknownOperator { operator: excerpt(operator) }),
         }
     }
 
@@ -108,7 +108,7 @@ impl Parser {
             return self.condition(Condition::Exists(unescaped(path)?));
         };
         let scalar = serde_json::from_str(element).ok().and_then(|value| Scalar::of(&value));
-        let scalar = scalar.ok_or_else(|| FilterError::Element { operator, got: element.to_owned() })?;
+        let scalar = scalar.ok_or_else(|| FilterError::Element { operator, got: excerpt(element) })?;
         self.condition(Condition::Contains(unescaped(path)?, scalar))
     }
 
@@ -150,6 +150,11 @@ fn malformed(operator: &'static str, needs: &'static str) -> FilterError {
     FilterError::Malformed { operator, needs }
 }
 
+/// As much of a foreign text as an error repeats.
+fn excerpt(text: &str) -> String {
+    text.chars().take(MAX_EXCERPT).collect()
+}
+
 fn field(path: &str) -> Result<Field, FilterError> {
     Field::try_from(path.to_owned())
 }
@@ -187,3 +192,5 @@ fn type_name(value: &Value) -> &'static str {
         Value::Object(_) => "an object",
     }
 }
+
+const MAX_EXCERPT: usize = 64;

@@ -82,6 +82,10 @@ fn errors_name_the_operator() {
             .to_owned())
     );
     assert_eq!(
+        error(json!({"x".repeat(1_000_000): 1})).map_err(|error| error.len()),
+        Err("unknown operator \"\" (known: and, equals, exists, ids, in, missing, not, or, range)".len() + 64)
+    );
+    assert_eq!(
         error(json!({"not": {"range": {"a": {"gt": 2, "lt": 1}}}})),
         Err("\"range\" needs a lower bound that is below its upper bound".to_owned())
     );
