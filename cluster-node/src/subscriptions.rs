@@ -1,7 +1,7 @@
 //! Who of this node's clients listens to what: connection → rooms → channels, and back.
 //!
-//! A connection is in a room once, however many channels it has there, and counts once. A channel exists on the node while
-//! somebody is on it. The table knows nothing of other nodes and sends nothing: it says who is to be told.
+//! A connection is in a room once, however many channels it has there, and counts once. A channel exists on the node
+//! while somebody is on it. The table knows nothing of other nodes and sends nothing: it says who is to be told.
 
 mod room;
 #[cfg(test)]
@@ -133,7 +133,8 @@ impl Subscriptions {
 
     /// Puts a connection on a channel, for `subscribe` and for `join` alike.
     ///
-    /// The volatile data is kept of the subscription that brings the connection into the room; later ones do not change it.
+    /// The volatile data is kept of the subscription that brings the connection into the room; later ones do not
+    /// change it.
     ///
     /// # Errors
     /// [`SubscribeError`]; nothing has changed then.

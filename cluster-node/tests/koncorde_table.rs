@@ -1,6 +1,7 @@
 //! Compares every row of a table that npm koncorde wrote (`tests/koncorde/generate.mjs`) with this crate's filters.
 //!
-//! Rows where the two differ on purpose are listed here by name: a row that stops to differ fails like one that starts to.
+//! Rows where the two differ on purpose are listed here by name: a row that stops to differ fails like one that
+//! starts to.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends at the first row that is wrong")]
 

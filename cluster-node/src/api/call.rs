@@ -7,8 +7,8 @@ use crate::filter::Filter;
 
 /// An action of the reference node with its arguments.
 ///
-/// Rooms are named as the client named them. A name that [`RoomId`](crate::filter::RoomId) does not parse is a room that does
-/// not exist.
+/// Rooms are named as the client named them. A name that [`RoomId`](crate::filter::RoomId) does not parse is a room
+/// that does not exist.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Call {
@@ -66,7 +66,8 @@ impl Request {
     /// What is wanted.
     ///
     /// # Errors
-    /// The [`ApiError`] for a missing, wrong or unknown controller, action or argument, and for a filter that is refused.
+    /// The [`ApiError`] for a missing, wrong or unknown controller, action or argument, and for a filter that is
+    /// refused.
     pub fn call(&self) -> Result<Call, ApiError> {
         let controller = self.controller().filter(|name| !name.is_empty());
         let controller = controller.ok_or(ApiError::MissingArgument("controller"))?;

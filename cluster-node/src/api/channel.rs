@@ -46,8 +46,9 @@ pub struct ChannelOptions {
 
 /// A room with options. Its name stands in every notification of the subscriber, as `room`.
 ///
-/// The name is the room's id, a hyphen, and digits: users (all 1, in 2, none 3, out 4), propagation (always 1) and scope (all
-/// 1, in 2, out 3, none no digit). Kuzzle's digits, except that there `out` is 3 too and clashes with `none`.
+/// The name is the room's id, a hyphen, and digits: users (all 1, in 2, none 3, out 4), propagation (always 1) and
+/// scope (all 1, in 2, out 3, none no digit). Kuzzle's digits, except that there `out` is 3 too and clashes with
+/// `none`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Channel {
     /// The room.

@@ -1,8 +1,8 @@
-//! Kuzzle's API as the official SDK speaks it: what a client may ask ([`Request`], [`Call`]) and what it gets ([`Response`],
-//! [`ApiError`]). Texts in, typed values out, and back; no sockets, no state.
+//! Kuzzle's API as the official SDK speaks it: what a client may ask ([`Request`], [`Call`]) and what it gets
+//! ([`Response`], [`ApiError`]). Texts in, typed values out, and back; no sockets, no state.
 //!
-//! A server reads a message with [`Incoming::parse`], asks [`Request::call`] what is wanted, does it, and answers with
-//! [`Response::success`] or [`Response::failure`]. The results of the actions are made by [`results`].
+//! A server reads a message with [`Incoming::parse`], asks [`Request::call`] what is wanted, does it, and answers
+//! with [`Response::success`] or [`Response::failure`]. The results of the actions are made by [`results`].
 
 mod call;
 mod channel;

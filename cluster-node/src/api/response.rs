@@ -7,8 +7,8 @@ use super::{ApiError, Protocol, Rejection, Request};
 
 /// An answer, written with its keys in alphabetical order.
 ///
-/// Index and collection are left out where the request has none. Over WebSocket `room` is the request's id: by it the SDK
-/// finds the request that is answered.
+/// Index and collection are left out where the request has none. Over WebSocket `room` is the request's id: by it the
+/// SDK finds the request that is answered.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {

@@ -6,7 +6,8 @@ use super::document::Document;
 use super::scalar::{Number, Scalar};
 use super::{FilterError, MAX_FIELD_BYTES};
 
-/// One test of one field. The order of variants and of their parts is the wire's, and orders normal forms: it never changes.
+/// One test of one field. The order of variants and of their parts is the wire's, and orders normal forms: it never
+/// changes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Condition {
     /// The field is this value.

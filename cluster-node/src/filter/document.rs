@@ -25,7 +25,8 @@ impl<'a> Document<'a> {
     }
 }
 
-/// A key may itself have dots: the longest key that leads to a value wins. Recursion is as deep as the document at most.
+/// A key may itself have dots: the longest key that leads to a value wins. Recursion is as deep as the document at
+/// most.
 fn find<'a>(object: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     object.get(path).or_else(|| {
         path.rmatch_indices('.').find_map(|(dot, _)| {

@@ -8,7 +8,8 @@ use super::{FilterError, NormalFilter, parse};
 
 /// A filter that was understood. Two filters that differ only in the order of operands are equal.
 ///
-/// Depth and number of conditions are bounded ([`MAX_DEPTH`](super::MAX_DEPTH), [`MAX_CONDITIONS`](super::MAX_CONDITIONS)).
+/// Depth and number of conditions are bounded ([`MAX_DEPTH`](super::MAX_DEPTH),
+/// [`MAX_CONDITIONS`](super::MAX_CONDITIONS)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter(Expression);
 
@@ -35,8 +36,8 @@ impl Filter {
     }
 }
 
-/// A tree of operators, made only by its constructors: no `All` in an `All`, no `Any` in an `Any`, no operator with a single
-/// operand, no double `Not`, operands sorted and different. `All` without operands is true of everything.
+/// A tree of operators, made only by its constructors: no `All` in an `All`, no `Any` in an `Any`, no operator with a
+/// single operand, no double `Not`, operands sorted and different. `All` without operands is true of everything.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Expression {
     Condition(Condition),

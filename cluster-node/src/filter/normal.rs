@@ -1,12 +1,12 @@
 //! The normal form: one value, and one text of bytes, for all filters that say the same.
 //!
-//! It is the sorted prime implicants of the filter over its sorted conditions, without terms that no document can satisfy
-//! (`a` is 1 and `a` is 2). Filters that are equal in propositional logic have equal forms, whatever the order of operands,
-//! nesting, repetition or double negation. The bytes travel between nodes and are what a room's id is made from.
+//! It is the sorted prime implicants of the filter over its sorted conditions, without terms that no document can
+//! satisfy (`a` is 1 and `a` is 2). Filters that are equal in propositional logic have equal forms, whatever the
+//! order of operands, nesting, repetition or double negation. The bytes travel between nodes and are what a room's id
+//! is made from.
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::condition::Condition;
@@ -16,7 +16,7 @@ use super::terms::{Term, Terms};
 use super::{FilterError, MAX_CONDITIONS, MAX_NORMAL_BYTES, MAX_TERMS, NormalFormError};
 
 /// A filter in its normal form.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalFilter {
     /// Sorted, different, each used by a term; terms refer to them by their place.
     conditions: Vec<Condition>,
@@ -51,14 +51,15 @@ impl NormalFilter {
     /// The form's only encoding: a byte for the format, then postcard.
     pub fn to_bytes(&self) -> Vec<u8> {
         #[expect(clippy::expect_used, reason = "a growing buffer takes whatever these plain types write")]
-        postcard::to_extend(self, vec![FORMAT]).expect("encoding into memory does not fail")
+        postcard::to_extend(&(&self.conditions, &self.terms), vec![FORMAT])
+            .expect("encoding into memory does not fail")
     }
 
     /// Reads what [`NormalFilter::to_bytes`] wrote, on any node.
     ///
     /// # Errors
-    /// Any bytes that no node writes: too many, of another format, not decodable, or not in normal order. That the terms
-    /// are the prime ones is not checked: a form that is not would only be another room.
+    /// Any bytes that no node writes: too many, of another format, not decodable, or not in normal order. That the
+    /// terms are the prime ones is not checked: a form that is not would only be another room.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NormalFormError> {
         if bytes.len() > MAX_NORMAL_BYTES {
             return Err(NormalFormError::TooLong { got: bytes.len() });
@@ -67,7 +68,8 @@ impl NormalFilter {
             Some((&FORMAT, body)) => body,
             other => return Err(NormalFormError::Format { got: other.map(|(format, _)| *format) }),
         };
-        let form: Self = postcard::from_bytes(body).map_err(|_| NormalFormError::Malformed)?;
+        let (conditions, terms) = postcard::from_bytes(body).map_err(|_| NormalFormError::Malformed)?;
+        let form = Self { conditions, terms };
         if form.is_normal() && form.to_bytes() == bytes { Ok(form) } else { Err(NormalFormError::NotNormal) }
     }
 

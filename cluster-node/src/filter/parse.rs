@@ -1,4 +1,5 @@
-//! Reads what clients write into an [`Expression`]. Depth and number of conditions are checked before memory is spent on them.
+//! Reads what clients write into an [`Expression`]. Depth and number of conditions are checked before memory is spent
+//! on them.
 
 use serde_json::{Map, Value};
 

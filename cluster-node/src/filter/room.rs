@@ -79,7 +79,8 @@ impl RoomKey {
         Self(Hmac::new(&block.into()))
     }
 
-    /// The room of a filter on a collection: of the index, the collection and the form, each behind its length as 8 bytes.
+    /// The room of a filter on a collection: of the index, the collection and the form, each behind its length as 8
+    /// bytes.
     pub fn room(&self, index: &str, collection: &str, filter: &NormalFilter) -> RoomId {
         self.name(index, collection, &filter.to_bytes())
     }

@@ -38,7 +38,8 @@ impl Scalar {
     }
 }
 
-/// A number as JavaScript has it: a finite double, one zero. Integers beyond 2^53 are rounded, in filters and documents alike.
+/// A number as JavaScript has it: a finite double, one zero. Integers beyond 2^53 are rounded, in filters and
+/// documents alike.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub(super) struct Number(f64);

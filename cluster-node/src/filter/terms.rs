@@ -1,9 +1,9 @@
 //! Sets of terms: a disjunction of conjunctions over numbered conditions, and its prime implicants.
 //!
-//! A term says of some conditions that they hold and of others that they fail. A set never keeps a term that another one
-//! covers. The prime implicants of a formula (Blake's canonical form) are the same for all formulas that say the same, and
-//! are found by Tison's method: "Generalization of consensus theory and application to the minimization of Boolean
-//! functions", 1967. All work is bounded by [`MAX_TERMS`] and [`MAX_PAIRS`].
+//! A term says of some conditions that they hold and of others that they fail. A set never keeps a term that another
+//! one covers. The prime implicants of a formula (Blake's canonical form) are the same for all formulas that say the
+//! same, and are found by Tison's method: "Generalization of consensus theory and application to the minimization of
+//! Boolean functions", 1967. All work is bounded by [`MAX_TERMS`] and [`MAX_PAIRS`].
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,9 @@
 //! Notifications: how they travel between nodes, and how clients see them.
 //!
-//! A notification is written once for the cluster (`encode`, a format byte and postcard) and once for clients (`render`), to
-//! which each channel only adds its name. A receiving node borrows everything from the payload; bytes of another node are
-//! refused or give a notification that renders as JSON, and never cost more memory than they have.
+//! A notification is written once for the cluster (`encode`, a format byte and postcard) and once for clients
+//! (`render`), to which each channel only adds its name. A receiving node borrows everything from the payload; bytes
+//! of another node are refused or give a notification that renders as JSON, and never cost more memory than they
+//! have.
 
 mod document;
 #[cfg(test)]
