@@ -67,7 +67,9 @@ impl Node {
         let (connection, id) = (ConnectionId(connection), room_id(number));
         let was_there = self.clients.get_mut(&id).is_some_and(|there| there.remove(&connection));
         assert_eq!(self.state.unsubscribe(connection, id).is_ok(), was_there);
-        self.clients.retain(|_, there| !there.is_empty());
+        if self.clients.get(&id).is_some_and(BTreeSet::is_empty) {
+            self.clients.remove(&id);
+        }
     }
 
     pub(super) fn disconnect(&mut self, connection: u64) {

@@ -8,7 +8,7 @@ const ROOMS: usize = 24;
 const CONNECTIONS: usize = 6;
 /// This connection of each node stays in a room of its own.
 const ANCHORED: u64 = 1_000;
-const HISTORIES: u64 = 3_000;
+const HISTORIES: u64 = 2_000;
 
 /// Names the seed when a history fails.
 struct Replay(u64);
@@ -111,8 +111,8 @@ fn after_any_history_all_nodes_tell_what_is_true() {
             add(&mut sum, counters);
         }
     }
-    assert!(seeds().end - seeds().start == 1 || sum.passes_restarted > 1_000, "{sum:?}");
-    assert!(seeds().end - seeds().start == 1 || sum.swept_rooms > 1_000, "{sum:?}");
+    assert!(seeds().end - seeds().start == 1 || sum.passes_restarted > 200, "{sum:?}");
+    assert!(seeds().end - seeds().start == 1 || sum.swept_rooms > 300, "{sum:?}");
 }
 
 #[test]

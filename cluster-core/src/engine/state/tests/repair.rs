@@ -1,13 +1,16 @@
 //! Each rung of repair, one at a time.
 
-use std::time::Duration;
+use std::num::NonZeroU32;
+
+use bytes::Bytes;
+use cluster_transport::proto::{Incarnation, NodeId};
 
 use super::harness::{NOW, Net, node_id, room, room_id};
-use crate::engine::room::{ConnectionId, RoomId};
-use crate::engine::state::message::Position;
+use crate::engine::room::ConnectionId;
+use crate::engine::state::message::{ASK, Ask, BEGIN, Begin, DELTA, Delta, WireCollection, WireEntry};
 use crate::engine::state::receiver::REPAIR_PAUSE;
-use crate::engine::state::{Intake, StateEvent, StateLimits};
-use crate::engine::wire::{PeerFault, SKIPPABLE, encode};
+use crate::engine::state::{Intake, Position, State, StateEvent, StateLimits};
+use crate::engine::wire::{Bounded, PeerFault, SKIPPABLE, encode};
 
 /// Two connected nodes; the first has rooms 0 to 9.
 fn pair() -> Net {
@@ -108,29 +111,167 @@ fn a_corrupted_replica_is_repaired_within_a_round_and_counted_once() {
     assert_eq!(net.nodes[1].events, []);
 }
 
+/// A delta with these rooms, all of one collection.
+fn delta(from: u64, to: u64, caught_up: Option<u128>, rooms: &[(u64, u32)]) -> Bytes {
+    let mut delta = Delta {
+        from,
+        to,
+        caught_up,
+        collections: Bounded::new(),
+        entries: Bounded::new(),
+        removed: Bounded::new(),
+    };
+    delta.collections.push(WireCollection { index: "index", collection: "collection" }).unwrap();
+    for (number, count) in rooms {
+        let count = NonZeroU32::new(*count).unwrap();
+        delta.entries.push(WireEntry { id: room_id(*number), collection: 0, count, filters: b"{}" }).unwrap();
+    }
+    encode(DELTA, &delta)
+}
+
+/// A node with a session of a peer that this test plays: `node-9`.
+fn beside_a_stranger(limits: StateLimits) -> (State, NodeId) {
+    let mut state = Net::new(1, 1, limits).nodes.remove(0).state;
+    let stranger = node_id(9);
+    state.handle_peer_up(&stranger, STRANGER);
+    (state, stranger)
+}
+
+const STRANGER: Incarnation = Incarnation { epoch: 99, nonce: 9 };
+
 #[test]
 fn an_owner_that_lies_of_its_hash_is_reported_and_not_asked_for_ever() {
-    let mut net = pair();
-    let (liar, version) = (node_id(0), net.nodes[0].state.version());
-    let passes = net.nodes[1].state.counters().passes_begun;
-    for _ in 0..5 {
-        net.nodes[1].state.handle_claim(NOW, &liar, version, 1);
-        if let Some(ask) = net.nodes[1].state.poll_state(&liar, 1_000) {
-            net.nodes[0].state.handle_state(NOW, &node_id(1), &ask).unwrap();
+    let (mut state, liar) = beside_a_stranger(StateLimits::default());
+    let begin = encode(BEGIN, &Begin { start: 3 });
+    let lie = delta(0, 3, Some(1), &[(1, 1)]);
+    for _ in 0..2 {
+        for message in [&begin, &lie] {
+            assert_eq!(state.handle_state(NOW, &liar, message), Ok(Intake::Taken));
         }
-        // The pass of the liar: its deltas carry a wrong hash too, because a room is missing from them.
-        let begin = encode(1, &version);
-        let delta = encode(2, &(0_u64, version, Some(1_u128), [(); 0], [(); 0], [(); 0]));
-        for message in [begin, drop_lists(&delta)] {
-            net.nodes[1].state.handle_state(NOW, &liar, &message).unwrap();
-        }
+        state.handle_claim(NOW, &liar, 3, 1);
+        let ask = state.poll_state(&liar, 1_000);
+        let is_first = state.counters().passes_begun == 1;
+        assert_eq!(ask, is_first.then(|| encode(ASK, &Ask { position: Position::Nothing })));
     }
-    net.nodes[1].poll_events();
-    assert_eq!(net.nodes[1].events, [StateEvent::Unrepaired { owner: liar.clone(), version }]);
-    let counters = net.nodes[1].state.counters();
-    assert_eq!((counters.hash_mismatches, counters.unrepaired), (1, 1));
-    assert_eq!(counters.passes_begun, passes + 5);
-    let later = NOW + REPAIR_PAUSE + Duration::from_secs(1);
-    net.nodes[1].state.handle_claim(later, &liar, version, 1);
-    assert_eq!(net.nodes[1].state.counters().hash_mismatches, 1, "nothing has changed since");
+    let event = state.poll_event();
+    assert_eq!(event, Some(StateEvent::Unrepaired { owner: liar.clone(), version: 3 }));
+    state.handle_claim(NOW + REPAIR_PAUSE, &liar, 3, 1);
+    assert_eq!(state.poll_state(&liar, 1_000), None, "nothing has changed since");
+    state.handle_state(NOW + REPAIR_PAUSE, &liar, &delta(3, 4, Some(1), &[(2, 1)])).unwrap();
+    assert!(state.poll_state(&liar, 1_000).is_some(), "it has changed, and the pause is over");
+    let counters = state.counters();
+    assert_eq!((counters.hash_mismatches, counters.unrepaired), (2, 1));
+}
+
+#[test]
+fn a_gap_is_asked_for_once_and_a_repetition_is_ignored() {
+    let (mut state, owner) = beside_a_stranger(StateLimits::default());
+    let take = |state: &mut State, message: Bytes| state.handle_state(NOW, &owner, &message).unwrap();
+    take(&mut state, encode(BEGIN, &Begin { start: 3 }));
+    take(&mut state, delta(0, 2, None, &[(1, 1)]));
+    take(&mut state, delta(4, 5, None, &[(3, 1)]));
+    take(&mut state, delta(5, 6, None, &[(4, 1)]));
+    let position = Position::Pass { incarnation: STRANGER, start: 3, position: 2 };
+    assert_eq!(state.poll_state(&owner, 1_000), Some(encode(ASK, &Ask { position })));
+    assert_eq!(state.poll_state(&owner, 1_000), None);
+    take(&mut state, delta(0, 2, None, &[(1, 7)]));
+    assert_eq!((state.rooms(), state.count(&room_id(1))), (1, Some(1)));
+    take(&mut state, delta(1, 6, None, &[(2, 1), (3, 1)]));
+    assert_eq!(state.position_of(&owner), Position::Pass { incarnation: STRANGER, start: 3, position: 6 });
+    let counters = state.counters();
+    assert_eq!((counters.gaps, counters.duplicates, counters.deltas_applied), (2, 1, 2));
+}
+
+#[test]
+fn what_no_member_sends_is_a_fault_and_changes_nothing() {
+    let (mut state, owner) = beside_a_stranger(StateLimits::default());
+    let mut take = |message: &[u8]| state.handle_state(NOW, &owner, message);
+    assert_eq!(take(&[SKIPPABLE | 9, 1, 2]), Ok(Intake::Taken));
+    assert_eq!(take(&[9]), Err(PeerFault::UnknownKind { kind: 9 }));
+    assert_eq!(take(&[]), Err(PeerFault::Empty));
+    assert_eq!(take(&[BEGIN, 1, 1]), Err(PeerFault::Trailing { kind: BEGIN, extra: 1 }));
+    assert_eq!(take(&delta(3, 2, None, &[])), Err(PeerFault::ImpossibleDelta { from: 3, to: 2 }));
+    assert_eq!(take(&encode(BEGIN, &Begin { start: 3 })), Ok(Intake::Taken));
+    assert_eq!(take(&delta(0, 2, Some(0), &[])), Err(PeerFault::ImpossibleDelta { from: 0, to: 2 }));
+    let nameless = [DELTA, 0, 1, 0, 0, 1].iter().copied().chain([32]).chain([7; 32]).chain([0, 1, 0, 0]);
+    assert_eq!(take(&nameless.collect::<Vec<_>>()), Err(PeerFault::Malformed { kind: DELTA }));
+    assert_eq!(state.handle_applied(&owner, 1), Err(PeerFault::FutureVersion { got: 1, limit: 0 }));
+    assert_eq!((state.rooms(), state.counters().faults, state.counters().unknown_messages), (0, 7, 1));
+}
+
+#[test]
+fn messages_without_a_session_are_not_taken() {
+    let (mut state, owner) = beside_a_stranger(StateLimits::default());
+    state.handle_peer_down(&owner);
+    state.handle_state(NOW, &owner, &encode(BEGIN, &Begin { start: 0 })).unwrap();
+    state.handle_state(NOW, &node_id(5), &encode(BEGIN, &Begin { start: 0 })).unwrap();
+    assert_eq!((state.counters().strays, state.counters().passes_begun), (2, 0));
+}
+
+#[test]
+fn a_member_over_budget_is_shown_and_no_longer_applied_until_it_shrinks() {
+    for limits in [StateLimits::default().with_rooms(2), StateLimits::default().with_bytes(2 * 162)] {
+        let (mut state, owner) = beside_a_stranger(limits);
+        let begin = encode(BEGIN, &Begin { start: 3 });
+        state.handle_state(NOW, &owner, &begin).unwrap();
+        let flood = delta(0, 3, Some(1), &[(1, 1), (2, 1), (3, 1)]);
+        assert_eq!(state.handle_state(NOW, &owner, &flood), Ok(Intake::OverBudget));
+        assert_eq!(state.handle_state(NOW, &owner, &begin), Ok(Intake::OverBudget));
+        assert_eq!(state.poll_event(), Some(StateEvent::OverBudget { owner: owner.clone() }));
+        assert_eq!((state.rooms(), state.is_over_budget(&owner)), (2, true));
+        assert_eq!(state.interested(&[room_id(9)]).collect::<Vec<_>>(), [&owner]);
+        assert_eq!(state.poll_applied(), None);
+        state.handle_peer_up(&owner, STRANGER);
+        for message in [encode(BEGIN, &Begin { start: 4 }), delta(0, 4, Some(1), &[(1, 1)])] {
+            assert_eq!(state.handle_state(NOW, &owner, &message), Ok(Intake::Taken));
+        }
+        assert_eq!((state.rooms(), state.is_over_budget(&owner)), (1, false));
+        assert_eq!(state.counters().over_budget, 1);
+    }
+}
+
+#[test]
+fn a_verification_is_a_pass_from_every_owner_and_each_is_told() {
+    let mut net = Net::connected(3);
+    for node in 0..3 {
+        net.nodes[node].subscribe(1, 7);
+    }
+    net.settle();
+    net.nodes[0].state.verify();
+    net.cut(0, 2);
+    net.settle();
+    let verified = |node| StateEvent::Verified { owner: node_id(node), equal: true };
+    assert_eq!(net.nodes[0].events, [verified(1)]);
+    net.restart(2);
+    net.connect(0, 2);
+    net.settle();
+    assert_eq!(net.nodes[0].events, [verified(1), verified(2)], "the next incarnation answers for its node");
+    assert_eq!(net.nodes[0].state.counters().hash_mismatches, 0);
+}
+
+#[test]
+fn a_blanked_node_forgets_what_was_recorded_before() {
+    let mut net = pair();
+    net.nodes[1].subscribe(1, 3);
+    let version = net.nodes[0].state.version();
+    net.nodes[0].subscribe(2, 20);
+    assert_eq!(net.nodes[0].state.blank(version), 10);
+    net.settle();
+    net.nodes[0].clients.retain(|room, _| *room == room_id(20));
+    net.assert_converged();
+    assert_eq!(net.nodes[0].state.rooms_of(ConnectionId(1)).count(), 0);
+    assert_eq!(net.nodes[1].state.room(&room_id(20)), Some(room(20)));
+}
+
+#[test]
+fn who_applied_a_version_is_heard_of() {
+    let mut net = pair();
+    assert_eq!(net.nodes[0].state.applied_by(&node_id(1)), Some(10));
+    net.nodes[0].subscribe(1, 10);
+    assert_eq!(net.nodes[0].state.applied_by(&node_id(1)), Some(10));
+    assert!(net.send(0, 1, 1_000));
+    assert!(net.deliver_state(0, 1));
+    net.acknowledge(1);
+    assert!(net.deliver_control(1, 0));
+    assert_eq!(net.nodes[0].state.applied_by(&node_id(1)), Some(11));
 }
