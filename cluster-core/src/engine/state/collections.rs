@@ -104,3 +104,28 @@ impl Collections {
         self.entries.get_mut(usize::try_from(key.0).ok()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(collection: &str) -> CollectionName {
+        CollectionName { index: "i".into(), collection: collection.into() }
+    }
+
+    #[test]
+    fn a_collection_lasts_as_long_as_its_rooms() {
+        let mut collections = Collections::default();
+        let (b, a) = (collections.intern(&name("b")).unwrap(), collections.intern(&name("a")).unwrap());
+        assert_eq!(collections.intern(&name("b")), Some(b));
+        assert_eq!((collections.add(b, Slot::FIRST), collections.add(b, Slot::LAST)), (0, 1));
+        collections.add(a, Slot::FIRST);
+        assert_eq!(collections.after(None).collect::<Vec<_>>(), [&name("a"), &name("b")]);
+        assert_eq!(collections.after(Some(&name("a"))).collect::<Vec<_>>(), [&name("b")]);
+        assert_eq!(collections.remove(b, 0), Some(Slot::LAST), "the last one takes the free place");
+        assert_eq!(collections.remove(b, 0), None);
+        assert_eq!(collections.after(None).collect::<Vec<_>>(), [&name("a")]);
+        assert_eq!(collections.intern(&name("c")), Some(b), "numbers are used again");
+        assert_eq!(collections.rooms(&name("c")), []);
+    }
+}

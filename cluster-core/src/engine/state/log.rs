@@ -167,3 +167,69 @@ impl OwnerLog {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::engine::state::collections::CollectionName;
+    use crate::engine::state::table::Description;
+
+    fn id(number: u8) -> RoomId {
+        RoomId::new([number; 32])
+    }
+
+    /// A log that keeps two tombstones, and a table with these rooms.
+    fn log_with(rooms: &[u8]) -> (RoomTable, OwnerLog, Vec<Slot>) {
+        let seed = HashSeed::from_rng(&mut ChaCha8Rng::seed_from_u64(1));
+        let (mut table, mut log) = (RoomTable::new(seed), OwnerLog::new(seed, 2));
+        let collection = &CollectionName { index: Arc::from("i"), collection: Arc::from("c") };
+        let mut slots = Vec::new();
+        for number in rooms {
+            let room = Description { id: id(*number), collection, filters: b"{}" };
+            let slot = table.find_or_insert(room).unwrap().slot;
+            log.set(&mut table, slot, 1);
+            slots.push(slot);
+        }
+        (table, log, slots)
+    }
+
+    fn live(slot: Slot, count: u32) -> LogEntry {
+        LogEntry::Live { slot, count: NonZeroU32::new(count).unwrap() }
+    }
+
+    #[test]
+    fn a_change_moves_its_entry_to_the_end() {
+        let (mut table, mut log, slots) = log_with(&[1, 2, 3]);
+        log.set(&mut table, slots[0], 5);
+        log.set(&mut table, slots[1], 0);
+        let entries: Vec<_> = log.after(0, 0).collect();
+        assert_eq!(entries, [(3, live(slots[2], 1)), (4, live(slots[0], 5)), (5, LogEntry::Gone(id(2)))]);
+        assert_eq!(log.after(3, 5).collect::<Vec<_>>(), [(4, live(slots[0], 5))]);
+        assert_eq!((log.version(), log.floor(), log.len(), log.tombstones()), (5, 0, 2, 1));
+    }
+
+    #[test]
+    fn removing_what_is_not_there_is_no_change() {
+        let (mut table, mut log, slots) = log_with(&[1, 2]);
+        log.set(&mut table, slots[0], 0);
+        log.set(&mut table, slots[0], 0);
+        assert_eq!(log.version(), 3);
+    }
+
+    #[test]
+    fn tombstones_beyond_the_limit_raise_the_floor() {
+        let (mut table, mut log, slots) = log_with(&[1, 2, 3, 4]);
+        for (removed, kept_and_floor) in slots.iter().zip([(1, 0), (2, 0), (2, 5), (2, 6)]) {
+            log.set(&mut table, *removed, 0);
+            assert_eq!((log.tombstones(), log.floor()), kept_and_floor);
+        }
+        log.forget(8);
+        assert_eq!((log.tombstones(), log.floor(), log.oldest_tombstone()), (0, 8, None));
+        assert_eq!(log.hash().value(), 0);
+    }
+}

@@ -241,3 +241,82 @@ impl Receiver {
         Some(Ask { position })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INCARNATION: Incarnation = Incarnation { epoch: 1, nonce: 1 };
+
+    #[test]
+    fn a_delta_is_judged_by_its_versions() {
+        let mut receiver = Receiver::default();
+        assert_eq!(
+            receiver.judge(0, 5, true),
+            Judgement::Gap,
+            "without a pass there is nothing to go on from"
+        );
+        receiver.begin(10);
+        assert!(!receiver.advance(10, false));
+        for (from, to, is_caught_up, judgement) in [
+            (10, 12, false, Judgement::Apply),
+            (8, 12, false, Judgement::Apply),
+            (10, 10, true, Judgement::Apply),
+            (8, 10, false, Judgement::Duplicate),
+            (11, 12, false, Judgement::Gap),
+            (12, 11, false, Judgement::Impossible),
+            (0, 9, true, Judgement::Impossible),
+        ] {
+            assert_eq!(receiver.judge(from, to, is_caught_up), judgement, "{from} to {to}");
+        }
+    }
+
+    #[test]
+    fn a_pass_ends_with_the_first_delta_that_is_caught_up() {
+        let mut receiver = Receiver::default();
+        assert!(!receiver.begin(10));
+        assert!(!receiver.advance(6, false));
+        let position = Position::Pass { incarnation: INCARNATION, start: 10, position: 6 };
+        assert_eq!((receiver.state_position(INCARNATION), receiver.settled()), (position, None));
+        assert!(receiver.begin(11), "it begins again");
+        assert!(receiver.advance(12, true));
+        assert!(!receiver.advance(13, true));
+        let position = Position::At { incarnation: INCARNATION, version: 13 };
+        assert_eq!((receiver.state_position(INCARNATION), receiver.is_current()), (position, true));
+    }
+
+    #[test]
+    fn a_question_is_sent_once_a_session() {
+        let pass = Ask { position: Position::Nothing };
+        let mut receiver = Receiver::default();
+        receiver.verify();
+        assert_eq!(receiver.poll_ask(INCARNATION), Some(pass));
+        assert_eq!(receiver.poll_ask(INCARNATION), None);
+        receiver.connect();
+        assert_eq!(receiver.poll_ask(INCARNATION), Some(pass));
+        receiver.begin(1);
+        receiver.connect();
+        assert_eq!(receiver.poll_ask(INCARNATION), None);
+        receiver.advance(1, true);
+        assert!(receiver.take_verified());
+        assert!(!receiver.take_verified());
+    }
+
+    #[test]
+    fn a_difference_is_repaired_once_and_again_only_after_a_change_and_a_pause() {
+        let (now, later) = (Instant::ORIGIN, Instant::ORIGIN + REPAIR_PAUSE);
+        let mut receiver = Receiver::default();
+        receiver.begin(1);
+        receiver.advance(1, true);
+        assert_eq!(receiver.compare(now, false, false), Comparison::Repairing);
+        assert_eq!(receiver.compare(now, false, false), Comparison::Known);
+        receiver.begin(1);
+        receiver.advance(1, true);
+        assert_eq!(receiver.compare(now, false, true), Comparison::Unrepaired);
+        assert_eq!(receiver.compare(later, false, false), Comparison::Known, "nothing has changed");
+        receiver.advance(2, true);
+        assert_eq!(receiver.compare(now, false, false), Comparison::Known, "too early");
+        assert_eq!(receiver.compare(later, false, false), Comparison::Repairing);
+        assert_eq!(receiver.compare(later, true, false), Comparison::Equal);
+    }
+}

@@ -135,9 +135,12 @@ impl State {
 
     /// The next owner that has to hear how far this node has applied its state, and that version.
     pub fn poll_applied(&mut self) -> Option<(NodeId, u64)> {
-        let node = self.unacknowledged.pop_first()?;
-        let version = self.peers.get(&node).and_then(|peer| peer.receiver.position())?;
-        Some((node, version))
+        loop {
+            let node = self.unacknowledged.pop_first()?;
+            if let Some(version) = self.peers.get(&node).and_then(|peer| peer.receiver.position()) {
+                return Some((node, version));
+            }
+        }
     }
 
     fn take_message(&mut self, now: Instant, node: &NodeId, message: &[u8]) -> Result<Intake, PeerFault> {

@@ -49,20 +49,20 @@ enum Stage {
 impl Sender {
     /// The member told what it has, at the start of a session or because it asks for more.
     pub(super) fn resume(&mut self, log: &OwnerLog, me: Incarnation, position: Position) {
-        let known = log.floor()..=log.version();
+        let newest = log.version();
         (self.stage, self.sent) = match position {
-            Position::At { incarnation, version } if incarnation == me && known.contains(&version) => {
+            Position::At { incarnation, version } if incarnation == me && version <= newest => {
                 (self.pass_start, self.applied) = (0, version);
                 (Stage::Following, version)
             }
             Position::Pass { incarnation, start, position }
-                if incarnation == me && known.contains(&start.max(position)) =>
+                if incarnation == me && start.max(position) <= newest =>
             {
                 (self.pass_start, self.applied) = (start, position);
                 (Stage::Passing, position)
             }
             _ => {
-                (self.pass_start, self.applied) = (log.version(), 0);
+                (self.pass_start, self.applied) = (newest, 0);
                 (Stage::Beginning, 0)
             }
         };

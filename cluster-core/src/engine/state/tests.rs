@@ -1,5 +1,6 @@
 mod harness;
 mod histories;
+mod hostile;
 mod repair;
 mod rooms;
 mod scale;

@@ -31,10 +31,30 @@ fn a_link_that_broke_goes_on_where_it_was() {
     net.nodes[0].unsubscribe(1, 3);
     net.bytes_sent = 0;
     net.connect(0, 1);
+    assert_eq!(net.nodes[1].state.interested(&[]).count(), 1, "it may have subscribed meanwhile");
     net.settle();
     net.assert_converged();
     assert_eq!(net.nodes[1].state.counters().passes_begun, passes, "a removal within the log needs no pass");
     assert!(net.bytes_sent < 400, "{} bytes for two changes", net.bytes_sent);
+}
+
+#[test]
+fn a_removal_is_kept_until_every_member_has_applied_it() {
+    let mut net = Net::connected(3);
+    net.nodes[0].subscribe(1, 1);
+    net.settle();
+    net.cut(0, 2);
+    net.nodes[0].unsubscribe(1, 1);
+    assert!(net.send(0, 1, 1_000));
+    net.cut(0, 1);
+    net.connect(0, 1);
+    net.settle();
+    assert_eq!((net.nodes[0].state.tombstones(), net.nodes[1].state.rooms()), (1, 0));
+    net.connect(0, 2);
+    net.settle();
+    net.assert_converged();
+    let passes = net.nodes.iter().map(|node| node.state.counters().passes_served);
+    assert_eq!(passes.collect::<Vec<_>>(), [2, 2, 2], "only the first contacts");
 }
 
 #[test]
