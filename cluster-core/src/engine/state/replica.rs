@@ -113,9 +113,11 @@ impl Replica {
     }
 
     /// Takes the owner out of the union.
-    pub(super) fn clear(mut self, table: &mut RoomTable) {
-        self.begin_pass();
-        self.sweep(table);
+    pub(super) fn clear(self, table: &mut RoomTable) {
+        for (slot, entry) in self.entries {
+            table.set_holder(slot, self.member, false);
+            table.change(slot, entry.count.get(), 0);
+        }
     }
 }
 

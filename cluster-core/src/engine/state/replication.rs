@@ -103,11 +103,15 @@ impl State {
         }
     }
 
-    /// Asks every owner in session for a pass; [`StateEvent::Verified`] tells of each that is complete.
-    pub fn verify(&mut self) {
-        for peer in self.peers.values_mut().filter(|peer| peer.link == Link::Up) {
+    /// Asks every owner in session and within budget for a pass, and says which those are;
+    /// [`StateEvent::Verified`] tells of each pass that is complete.
+    pub fn verify(&mut self) -> Vec<NodeId> {
+        let in_session = self.peers.iter_mut().filter(|(_, peer)| peer.link == Link::Up);
+        let ask = |(node, peer): (&NodeId, &mut Peer)| {
             peer.receiver.verify();
-        }
+            node.clone()
+        };
+        in_session.map(ask).collect()
     }
 
     /// What this node has of an owner's state, as told at the start of a session.

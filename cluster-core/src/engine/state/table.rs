@@ -276,3 +276,93 @@ fn id_at(rooms: &[Option<Room>], slot: Slot) -> Option<RoomId> {
 fn hash_at(seed: HashSeed, rooms: &[Option<Room>], slot: Slot) -> u64 {
     id_at(rooms, slot).map_or(0, |id| seed.hash_one(id))
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    fn table() -> RoomTable {
+        RoomTable::new(HashSeed::from_rng(&mut ChaCha8Rng::seed_from_u64(1)))
+    }
+
+    fn id(number: u8) -> RoomId {
+        RoomId::new([number; 32])
+    }
+
+    fn add(table: &mut RoomTable, number: u8) -> Slot {
+        let collection = &CollectionName { index: "i".into(), collection: "c".into() };
+        let room = Description { id: id(number), collection, filters: &[number] };
+        let slot = table.find_or_insert(room).unwrap().slot;
+        table.change(slot, 0, 1);
+        slot
+    }
+
+    /// The rooms of all changes in line, with whether they appeared.
+    fn changes(table: &mut RoomTable) -> Vec<(RoomId, bool)> {
+        let poll = || table.poll_change();
+        let told = std::iter::from_fn(poll).map(|event| match event.change {
+            Change::Appeared(info) => (info.id(), true),
+            Change::Disappeared(id) => (id, false),
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn a_room_that_nobody_heard_of_leaves_nothing_behind() {
+        let mut table = table();
+        for number in 0..200 {
+            let slot = add(&mut table, number);
+            table.change(slot, 1, 0);
+            assert_eq!(table.find(&id(number)), None);
+        }
+        assert_eq!((table.rooms.len(), table.live(), table.changed.len()), (1, 0, 0));
+        assert_eq!(table.collections().after(None).count(), 0);
+    }
+
+    #[test]
+    fn a_slot_is_kept_until_the_host_knows_that_its_room_is_gone() {
+        let mut table = table();
+        let first = add(&mut table, 1);
+        assert_eq!(changes(&mut table), [(id(1), true)]);
+        table.change(first, 1, 0);
+        let second = add(&mut table, 2);
+        assert_ne!(first, second);
+        assert_eq!(changes(&mut table), [(id(2), true), (id(1), false)]);
+        assert_eq!(add(&mut table, 3), first);
+        assert_eq!(table.info(first).map(|info| info.id()), Some(id(3)));
+    }
+
+    #[test]
+    fn a_busy_room_does_not_hold_back_the_others() {
+        let mut table = table();
+        let slots: Vec<Slot> = (0..3).map(|number| add(&mut table, number)).collect();
+        let mut told = Vec::new();
+        let mut busy = slots[0];
+        for _ in 0..3 {
+            told.extend(table.poll_change().map(|event| event.change));
+            table.change(busy, 1, 0);
+            busy = add(&mut table, 0);
+        }
+        let others =
+            told.iter().filter(|change| matches!(change, Change::Appeared(info) if info.id() != id(0)));
+        assert_eq!(others.count(), 2);
+    }
+
+    #[test]
+    fn the_total_and_the_holders_follow_each_change() {
+        let mut table = table();
+        let slot = add(&mut table, 1);
+        table.change(slot, 1, u32::MAX);
+        table.change(slot, 0, u32::MAX);
+        assert_eq!((table.total(slot), table.at()), (2 * u64::from(u32::MAX), 3));
+        for member in [MemberIndex(0), MemberIndex(63), MemberIndex(64)] {
+            table.set_holder(slot, member, true);
+        }
+        assert_eq!(table.holders(slot), 1 | 1 << 63);
+        table.set_holder(slot, MemberIndex(0), false);
+        assert_eq!(table.holders(slot), 1 << 63);
+    }
+}

@@ -257,7 +257,7 @@ fn a_verification_is_a_pass_from_every_owner_and_each_is_told() {
         net.nodes[node].subscribe(1, 7);
     }
     net.settle();
-    net.nodes[0].state.verify();
+    assert_eq!(net.nodes[0].state.verify(), [node_id(1), node_id(2)]);
     net.cut(0, 2);
     net.settle();
     let verified = |node| StateEvent::Verified { owner: node_id(node), equal: true };
