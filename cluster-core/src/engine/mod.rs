@@ -1,10 +1,25 @@
 //! The pure engine: what a node knows of its cluster. No tokio, clock or socket: input and `now` go in, values come out.
+//!
+//! [`Engine`] puts two machines together that know nothing of each other: [`state`], the rooms of all owners, and
+//! [`members`], who is there. The runtime and the simulation drive the same engine.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod composition;
+pub mod continuity;
+pub mod events;
+mod greeting;
+pub mod input;
+pub mod members;
+pub mod notification;
 pub mod room;
 pub mod state;
 pub mod wire;
 
+pub use composition::{Engine, EngineEvent, EngineSettings, Interest, Transmit};
+pub use continuity::ContinuityEvent;
+pub use events::{ClusterEvent, IndexEntry};
+pub use members::Members;
+pub use notification::{Notification, NotificationKind};
 pub use room::{ConnectionId, RoomError, RoomId, RoomIdError, RoomInfo};
 pub use state::State;
 pub use wire::PeerFault;

@@ -115,6 +115,11 @@ impl<T, const MAX: usize> Bounded<T, MAX> {
         Ok(())
     }
 
+    /// The first `MAX` of these items.
+    pub fn take_from(items: impl IntoIterator<Item = T>) -> Self {
+        Self(items.into_iter().take(MAX).collect())
+    }
+
     /// Whether nothing more fits.
     pub fn is_full(&self) -> bool {
         self.0.len() >= MAX

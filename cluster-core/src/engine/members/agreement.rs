@@ -1,0 +1,204 @@
+//! Whether all members hold the same state: digests in every heartbeat, and owner by owner when they stay different.
+//!
+//! The digest is the sum mod 2^128 of one hash a row, so that a changed row costs two hashes and its place does not matter.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cluster_transport::proto::{Instant, NodeId};
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::event::MemberEvent;
+use super::timing::Timing;
+use super::wire::StateRow;
+
+#[derive(Debug, Default)]
+struct PeerView {
+    digest: Option<u128>,
+    differs_since: Option<Instant>,
+    last_answer: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(super) struct Agreement {
+    timing: Timing,
+    rows: BTreeMap<NodeId, StateRow>,
+    digest: u128,
+    peers: BTreeMap<NodeId, PeerView>,
+    diverged: BTreeSet<NodeId>,
+    last_compare: Option<Instant>,
+}
+
+impl Agreement {
+    pub(super) fn new(timing: Timing) -> Self {
+        Self {
+            timing,
+            rows: BTreeMap::new(),
+            digest: 0,
+            peers: BTreeMap::new(),
+            diverged: BTreeSet::new(),
+            last_compare: None,
+        }
+    }
+
+    /// This node's own view changed.
+    pub(super) fn set_row(&mut self, row: StateRow) {
+        self.digest = self.digest.wrapping_add(row_hash(&row));
+        if let Some(old) = self.rows.insert(row.owner.clone(), row) {
+            self.digest = self.digest.wrapping_sub(row_hash(&old));
+        }
+    }
+
+    /// The owner is gone, as an owner and as a peer.
+    pub(super) fn remove(&mut self, node: &NodeId) {
+        if let Some(old) = self.rows.remove(node) {
+            self.digest = self.digest.wrapping_sub(row_hash(&old));
+        }
+        self.peers.remove(node);
+        self.diverged.remove(node);
+    }
+
+    pub(super) fn row(&self, owner: &NodeId) -> Option<&StateRow> {
+        self.rows.get(owner)
+    }
+
+    pub(super) fn rows(&self) -> impl Iterator<Item = &StateRow> {
+        self.rows.values()
+    }
+
+    pub(super) fn digest(&self) -> u128 {
+        self.digest
+    }
+
+    /// A heartbeat's digest. Whether the peer's view is to be asked for, and whether all agree again.
+    pub(super) fn handle_digest(&mut self, now: Instant, peer: &NodeId, digest: u128) -> (bool, bool) {
+        let equal = digest == self.digest;
+        let view = self.peers.entry(peer.clone()).or_default();
+        view.digest = Some(digest);
+        if equal {
+            view.differs_since = None;
+            let again = !self.diverged.is_empty() && self.peers.keys().all(|peer| self.agrees(peer));
+            if again {
+                self.diverged.clear();
+            }
+            return (false, again);
+        }
+        let since = *view.differs_since.get_or_insert(now);
+        let patience = self.timing.compare();
+        let due =
+            now.since(since) >= patience && self.last_compare.is_none_or(|last| now.since(last) >= patience);
+        if due {
+            self.last_compare = Some(now);
+        }
+        (due, false)
+    }
+
+    /// A peer asks for this node's view: whether it gets it, once a heartbeat at most.
+    pub(super) fn may_answer(&mut self, now: Instant, peer: &NodeId) -> bool {
+        let view = self.peers.entry(peer.clone()).or_default();
+        let due = view.last_answer.is_none_or(|last| now.since(last) >= self.timing.heartbeat());
+        if due {
+            view.last_answer = Some(now);
+        }
+        due
+    }
+
+    /// What a peer holds, owner by owner; what contradicts this node's own view under the same version.
+    pub(super) fn handle_view(
+        &mut self,
+        peer: &NodeId,
+        rows: impl IntoIterator<Item = StateRow>,
+    ) -> Vec<MemberEvent> {
+        let mut events = Vec::new();
+        for theirs in rows {
+            let Some(ours) = self.rows.get(&theirs.owner) else { continue };
+            let same = (ours.incarnation, ours.version) == (theirs.incarnation, theirs.version);
+            if same && ours.hash != theirs.hash && self.diverged.insert(theirs.owner.clone()) {
+                let (owner, version) = (theirs.owner, theirs.version);
+                events.push(MemberEvent::Diverged { owner, peer: peer.clone(), version });
+            }
+        }
+        events
+    }
+
+    /// Whether this peer's last digest is this node's.
+    pub(super) fn agrees(&self, peer: &NodeId) -> bool {
+        self.peers.get(peer).is_some_and(|view| view.digest == Some(self.digest))
+    }
+
+    /// Since when the view of any peer has differed at every heartbeat.
+    pub(super) fn differs_since(&self) -> Option<Instant> {
+        self.peers.values().filter_map(|view| view.differs_since).min()
+    }
+}
+
+fn row_hash(row: &StateRow) -> u128 {
+    let owner = row.owner.as_str().as_bytes();
+    let mut text = Vec::with_capacity(owner.len() + 40);
+    text.extend_from_slice(&row.incarnation.epoch.to_le_bytes());
+    text.extend_from_slice(&row.incarnation.nonce.to_le_bytes());
+    text.extend_from_slice(&row.version.to_le_bytes());
+    text.extend_from_slice(&row.hash.to_le_bytes());
+    text.extend_from_slice(owner);
+    xxh3_128(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use cluster_transport::proto::Incarnation;
+
+    use super::super::timing::DEFAULT_HEARTBEAT;
+    use super::*;
+
+    fn node(text: &str) -> NodeId {
+        text.parse().unwrap()
+    }
+
+    fn row(owner: &str, version: u64, hash: u128) -> StateRow {
+        StateRow { owner: node(owner), incarnation: Incarnation { epoch: 1, nonce: 1 }, version, hash }
+    }
+
+    fn at(ms: u64) -> Instant {
+        Instant::after_origin(Duration::from_millis(ms))
+    }
+
+    fn agreement(rows: &[StateRow]) -> Agreement {
+        let mut agreement = Agreement::new(Timing::new(DEFAULT_HEARTBEAT));
+        rows.iter().for_each(|row| agreement.set_row(row.clone()));
+        agreement
+    }
+
+    #[test]
+    fn the_digest_is_of_the_rows_and_not_of_their_history() {
+        let direct = agreement(&[row("a", 2, 7), row("b", 1, 1)]);
+        let mut other = agreement(&[row("b", 1, 1), row("c", 9, 9), row("a", 1, 3), row("a", 2, 7)]);
+        other.remove(&node("c"));
+        assert_eq!(direct.digest(), other.digest());
+        assert_ne!(direct.digest(), agreement(&[row("a", 2, 8), row("b", 1, 1)]).digest());
+        assert_ne!(direct.digest(), agreement(&[row("a", 3, 7), row("b", 1, 1)]).digest());
+    }
+
+    #[test]
+    fn views_that_stay_different_are_compared_and_the_owner_is_named_once() {
+        let mut ours = agreement(&[row("a", 2, 7), row("b", 1, 1)]);
+        let theirs = [row("a", 2, 8), row("b", 5, 5), row("stranger", 1, 1)];
+        let digest = agreement(&theirs).digest();
+        let peer = node("p");
+        let asks: Vec<_> = (0..8).map(|beat| ours.handle_digest(at(beat * 500), &peer, digest).0).collect();
+        assert_eq!(asks, [false, false, false, true, false, false, true, false]);
+        let diverged = MemberEvent::Diverged { owner: node("a"), peer: peer.clone(), version: 2 };
+        assert_eq!(ours.handle_view(&peer, theirs.clone()), [diverged]);
+        assert_eq!(ours.handle_view(&peer, theirs), []);
+        assert_eq!((ours.differs_since(), ours.agrees(&peer)), (Some(at(0)), false));
+        assert_eq!(ours.handle_digest(at(4000), &peer, ours.digest()), (false, true));
+        assert_eq!(ours.handle_digest(at(4500), &peer, ours.digest()), (false, false));
+    }
+
+    #[test]
+    fn a_peer_that_asks_too_often_is_answered_once_a_heartbeat() {
+        let mut ours = agreement(&[]);
+        let answers = [0, 499, 500].map(|ms| ours.may_answer(at(ms), &node("p")));
+        assert_eq!(answers, [true, false, true]);
+    }
+}

@@ -1,0 +1,191 @@
+//! What members say to each other on the control lane.
+
+use cluster_transport::proto::{Instant, NodeId};
+use rand::RngExt as _;
+
+use super::Members;
+use super::absent::Origin;
+use super::event::MemberEvent;
+use super::wire::{Claims, Heard, Hint, MAX_HINTS, MAX_ROWS, Message, Opinion, Pong, Question, StateRow};
+use crate::engine::wire::{Bounded, PeerFault};
+
+impl Members {
+    /// The first message of a session: what the peer says of itself.
+    pub fn handle_greeting(&mut self, now: Instant, from: &NodeId, claims: &Claims) {
+        self.awake(now);
+        if let Some(member) = self.table.get_mut(from) {
+            member.catch_up.handle_greeting(claims.version);
+            self.reach(from);
+            self.handle_claims(now, from, claims);
+            self.settle(now);
+        }
+    }
+
+    /// A control message of any other kind that the membership defines.
+    ///
+    /// # Errors
+    /// The peer broke the protocol; its session is to be closed. A message of somebody without a session is ignored.
+    pub fn handle_control(&mut self, now: Instant, from: &NodeId, message: &[u8]) -> Result<(), PeerFault> {
+        self.awake(now);
+        let Some(message) = Message::decode(message)? else {
+            self.skipped = self.skipped.saturating_add(1);
+            return Ok(());
+        };
+        if self.session_of(from).is_none() {
+            return Ok(());
+        }
+        match message {
+            Message::Heartbeat(claims) => self.handle_claims(now, from, &claims),
+            Message::Ping(ping) => {
+                let version = self.claims().version;
+                self.outbox.push(from, &Message::Pong(Pong { ping, version }));
+            }
+            Message::Pong(pong) => self.handle_pong(now, from, pong),
+            Message::Question(question) => self.handle_question(now, from, question),
+            Message::Opinion(opinion) => self.handle_opinion(now, from, &opinion),
+            Message::Hints(hints) => self.handle_hints(now, hints),
+            Message::Compare => self.handle_compare(now, from),
+            Message::View(rows) => {
+                for event in self.agreement.handle_view(from, rows) {
+                    self.emit(now, event);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_claims(&mut self, now: Instant, from: &NodeId, claims: &Claims) {
+        let Some(member) = self.table.get_mut(from) else { return };
+        member.claims = *claims;
+        let (compare, agreed) = self.agreement.handle_digest(now, from, claims.digest);
+        if compare {
+            self.outbox.push(from, &Message::Compare);
+        }
+        if agreed {
+            self.emit(now, MemberEvent::Agreed);
+        }
+    }
+
+    fn handle_pong(&mut self, now: Instant, from: &NodeId, pong: Pong) {
+        if let Some(member) = self.table.get_mut(from) {
+            member.catch_up.handle_pong(pong.ping, pong.version);
+            self.reach(from);
+            self.settle(now);
+        }
+    }
+
+    /// Whether the replica of a member is already where it is to be.
+    fn reach(&mut self, node: &NodeId) {
+        let applied = self.agreement.row(node).map_or(0, |row| row.version);
+        if let Some(member) = self.table.get_mut(node) {
+            member.catch_up.handle_applied(applied);
+        }
+    }
+
+    fn handle_question(&mut self, now: Instant, from: &NodeId, question: Question) {
+        let ping = self.take_ping();
+        let asked = self.table.get_mut(&question.node);
+        let known =
+            asked.filter(|member| member.incarnation == question.incarnation && member.session.is_some());
+        let heard = match known {
+            None => Heard::NoSession,
+            Some(member) => {
+                let age = now.since(member.last_heard).as_millis();
+                if member.askers.note(now, from, question.clone()) {
+                    self.outbox.push(&question.node, &Message::Ping(ping));
+                }
+                Heard::Before(u64::try_from(age).unwrap_or(u64::MAX))
+            }
+        };
+        self.outbox.push(from, &Message::Opinion(Opinion { question, heard }));
+    }
+
+    /// A byte of a member came: all who asked for it are told.
+    pub(super) fn answer_askers(&mut self, node: &NodeId) {
+        let askers = self.table.get_mut(node).map(|member| member.askers.take()).unwrap_or_default();
+        for (asker, question) in askers {
+            if self.session_of(&asker).is_some() {
+                self.outbox.push(&asker, &Message::Opinion(Opinion { question, heard: Heard::Since }));
+            }
+        }
+    }
+
+    fn handle_opinion(&mut self, now: Instant, from: &NodeId, opinion: &Opinion) {
+        let timing = self.settings.timing;
+        let Question { round, node, incarnation } = &opinion.question;
+        let Some(member) = self.table.get_mut(node) else { return };
+        if member.incarnation != *incarnation || from == node {
+            return;
+        }
+        let Some(doubt) = &mut member.doubt else { return };
+        if doubt.handle_opinion(now, from, *round, opinion.heard, timing) {
+            self.emit(now, MemberEvent::Vetoed { node: node.clone(), by: from.clone() });
+        }
+        self.settle(now);
+    }
+
+    fn handle_hints(&mut self, now: Instant, hints: Bounded<Hint, MAX_HINTS>) {
+        for hint in hints {
+            if hint.node == self.settings.me || self.table.get(&hint.node).is_some() {
+                continue;
+            }
+            for address in hint.addresses {
+                self.look_for(now, &hint.node, &address, Origin::Hinted);
+            }
+        }
+        self.settle(now);
+    }
+
+    fn handle_compare(&mut self, now: Instant, from: &NodeId) {
+        if !self.agreement.may_answer(now, from) {
+            return;
+        }
+        let rows: Vec<StateRow> = self.agreement.rows().cloned().collect();
+        for chunk in rows.chunks(MAX_ROWS) {
+            self.outbox.push(from, &Message::View(Bounded::take_from(chunk.iter().cloned())));
+        }
+    }
+
+    /// Tells a member where these others can be dialled.
+    pub(super) fn tell(&mut self, to: &NodeId, others: &[NodeId]) {
+        let hint = |node: &NodeId| {
+            let member = self.table.get(node)?;
+            let addresses = Bounded::take_from(member.addresses.iter().cloned());
+            (node != to).then(|| Hint { node: node.clone(), addresses })
+        };
+        let hints: Vec<Hint> = others.iter().filter_map(hint).collect();
+        for chunk in hints.chunks(MAX_HINTS) {
+            self.outbox.push(to, &Message::Hints(Bounded::take_from(chunk.iter().cloned())));
+        }
+    }
+
+    /// Tells all members of the sessions that are new.
+    pub(super) fn tell_fresh_sessions(&mut self) {
+        let fresh: Vec<NodeId> = std::mem::take(&mut self.fresh).into_iter().collect();
+        let peers: Vec<NodeId> = self.table.in_session().cloned().collect();
+        for peer in peers {
+            self.tell(&peer, &fresh);
+        }
+    }
+
+    /// Tells all members that this node lives, and how it is.
+    pub(super) fn beat(&mut self, now: Instant) {
+        let timing = self.settings.timing;
+        self.health.beat(self.next_beat, now);
+        let heartbeat = Message::Heartbeat(self.claims());
+        for (node, member) in self.table.iter_mut() {
+            member.askers.expire(now - timing.verdict());
+            if member.session.is_some() {
+                self.outbox.push(node, &heartbeat);
+            }
+        }
+        // Up to a tenth early, so that the beats of many nodes do not fall together.
+        let share = self.rng.random_range(0.9..=1.0);
+        self.next_beat = now + timing.heartbeat().mul_f64(share);
+    }
+
+    pub(super) fn take_ping(&mut self) -> u64 {
+        self.next_ping = self.next_ping.wrapping_add(1);
+        self.next_ping
+    }
+}

@@ -1,0 +1,212 @@
+//! What the world did: sessions, dials, discovery, time, and this node's own state.
+
+use std::sync::Arc;
+
+use cluster_transport::proto::{Address, Incarnation, Instant, NodeId, SessionId};
+
+use super::doubt::Sign;
+use super::event::{CloseReason, DoubtCause, MemberEvent, RemovalReason};
+use super::table::Admission;
+use super::targets::Source;
+use super::wire::{MAX_ADDRESSES, StateRow};
+use super::{MAX_TARGETS, Members};
+use crate::engine::input::{DialOutcome, DownCause, SessionUp};
+
+impl Members {
+    /// A session is established.
+    pub fn handle_session_up(&mut self, now: Instant, up: SessionUp) {
+        self.awake(now);
+        let SessionUp { node, incarnation, session, mut addresses, dialled: _ } = up;
+        addresses.truncate(MAX_ADDRESSES);
+        if node == self.settings.me {
+            return self.close(&node, session, CloseReason::OwnId);
+        }
+        match self.table.admission(&node, incarnation) {
+            Admission::Older { epoch } => {
+                return self.close(&node, session, CloseReason::Superseded { epoch });
+            }
+            Admission::Full => return self.close(&node, session, CloseReason::TooManyMembers),
+            Admission::Newer => {
+                self.remove(now, &node, RemovalReason::NewerIncarnation);
+                self.join(now, &node, incarnation, &addresses);
+            }
+            Admission::New => self.join(now, &node, incarnation, &addresses),
+            Admission::Same => {}
+        }
+        self.adopt(now, &node, session, addresses);
+        self.settle(now);
+    }
+
+    /// A session ended. An end of another session than the member's present one changes nothing.
+    pub fn handle_session_down(&mut self, now: Instant, node: &NodeId, session: SessionId, cause: DownCause) {
+        self.awake(now);
+        let Some(member) = self.table.get_mut(node) else { return };
+        if member.session != Some(session) {
+            return;
+        }
+        member.session = None;
+        self.outbox.clear(node);
+        match cause {
+            DownCause::Left => self.remove(now, node, RemovalReason::Left),
+            DownCause::Superseded => self.remove(now, node, RemovalReason::NewerIncarnation),
+            DownCause::Replaced => {}
+            DownCause::Eof => self.doubt(now, node, DoubtCause::Eof),
+            DownCause::Failed(why) => self.doubt(now, node, DoubtCause::Failed(why)),
+            DownCause::ClosedByUs => self.doubt(now, node, DoubtCause::ClosedByUs),
+        }
+        self.settle(now);
+    }
+
+    /// Bytes came from a member. Called for each read, and cheap.
+    pub fn handle_heard(&mut self, now: Instant, node: &NodeId, session: SessionId) {
+        self.awake(now);
+        let Some(member) = self.table.get_mut(node) else { return };
+        if member.session != Some(session) {
+            return;
+        }
+        member.last_heard = now;
+        if !member.askers.is_empty() {
+            self.answer_askers(node);
+        }
+        self.recover(now, node);
+    }
+
+    /// Another process with a member's id tried to come in: the member's session is put in doubt.
+    pub fn handle_duplicate(&mut self, now: Instant, node: &NodeId) {
+        self.awake(now);
+        self.doubt(now, node, DoubtCause::DuplicateId);
+        self.settle(now);
+    }
+
+    /// The transport dials an address.
+    pub fn handle_dial_started(&mut self, now: Instant, address: &Address) {
+        self.awake(now);
+        self.targets.handle_dial_started(now, address);
+        self.settle(now);
+    }
+
+    /// A dial is connected and waits for the other side's handshake: whatever is there, it is not gone.
+    pub fn handle_dial_connected(&mut self, now: Instant, address: &Address) {
+        self.awake(now);
+        for (_, member) in self.table.iter_mut() {
+            if let Some(doubt) = &mut member.doubt {
+                doubt.handle_connected(address);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// A dial ended.
+    pub fn handle_dial_outcome(&mut self, now: Instant, address: &Address, outcome: &DialOutcome) {
+        self.awake(now);
+        self.targets.handle_outcome(address);
+        match outcome {
+            DialOutcome::Session { node } | DialOutcome::Alias { node } => {
+                self.met(now, address, node, None);
+            }
+            DialOutcome::OtherNode { node, incarnation } => self.met(now, address, node, Some(*incarnation)),
+            DialOutcome::Myself => {
+                let (me, incarnation) = (self.settings.me.clone(), self.settings.incarnation);
+                self.met(now, address, &me, Some(incarnation));
+            }
+            DialOutcome::ConnectionRefused
+            | DialOutcome::Unreachable(_)
+            | DialOutcome::NoAnswer
+            | DialOutcome::NoWelcome
+            | DialOutcome::Refused { .. } => {
+                let timing = self.settings.timing;
+                for (_, member) in self.table.iter_mut() {
+                    if let Some(doubt) = &mut member.doubt {
+                        doubt.handle_outcome(now, address, outcome, timing);
+                    }
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Somebody gave a name at an address.
+    fn met(&mut self, now: Instant, address: &Address, who: &NodeId, incarnation: Option<Incarnation>) {
+        let dropped = self.absent.answered(address, who);
+        self.drop_absent(&dropped);
+        let timing = self.settings.timing;
+        let mut alive = false;
+        for (_, member) in self.table.iter_mut() {
+            if let Some(doubt) = &mut member.doubt {
+                alive |= doubt.handle_met(now, address, who, incarnation, timing) == Sign::Alive;
+            }
+        }
+        // A member without a session recovers with its next one only.
+        if let Some(member) = self.table.get_mut(who)
+            && alive
+            && member.session.is_some()
+        {
+            member.last_heard = now;
+            self.recover(now, who);
+        }
+    }
+
+    /// What a discovery provider answered: all addresses that it knows now, or why it cannot say.
+    pub fn handle_discovered(&mut self, now: Instant, provider: &str, answer: Result<&[Address], &str>) {
+        self.awake(now);
+        if let Ok(addresses) = answer {
+            self.discovery_pending = false;
+            let addresses = addresses.get(..MAX_TARGETS).unwrap_or(addresses);
+            self.targets.replace(now, &Source::Provider(Arc::from(provider)), addresses);
+        }
+        self.settle(now);
+    }
+
+    /// The state of an owner, this node included, is complete here up to a version.
+    pub fn handle_state(&mut self, now: Instant, row: StateRow) {
+        self.awake(now);
+        let (owner, version) = (row.owner.clone(), row.version);
+        if owner == self.settings.me {
+            self.agreement.set_row(row);
+            return;
+        }
+        let Some(member) = self.table.get_mut(&owner) else { return };
+        if member.incarnation != row.incarnation {
+            return;
+        }
+        self.agreement.set_row(row);
+        if member.catch_up.handle_applied(version) {
+            self.settle(now);
+        }
+    }
+
+    /// A peer knows a newer life of this node, or another process of its id.
+    pub fn handle_superseded(&mut self, now: Instant, epoch: u64) {
+        self.awake(now);
+        if self.superseded.is_none_or(|known| epoch > known) {
+            self.superseded = Some(epoch);
+            self.emit(now, MemberEvent::Superseded { epoch });
+        }
+        self.settle(now);
+    }
+
+    /// This node goes on as a later incarnation; an earlier one is ignored.
+    pub fn handle_reincarnated(&mut self, now: Instant, incarnation: Incarnation) {
+        self.awake(now);
+        if incarnation > self.settings.incarnation {
+            self.settings.incarnation = incarnation;
+            self.superseded = self.superseded.filter(|epoch| *epoch >= incarnation.epoch);
+        }
+        self.settle(now);
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.awake(now);
+        if now >= self.next_beat {
+            self.beat(now);
+        }
+        if self.tell_fresh.is_some_and(|due| due <= now) {
+            self.tell_fresh = None;
+            self.tell_fresh_sessions();
+        }
+        let expired = self.absent.expire(now);
+        self.drop_absent(&expired);
+        self.settle(now);
+    }
+}

@@ -1,0 +1,184 @@
+//! What follows from all that is known now: doubts, verdicts, readiness and the next deadline.
+
+use std::time::Duration;
+
+use cluster_transport::proto::{Instant, NodeId};
+use rand::seq::SliceRandom as _;
+
+use super::doubt::{Doubt, Surroundings, Verdict};
+use super::event::{DoubtCause, MemberEvent, RemovalReason};
+use super::readiness::{Change, Facts};
+use super::table::Member;
+use super::wire::{Message, Question};
+use super::{Members, Presence};
+
+/// How many members are asked about one in doubt.
+const WITNESSES: usize = 8;
+/// The fewest peers of which a majority can make this node doubt itself.
+const SELF_DOUBT_PEERS: usize = 3;
+
+impl Members {
+    /// Draws all conclusions. Every input that can change one ends with this.
+    pub(super) fn settle(&mut self, now: Instant) {
+        if self.presence != Presence::Leaving {
+            self.doubt_the_silent(now);
+            self.judge_self(now);
+            self.investigate(now);
+            self.pass_verdicts(now);
+        }
+        self.degrade(now);
+        let change = self.readiness.evaluate(now, &self.facts(now));
+        self.tell_readiness(now, change);
+        self.wake = self.next_wake(now);
+    }
+
+    pub(super) fn tell_readiness(&mut self, now: Instant, change: Option<Change>) {
+        match change {
+            None => {}
+            Some(Change::Entered) => self.emit(now, MemberEvent::Ready),
+            Some(Change::Left(reasons)) => self.emit(now, MemberEvent::NotReady { reasons }),
+        }
+    }
+
+    /// How long a member may be silent: longer the worse this node itself runs.
+    fn patience(&self) -> Duration {
+        self.settings.timing.silence() * self.health.score()
+    }
+
+    fn doubt_the_silent(&mut self, now: Instant) {
+        let patience = self.patience();
+        let is_silent = |member: &Member| member.doubt.is_none() && now >= member.last_heard + patience;
+        let silent = self.table.iter().filter(|(_, member)| is_silent(member));
+        for node in silent.map(|(node, _)| node.clone()).collect::<Vec<_>>() {
+            self.doubt(now, &node, DoubtCause::Silence);
+        }
+    }
+
+    fn judge_self(&mut self, now: Instant) {
+        let peers = self.table.len();
+        let is_silent = |member: &Member| member.doubt.as_ref().is_some_and(Doubt::is_mere_silence);
+        let silent = self.table.iter().filter(|(_, member)| is_silent(member)).count();
+        let doubts = peers >= SELF_DOUBT_PEERS && silent * 2 > peers;
+        if doubts && !self.self_doubt {
+            self.emit(now, MemberEvent::SelfDoubt { silent, peers });
+        } else if !doubts && self.self_doubt {
+            self.emit(now, MemberEvent::SelfDoubtOver);
+        }
+        self.self_doubt = doubts;
+    }
+
+    /// Dials and asks for all members in doubt.
+    fn investigate(&mut self, now: Instant) {
+        let timing = self.settings.timing;
+        let mut witnesses: Vec<NodeId> =
+            self.table.iter().filter(|(_, member)| member.is_well()).map(|(node, _)| node.clone()).collect();
+        for (node, member) in self.table.iter_mut() {
+            let incarnation = member.incarnation;
+            let Some(doubt) = &mut member.doubt else { continue };
+            for address in doubt.take_due_probes(now) {
+                self.targets.probe(address);
+            }
+            if witnesses.is_empty() {
+                continue;
+            }
+            let Some(round) = doubt.take_due_round(now, timing) else { continue };
+            let question = Message::Question(Question { round, node: node.clone(), incarnation });
+            let (asked, _) = witnesses.partial_shuffle(&mut self.rng, WITNESSES);
+            for witness in asked {
+                self.outbox.push(witness, &question);
+            }
+        }
+    }
+
+    /// Removes who is gone. A removal can end this node's doubt about itself, and so free the next one.
+    fn pass_verdicts(&mut self, now: Instant) {
+        loop {
+            let gone: Vec<(NodeId, RemovalReason)> = self
+                .table
+                .iter()
+                .filter_map(|(node, member)| match self.verdict(now, member)? {
+                    Verdict::Gone(why) => Some((node.clone(), why)),
+                    Verdict::Wait(_) => None,
+                })
+                .collect();
+            if gone.is_empty() {
+                return;
+            }
+            for (node, why) in gone {
+                self.remove(now, &node, why);
+            }
+            self.judge_self(now);
+        }
+    }
+
+    fn verdict(&self, now: Instant, member: &Member) -> Option<Verdict> {
+        let doubt = member.doubt.as_ref()?;
+        Some(doubt.verdict(now, &self.surroundings(member), self.settings.timing))
+    }
+
+    fn surroundings(&self, member: &Member) -> Surroundings {
+        Surroundings {
+            witnesses: self.table.iter().any(|(_, other)| other.is_well()),
+            self_doubt: self.self_doubt,
+            held_until: member.held_until,
+        }
+    }
+
+    fn degrade(&mut self, now: Instant) {
+        let wait = self.settings.ready_wait;
+        let late = self.table.iter_mut().filter_map(|(node, member)| {
+            member.held_until = member.held_until.filter(|until| *until > now);
+            member.catch_up.expire(now, wait).then(|| node.clone())
+        });
+        for node in late.collect::<Vec<_>>() {
+            self.emit(now, MemberEvent::Degraded { node });
+        }
+    }
+
+    fn facts(&self, now: Instant) -> Facts {
+        // Whom others reach and we do not holds nobody back.
+        let holds_back = |member: &Member| member.catch_up.is_waiting() && !member.is_unreachable_from_here();
+        let catching_up = self.table.iter().filter(|(_, member)| holds_back(member));
+        Facts {
+            discovery_pending: self.discovery_pending,
+            addresses_waiting: self.targets.pending(now).0,
+            catching_up: catching_up.map(|(node, _)| node.clone()).collect(),
+            in_session: 1 + self.table.in_session().count(),
+            members: 1 + self.table.len(),
+            minimum: self.settings.minimum_nodes.get(),
+            self_doubt: self.self_doubt,
+            superseded: self.superseded,
+            draining: self.presence != Presence::Staying,
+        }
+    }
+
+    /// The next moment at which anything can follow without an input.
+    fn next_wake(&self, now: Instant) -> Instant {
+        let own = [
+            Some(self.next_beat),
+            self.tell_fresh,
+            self.targets.pending(now).1,
+            self.absent.next_expiry(),
+            self.readiness.next_deadline(),
+        ];
+        let steps = self.table.iter().filter_map(|(_, member)| self.next_step(now, member));
+        let own = own.into_iter().flatten();
+        own.chain(steps).min().unwrap_or(self.next_beat)
+    }
+
+    fn next_step(&self, now: Instant, member: &Member) -> Option<Instant> {
+        let caught_up = member.catch_up.deadline(self.settings.ready_wait);
+        if self.presence == Presence::Leaving {
+            return caught_up;
+        }
+        let silence = member.last_heard + self.patience();
+        let judged = match (&member.doubt, self.verdict(now, member)) {
+            (Some(doubt), Some(Verdict::Wait(at))) => {
+                let step = doubt.next_step(&self.surroundings(member));
+                Some(step.map_or(at, |step| step.min(at)))
+            }
+            _ => Some(silence),
+        };
+        judged.into_iter().chain(caught_up).chain(member.held_until).min()
+    }
+}

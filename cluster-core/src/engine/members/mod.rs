@@ -1,0 +1,237 @@
+//! Who is there, who is gone, and whether this node may serve: the membership of the cluster as one node sees it.
+//!
+//! [`Members`] owns one record a member, the running doubts, the addresses to dial, agreement and readiness. It knows no rooms.
+//! It refuses lower incarnations than those on record. Invariants: `Joined` and `Removed` alternate for each node; every
+//! table is bounded; after `handle_timeout(now)` the next deadline is after `now`; a verdict holds for this node alone.
+//! Outputs are to be drained after every input.
+
+mod absent;
+mod agreement;
+mod catch_up;
+mod control;
+mod doubt;
+mod event;
+mod health;
+mod inputs;
+mod judge;
+mod lifecycle;
+mod opinions;
+mod outbox;
+mod readiness;
+mod recorder;
+mod settings;
+mod table;
+mod targets;
+mod timing;
+mod verbs;
+mod wire;
+
+use std::collections::{BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use cluster_transport::proto::{Instant, NodeId, SessionId};
+use rand_chacha::ChaCha8Rng;
+
+use self::absent::Absent;
+use self::agreement::Agreement;
+use self::health::Health;
+use self::outbox::Outbox;
+use self::readiness::Readiness;
+use self::recorder::Recorder;
+use self::table::Table;
+use self::targets::Targets;
+
+pub use self::absent::MAX_ABSENT;
+pub use self::event::{Action, CloseReason, DoubtCause, Evidence, MemberEvent, RemovalReason};
+pub use self::readiness::Reason;
+pub use self::recorder::{Decision, MAX_DECISIONS};
+pub use self::settings::{
+    DEFAULT_MINIMUM_NODES, DEFAULT_READY_WAIT, Discovery, MAX_HEARTBEAT, MIN_HEARTBEAT, MembersSettings,
+    MembersSettingsBuilder, MembersSettingsError,
+};
+pub use self::table::{MAX_MEMBERS, Member};
+pub use self::targets::MAX_TARGETS;
+pub use self::timing::DEFAULT_HEARTBEAT;
+pub use self::verbs::{Drain, DrainError, UnknownNode};
+pub use self::wire::{Claims, MAX_ADDRESSES, StateRow};
+
+/// The kind of the greeting on the control lane, which the layer above builds and reads.
+pub const GREETING: u8 = 1;
+
+/// The membership, as this node sees it.
+#[derive(Debug)]
+pub struct Members {
+    settings: MembersSettings,
+    rng: ChaCha8Rng,
+    table: Table,
+    targets: Targets,
+    absent: Absent,
+    agreement: Agreement,
+    readiness: Readiness,
+    health: Health,
+    recorder: Recorder,
+    outbox: Outbox,
+    events: VecDeque<MemberEvent>,
+    discovery_pending: bool,
+    superseded: Option<u64>,
+    presence: Presence,
+    self_doubt: bool,
+    /// Nodes whose sessions the others have not been told of yet, and when they are.
+    fresh: BTreeSet<NodeId>,
+    tell_fresh: Option<Instant>,
+    next_beat: Instant,
+    next_ping: u64,
+    wake: Instant,
+    skipped: u64,
+}
+
+/// How long this node means to stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    Staying,
+    Draining,
+    Leaving,
+}
+
+impl Members {
+    /// A node without members. Without discovery and with a quorum of one it is ready at once.
+    pub fn new(settings: MembersSettings, now: Instant, rng: ChaCha8Rng) -> Self {
+        let timing = settings.timing;
+        let mut members = Self {
+            rng,
+            table: Table::default(),
+            targets: Targets::new(settings.ready_wait),
+            absent: Absent::default(),
+            agreement: Agreement::new(timing),
+            readiness: Readiness::new(timing),
+            health: Health::new(timing, now),
+            recorder: Recorder::default(),
+            outbox: Outbox::default(),
+            events: VecDeque::new(),
+            discovery_pending: settings.discovery == Discovery::Configured,
+            superseded: None,
+            presence: Presence::Staying,
+            self_doubt: false,
+            fresh: BTreeSet::new(),
+            tell_fresh: None,
+            next_beat: now + timing.heartbeat(),
+            next_ping: 0,
+            wake: now,
+            skipped: 0,
+            settings,
+        };
+        members.settle(now);
+        members
+    }
+
+    /// The next control message and whom it is for.
+    pub fn poll_control(&mut self) -> Option<(NodeId, Bytes)> {
+        self.outbox.pop()
+    }
+
+    /// The next thing for the transport to do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.targets.poll_action()
+    }
+
+    /// The next event, in the order in which they happened.
+    pub fn poll_event(&mut self) -> Option<MemberEvent> {
+        self.events.pop_front()
+    }
+
+    /// When `handle_timeout` is to be called; at the latest a heartbeat from now.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        Some(self.wake)
+    }
+
+    /// The members in the order of their ids, this node not included.
+    pub fn members(&self) -> impl Iterator<Item = (&NodeId, &Member)> {
+        self.table.iter()
+    }
+
+    /// What is known of a member.
+    pub fn member(&self, node: &NodeId) -> Option<&Member> {
+        self.table.get(node)
+    }
+
+    /// A member's session, if it has one now.
+    pub fn session_of(&self, node: &NodeId) -> Option<SessionId> {
+        self.table.get(node).and_then(Member::session)
+    }
+
+    /// The members that serve clients, can be reached and are caught up with.
+    pub fn ready_peers(&self) -> impl Iterator<Item = &NodeId> {
+        let ready = |member: &Member| member.is_well() && member.claims.ready && member.is_caught_up();
+        self.table.iter().filter(move |(_, member)| ready(member)).map(|(node, _)| node)
+    }
+
+    /// Whether this node serves clients.
+    pub fn is_ready(&self) -> bool {
+        self.readiness.is_ready()
+    }
+
+    /// Why this node is not ready; empty if it is.
+    pub fn reasons(&self) -> &[Reason] {
+        self.readiness.reasons()
+    }
+
+    /// Whether more than half of the peers fell silent together.
+    pub fn doubts_itself(&self) -> bool {
+        self.self_doubt
+    }
+
+    /// Own health: 1 is well, 4 is the worst.
+    pub fn health(&self) -> u32 {
+        self.health.score()
+    }
+
+    /// What this node says of itself, for a greeting.
+    pub fn claims(&self) -> Claims {
+        let own = self.agreement.row(&self.settings.me);
+        Claims {
+            version: own.map_or(0, |row| row.version),
+            hash: own.map_or(0, |row| row.hash),
+            digest: self.agreement.digest(),
+            ready: self.is_ready(),
+        }
+    }
+
+    /// How far this node is with each owner's state, in the order of their ids.
+    pub fn view(&self) -> impl Iterator<Item = &StateRow> {
+        self.agreement.rows()
+    }
+
+    /// Whether every member is in session and its last heartbeat told the same view as this node's.
+    pub fn is_converged(&self) -> bool {
+        self.table.iter().all(|(node, member)| member.is_well() && self.agreement.agrees(node))
+    }
+
+    /// Since when a peer's view has differed at every heartbeat.
+    pub fn differs_since(&self) -> Option<Instant> {
+        self.agreement.differs_since()
+    }
+
+    /// The last decisions, oldest first.
+    pub fn decisions(&self) -> impl Iterator<Item = &Decision> {
+        self.recorder.decisions()
+    }
+
+    /// How many messages of unknown kinds were skipped.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// How many answers were not given to peers that asked for too many.
+    pub fn unanswered(&self) -> u64 {
+        self.outbox.dropped()
+    }
+
+    /// Tells and records what happened.
+    fn emit(&mut self, now: Instant, event: MemberEvent) {
+        self.recorder.record(now, event.clone());
+        self.events.push_back(event);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! Which addresses are dialled, because of whom, and whether each that was named has had its chance.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster_transport::proto::{Address, Instant, NodeId};
+
+use super::event::Action;
+use super::timing::DIAL_WAIT;
+
+/// The most addresses that are dialled; more are not looked at.
+pub const MAX_TARGETS: usize = 1024;
+
+/// On whose account an address is dialled.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Source {
+    /// A discovery provider names it.
+    Provider(Arc<str>),
+    /// It is of a member.
+    Member(NodeId),
+    /// It is of a node that is no member now.
+    Absent,
+}
+
+/// Whether an address may still hold readiness back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chance {
+    /// It was named and not dialled yet; a dialler that never gets to it costs no more than this.
+    Named { until: Instant },
+    /// It is being dialled.
+    Dialled { until: Instant },
+    /// It had an outcome, or its time.
+    Over,
+}
+
+#[derive(Debug)]
+struct Target {
+    sources: BTreeSet<Source>,
+    chance: Chance,
+}
+
+#[derive(Debug)]
+pub(super) struct Targets {
+    ready_wait: Duration,
+    targets: BTreeMap<Address, Target>,
+    actions: VecDeque<Action>,
+}
+
+impl Targets {
+    pub(super) fn new(ready_wait: Duration) -> Self {
+        Self { ready_wait, targets: BTreeMap::new(), actions: VecDeque::new() }
+    }
+
+    pub(super) fn add(&mut self, now: Instant, address: &Address, source: Source) {
+        if let Some(target) = self.targets.get_mut(address) {
+            target.sources.insert(source);
+        } else if self.targets.len() < MAX_TARGETS {
+            let chance = match source {
+                Source::Member(_) => Chance::Over,
+                Source::Provider(_) | Source::Absent => Chance::Named { until: now + self.ready_wait },
+            };
+            self.targets.insert(address.clone(), Target { sources: BTreeSet::from([source]), chance });
+            self.actions.push_back(Action::AddTarget(address.clone()));
+        }
+    }
+
+    pub(super) fn remove(&mut self, address: &Address, source: &Source) {
+        let Some(target) = self.targets.get_mut(address) else { return };
+        target.sources.remove(source);
+        if target.sources.is_empty() {
+            self.targets.remove(address);
+            self.actions.push_back(Action::RemoveTarget(address.clone()));
+        }
+    }
+
+    /// Makes these the addresses of a source, and no others.
+    pub(super) fn replace(&mut self, now: Instant, source: &Source, addresses: &[Address]) {
+        let gone = |(address, target): (&Address, &Target)| {
+            (target.sources.contains(source) && !addresses.contains(address)).then(|| address.clone())
+        };
+        for address in self.targets.iter().filter_map(gone).collect::<Vec<_>>() {
+            self.remove(&address, source);
+        }
+        for address in addresses {
+            self.add(now, address, source.clone());
+        }
+    }
+
+    pub(super) fn handle_dial_started(&mut self, now: Instant, address: &Address) {
+        if let Some(target) = self.targets.get_mut(address)
+            && matches!(target.chance, Chance::Named { .. })
+        {
+            target.chance = Chance::Dialled { until: now + DIAL_WAIT };
+        }
+    }
+
+    /// The address had an outcome.
+    pub(super) fn handle_outcome(&mut self, address: &Address) {
+        if let Some(target) = self.targets.get_mut(address) {
+            target.chance = Chance::Over;
+        }
+    }
+
+    /// How many named addresses had neither an outcome nor their time, and when the first of them has.
+    pub(super) fn pending(&self, now: Instant) -> (usize, Option<Instant>) {
+        let until = |target: &Target| match target.chance {
+            Chance::Named { until } | Chance::Dialled { until } => (until > now).then_some(until),
+            Chance::Over => None,
+        };
+        let pending = || self.targets.values().filter_map(until);
+        (pending().count(), pending().min())
+    }
+
+    pub(super) fn probe(&mut self, address: Address) {
+        self.actions.push_back(Action::ProbeNow(address));
+    }
+
+    pub(super) fn push(&mut self, action: Action) {
+        self.actions.push_back(action);
+    }
+
+    pub(super) fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(port: usize) -> Address {
+        format!("10.0.0.1:{port}").parse().unwrap()
+    }
+
+    fn at(ms: u64) -> Instant {
+        Instant::after_origin(Duration::from_millis(ms))
+    }
+
+    fn actions(targets: &mut Targets) -> Vec<Action> {
+        std::iter::from_fn(|| targets.poll_action()).collect()
+    }
+
+    #[test]
+    fn an_address_is_dialled_while_anybody_stands_for_it() {
+        let mut targets = Targets::new(Duration::from_secs(10));
+        let (seeds, member) = (Source::Provider("seeds".into()), Source::Member("b".parse().unwrap()));
+        targets.replace(at(0), &seeds, &[address(1), address(2)]);
+        targets.add(at(0), &address(2), member.clone());
+        targets.replace(at(0), &seeds, &[address(3)]);
+        targets.remove(&address(2), &member);
+        let expected = [
+            Action::AddTarget(address(1)),
+            Action::AddTarget(address(2)),
+            Action::RemoveTarget(address(1)),
+            Action::AddTarget(address(3)),
+            Action::RemoveTarget(address(2)),
+        ];
+        assert_eq!(actions(&mut targets), expected);
+    }
+
+    #[test]
+    fn a_stale_address_costs_half_a_second_and_one_never_dialled_the_ready_wait() {
+        let mut targets = Targets::new(Duration::from_secs(10));
+        targets.replace(at(0), &Source::Absent, &[address(1), address(2), address(3)]);
+        targets.handle_dial_started(at(100), &address(1));
+        targets.handle_dial_started(at(100), &address(2));
+        targets.handle_outcome(&address(2));
+        assert_eq!(targets.pending(at(599)), (2, Some(at(600))));
+        targets.handle_dial_started(at(599), &address(1));
+        assert_eq!(targets.pending(at(600)), (1, Some(at(10_000))));
+        assert_eq!(targets.pending(at(10_000)), (0, None));
+    }
+
+    #[test]
+    fn the_number_of_targets_is_bounded() {
+        let mut targets = Targets::new(Duration::from_secs(10));
+        for port in 1..=MAX_TARGETS + 10 {
+            targets.add(at(0), &address(port), Source::Absent);
+        }
+        assert_eq!(actions(&mut targets).len(), MAX_TARGETS);
+    }
+}
