@@ -100,12 +100,11 @@ impl Members {
         self.outbox.push(from, &Message::Opinion(Opinion { question, heard }));
     }
 
-    /// A byte of a member came: all who asked for it are told.
-    pub(super) fn answer_askers(&mut self, node: &NodeId) {
-        let askers = self.table.get_mut(node).map(|member| member.askers.take()).unwrap_or_default();
+    /// A member was heard, or its session ended: those who asked for it are told.
+    pub(super) fn tell_askers(&mut self, askers: Vec<(NodeId, Question)>, heard: Heard) {
         for (asker, question) in askers {
             if self.session_of(&asker).is_some() {
-                self.outbox.push(&asker, &Message::Opinion(Opinion { question, heard: Heard::Since }));
+                self.outbox.push(&asker, &Message::Opinion(Opinion { question, heard }));
             }
         }
     }

@@ -58,7 +58,13 @@ struct Probe {
 }
 
 impl Probe {
+    /// Dials again then, or sooner if that was planned: the dialler's own attempts have outcomes too.
+    fn again_at(&mut self, at: Instant) {
+        self.next = Some(self.next.map_or(at, |next| next.min(at)));
+    }
+
     fn refused(&mut self, now: Instant) {
+        self.again_at(now + REFUSALS_APART);
         self.refusals = self.refusals.saturating_add(1);
         self.first_refusal.get_or_insert(now);
         self.last_refusal = Some(now);
@@ -171,12 +177,9 @@ impl Doubt {
         timing: Timing,
     ) {
         let Some(probe) = self.probes.get_mut(address) else { return };
-        probe.next = Some(now + timing.ask_again());
+        probe.again_at(now + timing.ask_again());
         match outcome {
-            DialOutcome::ConnectionRefused => {
-                probe.refused(now);
-                probe.next = Some(now + REFUSALS_APART);
-            }
+            DialOutcome::ConnectionRefused => probe.refused(now),
             DialOutcome::NoWelcome | DialOutcome::Refused { .. } => probe.connected(),
             _ => {}
         }
@@ -192,7 +195,7 @@ impl Doubt {
         timing: Timing,
     ) -> Sign {
         let Some(probe) = self.probes.get_mut(address) else { return Sign::None };
-        probe.next = Some(now + timing.ask_again());
+        probe.again_at(now + timing.ask_again());
         if *who != self.subject.0 {
             self.replaced_by = Some(RemovalReason::AddressTaken { by: who.clone() });
             return Sign::None;

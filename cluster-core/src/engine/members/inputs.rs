@@ -8,7 +8,7 @@ use super::doubt::Sign;
 use super::event::{CloseReason, DoubtCause, MemberEvent, RemovalReason};
 use super::table::Admission;
 use super::targets::Source;
-use super::wire::{MAX_ADDRESSES, StateRow};
+use super::wire::{Heard, MAX_ADDRESSES, StateRow};
 use super::{MAX_TARGETS, Members};
 use crate::engine::input::{DialOutcome, DownCause, SessionUp};
 
@@ -45,6 +45,10 @@ impl Members {
             return;
         }
         member.session = None;
+        if cause != DownCause::Replaced {
+            let askers = member.askers.take_all();
+            self.tell_askers(askers, Heard::NoSession);
+        }
         self.outbox.clear(node);
         match cause {
             DownCause::Left => self.remove(now, node, RemovalReason::Left),
@@ -65,8 +69,9 @@ impl Members {
             return;
         }
         member.last_heard = now;
-        if !member.askers.is_empty() {
-            self.answer_askers(node);
+        if member.askers.are_waiting() {
+            let askers = member.askers.take_waiting();
+            self.tell_askers(askers, Heard::Since);
         }
         self.recover(now, node);
     }

@@ -2,6 +2,7 @@
 //!
 //! A question is answered at once with the age of the last byte. If the member is in session it is pinged too, and its next
 //! byte gives a second answer, "since you asked": so a member that only lost the asker's link is vetoed within a round trip.
+//! If its session ends soon after, that is told as well: so the last bytes of a killed process veto for no longer than that.
 
 use std::collections::BTreeMap;
 
@@ -9,39 +10,64 @@ use cluster_transport::proto::{Instant, NodeId};
 
 use super::wire::Question;
 
-/// The most askers that wait for a byte of one member.
+/// The most askers about one member that are remembered.
 const MAX_ASKERS: usize = 64;
 
+#[derive(Debug)]
+struct Asked {
+    question: Question,
+    at: Instant,
+    is_told: bool,
+}
+
+/// Who asked about one member lately.
 #[derive(Debug, Default)]
 pub(super) struct Askers {
-    waiting: BTreeMap<NodeId, (Question, Instant)>,
+    asked: BTreeMap<NodeId, Asked>,
+    untold: usize,
 }
 
 impl Askers {
     /// Notes who asked; whether the member is to be pinged for it. Only the newest question of an asker counts.
     pub(super) fn note(&mut self, now: Instant, asker: &NodeId, question: Question) -> bool {
-        let is_first = self.waiting.is_empty();
-        if self.waiting.len() < MAX_ASKERS || self.waiting.contains_key(asker) {
-            self.waiting.insert(asker.clone(), (question, now));
+        let is_first = !self.are_waiting();
+        if self.asked.len() < MAX_ASKERS || self.asked.contains_key(asker) {
+            self.asked.insert(asker.clone(), Asked { question, at: now, is_told: false });
         }
+        self.count();
         is_first
     }
 
-    /// A byte came: all who wait are to be told.
-    pub(super) fn take(&mut self) -> BTreeMap<NodeId, Question> {
-        std::mem::take(&mut self.waiting)
-            .into_iter()
-            .map(|(asker, (question, _))| (asker, question))
-            .collect()
+    /// Whether anybody waits for a byte of the member.
+    pub(super) fn are_waiting(&self) -> bool {
+        self.untold > 0
+    }
+
+    /// A byte came: who waits for it.
+    pub(super) fn take_waiting(&mut self) -> Vec<(NodeId, Question)> {
+        self.untold = 0;
+        let waits = |asked: &mut Asked| !std::mem::replace(&mut asked.is_told, true);
+        let told = self
+            .asked
+            .iter_mut()
+            .filter_map(|(asker, asked)| waits(asked).then(|| (asker.clone(), asked.question.clone())));
+        told.collect()
+    }
+
+    /// The session ended: all who asked.
+    pub(super) fn take_all(&mut self) -> Vec<(NodeId, Question)> {
+        self.untold = 0;
+        std::mem::take(&mut self.asked).into_iter().map(|(asker, asked)| (asker, asked.question)).collect()
     }
 
     /// Forgets questions asked before this moment.
     pub(super) fn expire(&mut self, before: Instant) {
-        self.waiting.retain(|_, (_, asked)| *asked >= before);
+        self.asked.retain(|_, asked| asked.at >= before);
+        self.count();
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    fn count(&mut self) {
+        self.untold = self.asked.values().filter(|asked| !asked.is_told).count();
     }
 }
 
@@ -56,24 +82,28 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_question_of_each_asker_is_answered_once() {
+    fn a_byte_answers_the_newest_question_of_each_asker_once_and_an_end_all_of_them() {
         let mut askers = Askers::default();
         let (a, b): (NodeId, NodeId) = ("a".parse().unwrap(), "b".parse().unwrap());
         assert!(askers.note(Instant::ORIGIN, &a, question(0)));
-        assert!(!askers.note(Instant::ORIGIN, &a, question(1)));
+        assert!(!askers.note(Instant::ORIGIN, &a, question(1)), "the ping is on its way");
         assert!(!askers.note(Instant::ORIGIN, &b, question(7)));
-        assert_eq!(askers.take(), BTreeMap::from([(a, question(1)), (b, question(7))]));
-        assert!(askers.is_empty());
+        let all = [(a.clone(), question(1)), (b, question(7))];
+        assert_eq!(askers.take_waiting(), all);
+        assert_eq!((askers.take_waiting(), askers.are_waiting()), (vec![], false));
+        assert!(askers.note(Instant::ORIGIN, &a, question(1)), "a new question is a new ping");
+        assert_eq!(askers.take_all(), all);
+        assert_eq!((askers.take_all(), askers.are_waiting()), (vec![], false));
     }
 
     #[test]
-    fn waiting_askers_are_bounded_and_expire() {
+    fn askers_are_bounded_and_expire() {
         let mut askers = Askers::default();
         for i in 0..100 {
             askers.note(Instant::ORIGIN, &format!("n{i}").parse().unwrap(), question(0));
         }
-        assert_eq!(askers.waiting.len(), MAX_ASKERS);
+        assert_eq!(askers.asked.len(), MAX_ASKERS);
         askers.expire(Instant::ORIGIN + std::time::Duration::from_nanos(1));
-        assert!(askers.is_empty());
+        assert!(!askers.are_waiting() && askers.asked.is_empty());
     }
 }

@@ -26,8 +26,7 @@ fn address(port: u16) -> Address {
 
 /// A doubt that began at 10 s about a member of which the last byte came at 8.5 s, and that has asked once.
 fn doubt(cause: DoubtCause) -> Doubt {
-    let mut doubt =
-        Doubt::new((node("b"), life(5)), cause, &[address(1), address(2)], at(8_500), at(10_000));
+    let mut doubt = Doubt::new((node("b"), life(5)), cause, &[address(1), address(2)], at(8_500), at(10_000));
     assert_eq!(doubt.take_due_probes(at(10_000)), [address(1), address(2)]);
     assert_eq!(doubt.take_due_round(at(10_000), timing()), Some(0));
     doubt
@@ -97,10 +96,8 @@ fn who_answers_in_its_place_ends_the_doubt_at_once() {
 #[test]
 fn the_member_itself_answering_is_a_sign_of_life_and_an_older_life_is_none() {
     let mut doubt = doubt(DoubtCause::Silence);
-    let signs =
-        [None, Some(life(5)), Some(life(4))].map(|life| {
-            doubt.handle_met(at(10_010), &address(1), &node("b"), life, timing())
-        });
+    let signs = [None, Some(life(5)), Some(life(4))]
+        .map(|life| doubt.handle_met(at(10_010), &address(1), &node("b"), life, timing()));
     assert_eq!(signs, [Sign::Alive, Sign::Alive, Sign::None]);
     assert_eq!(verdict(&doubt, 10_010, ALONE), Verdict::Wait(at(11_000)));
 }
