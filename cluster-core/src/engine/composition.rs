@@ -1,0 +1,453 @@
+//! The engine: the rooms and the members put together, and what each has to tell the other.
+//!
+//! Members decide whose sessions count; the state hears only of those. What one member said wrong closes its session and
+//! touches nothing else. Outputs are to be drained after every input.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use cluster_transport::proto::session::{Direction, Missed};
+use cluster_transport::proto::{Address, Incarnation, Instant, Lane, NodeId, SessionId};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::continuity::{Continuity, ContinuityEvent};
+use super::greeting::{APPLIED, Applied, Greeting};
+use super::input::{DialOutcome, DownCause, SessionUp};
+use super::members::{Action, GREETING, MemberEvent, Members, MembersSettings, StateRow};
+use super::state::{
+    Intake, JoinError, Left, NotSubscribed, OwnerView, RoomEvent, State, StateEvent, StateLimits,
+    SubscribeError, Subscribed,
+};
+use super::wire::{PeerFault, split};
+use super::{ConnectionId, RoomId, RoomInfo};
+
+/// What an engine is told once.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// This node.
+    pub node: NodeId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// Of the membership; made for the same node and incarnation.
+    pub members: MembersSettings,
+    /// What one member may make this node hold.
+    pub limits: StateLimits,
+}
+
+/// A message for a peer's control lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// For whom.
+    pub to: NodeId,
+    /// The message.
+    pub message: Bytes,
+}
+
+/// What the engine tells the layer above.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EngineEvent {
+    /// Of the membership.
+    Member(MemberEvent),
+    /// Of the replicas.
+    State(StateEvent),
+    /// Of what was lost.
+    Continuity(ContinuityEvent),
+    /// A peer broke the protocol; its session is to be closed.
+    Fault {
+        /// The peer.
+        node: NodeId,
+        /// Its session.
+        session: SessionId,
+        /// What it did.
+        fault: PeerFault,
+    },
+}
+
+/// Who gets a notification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interest {
+    /// The members that hold a subscriber, or may hold one that this node does not know of yet.
+    pub nodes: Vec<NodeId>,
+    /// How many members do not get it.
+    pub avoided: usize,
+}
+
+/// One node's view of its cluster, and its part in it.
+#[derive(Debug)]
+pub struct Engine {
+    me: NodeId,
+    incarnation: Incarnation,
+    state: State,
+    members: Members,
+    continuity: Continuity,
+    greetings: VecDeque<Transmit>,
+    events: VecDeque<EngineEvent>,
+}
+
+impl Engine {
+    /// A node that has just started. The seed feeds jitter and hash tables: unguessable outside simulations.
+    pub fn new(settings: EngineSettings, now: Instant, seed: [u8; 32]) -> Self {
+        let EngineSettings { node, incarnation, members, limits } = settings;
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        let state = State::new(node.clone(), incarnation, limits, &mut rng);
+        let mut engine = Self {
+            me: node,
+            incarnation,
+            state,
+            members: Members::new(members, now, ChaCha8Rng::from_rng(&mut rng)),
+            continuity: Continuity::new(ChaCha8Rng::from_rng(&mut rng)),
+            greetings: VecDeque::new(),
+            events: VecDeque::new(),
+        };
+        engine.own_state_changed(now);
+        engine
+    }
+}
+
+/// What the world did.
+impl Engine {
+    /// A session is established.
+    pub fn handle_session_up(&mut self, now: Instant, up: SessionUp) {
+        let (node, incarnation, session) = (up.node.clone(), up.incarnation, up.session);
+        self.members.handle_session_up(now, up);
+        self.settle(now);
+        if self.members.session_of(&node) == Some(session) {
+            self.state.handle_peer_up(&node, incarnation);
+            let claims = self.members.claims();
+            let message = Greeting { claims, position: self.state.position_of(&node) }.encode();
+            self.greetings.push_back(Transmit { to: node, message });
+        }
+    }
+
+    /// A session ended.
+    pub fn handle_session_down(&mut self, now: Instant, node: &NodeId, session: SessionId, cause: DownCause) {
+        if self.members.session_of(node) == Some(session) {
+            self.greetings.retain(|greeting| greeting.to != *node);
+            self.state.handle_peer_down(node);
+        }
+        self.members.handle_session_down(now, node, session, cause);
+        self.settle(now);
+    }
+
+    /// Bytes came from a peer. Called for each read, and cheap.
+    pub fn handle_heard(&mut self, now: Instant, node: &NodeId, session: SessionId) {
+        self.members.handle_heard(now, node, session);
+    }
+
+    /// A message of the control lane. One of a session that does not count is ignored.
+    pub fn handle_control(&mut self, now: Instant, from: &NodeId, session: SessionId, message: &[u8]) {
+        if self.members.session_of(from) != Some(session) {
+            return;
+        }
+        let taken = split(message).and_then(|(kind, body)| match kind {
+            GREETING => Greeting::decode(body).map(|greeting| {
+                self.members.handle_greeting(now, from, &greeting.claims);
+                self.state.handle_position(from, greeting.position);
+            }),
+            APPLIED => {
+                Applied::decode(body).and_then(|applied| self.state.handle_applied(from, applied.version))
+            }
+            _ => self.members.handle_control(now, from, message),
+        });
+        if let Some(claims) = self.members.member(from).map(|member| *member.claims()) {
+            self.state.handle_claim(now, from, claims.version, claims.hash);
+        }
+        self.judge(from, session, taken);
+        self.settle(now);
+    }
+
+    /// A message of the state lane. What is over budget must not be acknowledged.
+    pub fn handle_state(
+        &mut self,
+        now: Instant,
+        from: &NodeId,
+        session: SessionId,
+        message: &[u8],
+    ) -> Intake {
+        if self.members.session_of(from) != Some(session) {
+            return Intake::Taken;
+        }
+        let taken = self.state.handle_state(now, from, message);
+        if let Some(view) = self.state.replica(from) {
+            self.members.handle_state(now, row(view));
+        }
+        let intake = match &taken {
+            Ok(intake) => *intake,
+            Err(_) => Intake::Taken,
+        };
+        self.judge(from, session, taken.map(|_| ()));
+        self.settle(now);
+        intake
+    }
+
+    /// The bytes of a lane were not what a member sends.
+    pub fn handle_fault(&mut self, from: &NodeId, session: SessionId, fault: PeerFault) {
+        self.judge(from, session, Err(fault));
+    }
+
+    /// Messages of the events or notifications lane were lost.
+    pub fn handle_lagged(
+        &mut self,
+        now: Instant,
+        peer: &NodeId,
+        lane: Lane,
+        direction: Direction,
+        missed: Missed,
+    ) {
+        self.continuity.lagged(now, peer, lane, direction, missed);
+        self.settle(now);
+    }
+
+    /// An attempt at an address began.
+    pub fn handle_dial_started(&mut self, now: Instant, address: &Address) {
+        self.members.handle_dial_started(now, address);
+        self.settle(now);
+    }
+
+    /// An attempt at an address has a byte link, and waits for an answer.
+    pub fn handle_dial_connected(&mut self, now: Instant, address: &Address) {
+        self.members.handle_dial_connected(now, address);
+        self.settle(now);
+    }
+
+    /// An attempt at an address ended.
+    pub fn handle_dial_outcome(&mut self, now: Instant, address: &Address, outcome: &DialOutcome) {
+        self.members.handle_dial_outcome(now, address, outcome);
+        self.settle(now);
+    }
+
+    /// Another process with a member's id tried to come in: is the member still there?
+    pub fn handle_duplicate(&mut self, now: Instant, node: &NodeId) {
+        self.members.handle_duplicate(now, node);
+        self.settle(now);
+    }
+
+    /// A provider answered: all addresses that it knows now, or why it cannot say.
+    pub fn handle_discovered(&mut self, now: Instant, provider: &str, answer: Result<&[Address], &str>) {
+        self.members.handle_discovered(now, provider, answer);
+        self.settle(now);
+    }
+
+    /// A peer knows a newer life of this node, or another process of its id.
+    pub fn handle_superseded(&mut self, now: Instant, epoch: u64) {
+        self.members.handle_superseded(now, epoch);
+        self.settle(now);
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.members.handle_timeout(now);
+        self.continuity.handle_timeout(now);
+        self.settle(now);
+    }
+}
+
+/// What the host wants.
+impl Engine {
+    /// Puts a connection into a room, which is made when it is new.
+    ///
+    /// # Errors
+    /// When this node has as many rooms as others hold for one member.
+    pub fn subscribe(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        room: &RoomInfo,
+    ) -> Result<Subscribed, SubscribeError> {
+        let subscribed = self.state.subscribe(connection, room);
+        self.own_state_changed(now);
+        subscribed
+    }
+
+    /// Puts a connection into a room that this node has heard of.
+    ///
+    /// # Errors
+    /// When it has not, or has too many rooms.
+    pub fn join(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        room: RoomId,
+    ) -> Result<Subscribed, JoinError> {
+        let joined = self.state.join(connection, room);
+        self.own_state_changed(now);
+        joined
+    }
+
+    /// Takes a connection out of a room.
+    ///
+    /// # Errors
+    /// When it is not in it.
+    pub fn unsubscribe(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        room: RoomId,
+    ) -> Result<Left, NotSubscribed> {
+        let left = self.state.unsubscribe(connection, room);
+        self.own_state_changed(now);
+        left
+    }
+
+    /// Takes a connection out of all its rooms.
+    pub fn disconnect(&mut self, now: Instant, connection: ConnectionId) -> Vec<Left> {
+        let left = self.state.disconnect(connection);
+        self.own_state_changed(now);
+        left
+    }
+
+    /// Who gets a notification for these rooms, this node aside.
+    pub fn interest(&self, rooms: &[RoomId]) -> Interest {
+        let known = |node: &&NodeId| self.members.member(node).is_some();
+        let nodes: Vec<NodeId> = self.state.interested(rooms).filter(known).cloned().collect();
+        let avoided = self.members.members().count().saturating_sub(nodes.len());
+        Interest { nodes, avoided }
+    }
+
+    /// Asks every owner in session for a pass over its state; who those are. A state event tells of each that is complete.
+    pub fn verify(&mut self) -> Vec<NodeId> {
+        self.state.verify()
+    }
+
+    /// Forgets the own rooms that have not changed after a version; how many those were.
+    pub fn blank(&mut self, now: Instant, version: u64) -> usize {
+        let blanked = self.state.blank(version);
+        self.own_state_changed(now);
+        blanked
+    }
+
+    /// Stops serving, before this node leaves.
+    pub fn leave(&mut self, now: Instant) {
+        self.members.leave(now);
+        self.settle(now);
+    }
+
+    /// The membership, for verbs that concern it alone.
+    pub fn with_members<T>(&mut self, now: Instant, act: impl FnOnce(&mut Members) -> T) -> T {
+        let result = act(&mut self.members);
+        self.settle(now);
+        result
+    }
+}
+
+/// Outputs.
+impl Engine {
+    /// The next message for a peer's control lane.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        if let Some(greeting) = self.greetings.pop_front() {
+            return Some(greeting);
+        }
+        if let Some((to, version)) = self.state.poll_applied() {
+            return Some(Transmit { to, message: Applied { version }.encode() });
+        }
+        self.members.poll_control().map(|(to, message)| Transmit { to, message })
+    }
+
+    /// The next message for a peer's state lane, of at most `limit` bytes: asked for when the lane has room.
+    pub fn poll_state(&mut self, to: &NodeId, session: SessionId, limit: usize) -> Option<Bytes> {
+        let counts = self.members.session_of(to) == Some(session);
+        counts.then(|| self.state.poll_state(to, limit)).flatten()
+    }
+
+    /// The next thing for the transport to do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.members.poll_action()
+    }
+
+    /// The next change of a room for the host.
+    pub fn poll_room_event(&mut self) -> Option<RoomEvent> {
+        self.state.poll_room_event()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<EngineEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.members.poll_timeout().into_iter().chain(self.continuity.poll_timeout()).min()
+    }
+}
+
+/// What can be read.
+impl Engine {
+    /// This node.
+    pub fn node(&self) -> &NodeId {
+        &self.me
+    }
+
+    /// Which life of it.
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// The rooms.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Who is there.
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// The ready members in session that have not applied this node's state up to a version.
+    pub fn unheard(&self, version: u64) -> Vec<NodeId> {
+        let behind = |node: &&NodeId| self.state.applied_by(node).is_none_or(|applied| applied < version);
+        self.members.ready_peers().filter(behind).cloned().collect()
+    }
+
+    /// Corrupts a replica behind the machine's back.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn corrupt_replica(&mut self, owner: &NodeId, room: &RoomId, count: u32) {
+        self.state.corrupt_replica(owner, room, count);
+    }
+}
+
+impl Engine {
+    fn own_state_changed(&mut self, now: Instant) {
+        let (version, hash) = (self.state.version(), self.state.hash());
+        let (owner, incarnation) = (self.me.clone(), self.incarnation);
+        self.members.handle_state(now, StateRow { owner, incarnation, version, hash });
+        self.settle(now);
+    }
+
+    fn judge(&mut self, from: &NodeId, session: SessionId, taken: Result<(), PeerFault>) {
+        if let Err(fault) = taken {
+            self.events.push_back(EngineEvent::Fault { node: from.clone(), session, fault });
+        }
+    }
+
+    /// Lets each machine know what the other has found out.
+    fn settle(&mut self, now: Instant) {
+        while let Some(event) = self.members.poll_event() {
+            match &event {
+                MemberEvent::Removed { node, .. } => {
+                    self.greetings.retain(|greeting| greeting.to != *node);
+                    self.state.handle_member_removed(node);
+                }
+                MemberEvent::CachesStale { peer } => {
+                    self.continuity.caches_stale(now, peer);
+                    continue;
+                }
+                _ => {}
+            }
+            self.events.push_back(EngineEvent::Member(event));
+        }
+        while let Some(event) = self.state.poll_event() {
+            self.events.push_back(EngineEvent::State(event));
+        }
+        while let Some(event) = self.continuity.poll_event() {
+            self.events.push_back(EngineEvent::Continuity(event));
+        }
+    }
+}
+
+fn row(view: OwnerView) -> StateRow {
+    StateRow { owner: view.node, incarnation: view.incarnation, version: view.version, hash: view.hash }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! Two engines that hear of each other without a network between them.
+
+use std::time::Duration;
+
+use super::*;
+
+struct Pair {
+    now: Instant,
+    a: Engine,
+    b: Engine,
+    seen: Vec<(&'static str, RoomEvent)>,
+}
+
+const SESSION: SessionId = SessionId(1);
+
+fn engine(name: &str) -> Engine {
+    let node: NodeId = name.parse().unwrap();
+    let incarnation = Incarnation { epoch: 1, nonce: 1 };
+    let members = MembersSettings::builder(node.clone(), incarnation).build().unwrap();
+    let settings = EngineSettings { node, incarnation, members, limits: StateLimits::default() };
+    Engine::new(settings, Instant::ORIGIN, [7; 32])
+}
+
+fn up(node: &str) -> SessionUp {
+    SessionUp {
+        node: node.parse().unwrap(),
+        incarnation: Incarnation { epoch: 1, nonce: 1 },
+        session: SESSION,
+        addresses: vec![format!("tcp://{node}:7511").parse().unwrap()],
+        dialled: None,
+    }
+}
+
+fn room(id: u8) -> RoomInfo {
+    RoomInfo::new(RoomId::new([id; 32]), "index", "collection", Bytes::from_static(b"{}")).unwrap()
+}
+
+impl Pair {
+    fn in_session() -> Self {
+        let mut pair = Self { now: Instant::ORIGIN, a: engine("a"), b: engine("b"), seen: Vec::new() };
+        pair.connect();
+        pair
+    }
+
+    fn connect(&mut self) {
+        self.a.handle_session_up(self.now, up("b"));
+        self.b.handle_session_up(self.now, up("a"));
+        self.exchange();
+    }
+
+    /// Carries everything that is to be carried until nobody has anything to say.
+    fn exchange(&mut self) {
+        for _ in 0..1_000 {
+            let mut silent = true;
+            silent &= !carry(self.now, &mut self.a, &mut self.b);
+            silent &= !carry(self.now, &mut self.b, &mut self.a);
+            for (name, engine) in [("a", &mut self.a), ("b", &mut self.b)] {
+                self.seen.extend(std::iter::from_fn(|| engine.poll_room_event()).map(|event| (name, event)));
+            }
+            if silent {
+                return;
+            }
+        }
+        panic!("the engines never fall silent");
+    }
+
+    fn pass(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.now < end {
+            self.now += Duration::from_millis(10);
+            for engine in [&mut self.a, &mut self.b] {
+                if engine.poll_timeout().is_some_and(|at| at <= self.now) {
+                    engine.handle_timeout(self.now);
+                }
+            }
+            self.exchange();
+        }
+    }
+}
+
+fn carry(now: Instant, from: &mut Engine, to: &mut Engine) -> bool {
+    let sender = from.node().clone();
+    let receiver = to.node().clone();
+    let mut carried = false;
+    while let Some(transmit) = from.poll_transmit() {
+        assert_eq!(transmit.to, receiver);
+        to.handle_control(now, &sender, SESSION, &transmit.message);
+        to.handle_heard(now, &sender, SESSION);
+        carried = true;
+    }
+    while let Some(message) = from.poll_state(&receiver, SESSION, 1 << 20) {
+        assert_eq!(to.handle_state(now, &sender, SESSION, &message), Intake::Taken);
+        carried = true;
+    }
+    carried
+}
+
+fn events(engine: &mut Engine) -> Vec<EngineEvent> {
+    std::iter::from_fn(|| engine.poll_event()).collect()
+}
+
+#[test]
+fn a_subscription_on_one_node_is_known_on_the_other_within_an_exchange() {
+    let mut pair = Pair::in_session();
+    let subscribed = pair.a.subscribe(pair.now, ConnectionId(1), &room(1)).unwrap();
+    assert_eq!(pair.a.unheard(subscribed.version), ["b".parse().unwrap()]);
+    pair.exchange();
+    assert_eq!(pair.b.state().count(&room(1).id()), Some(1));
+    assert_eq!(pair.a.unheard(subscribed.version), []);
+    let names: Vec<_> = pair.seen.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["a", "b"], "each host hears of the room once");
+    let interest = pair.b.interest(&[room(1).id()]);
+    assert_eq!(interest, Interest { nodes: vec!["a".parse().unwrap()], avoided: 0 });
+    let interest = pair.a.interest(&[room(1).id()]);
+    assert_eq!(interest, Interest { nodes: vec![], avoided: 1 });
+}
+
+#[test]
+fn both_are_ready_and_agree() {
+    let mut pair = Pair::in_session();
+    pair.a.subscribe(pair.now, ConnectionId(1), &room(1)).unwrap();
+    pair.pass(Duration::from_secs(2));
+    for engine in [&mut pair.a, &mut pair.b] {
+        assert_eq!(engine.members().reasons(), []);
+        assert!(engine.members().is_ready() && engine.members().is_converged());
+        assert!(events(engine).iter().all(|event| !matches!(event, EngineEvent::Fault { .. })));
+    }
+}
+
+#[test]
+fn a_member_that_leaves_takes_its_rooms_along() {
+    let mut pair = Pair::in_session();
+    pair.a.subscribe(pair.now, ConnectionId(1), &room(1)).unwrap();
+    pair.exchange();
+    pair.b.handle_session_down(pair.now, &"a".parse().unwrap(), SESSION, DownCause::Left);
+    assert_eq!(pair.b.state().count(&room(1).id()), None);
+    let removed = |event: &EngineEvent| matches!(event, EngineEvent::Member(MemberEvent::Removed { .. }));
+    assert_eq!(events(&mut pair.b).iter().filter(|event| removed(event)).count(), 1);
+}
+
+#[test]
+fn a_lost_link_keeps_the_rooms_until_the_verdict() {
+    let mut pair = Pair::in_session();
+    pair.a.subscribe(pair.now, ConnectionId(1), &room(1)).unwrap();
+    pair.exchange();
+    pair.b.handle_session_down(pair.now, &"a".parse().unwrap(), SESSION, DownCause::Eof);
+    assert_eq!(pair.b.state().count(&room(1).id()), Some(1));
+    assert_eq!(pair.b.interest(&[room(1).id()]).nodes, ["a".parse().unwrap()], "it is still owed");
+}
+
+#[test]
+fn nonsense_from_a_peer_is_a_fault_of_its_session_and_changes_nothing() {
+    let mut pair = Pair::in_session();
+    let before = pair.b.members().claims();
+    events(&mut pair.b);
+    let from: NodeId = "a".parse().unwrap();
+    pair.b.handle_control(pair.now, &from, SESSION, &[0x55]);
+    pair.b.handle_control(pair.now, &from, SessionId(99), &[0x55]);
+    let fault = PeerFault::UnknownKind { kind: 0x55 };
+    assert_eq!(events(&mut pair.b), [EngineEvent::Fault { node: from, session: SESSION, fault }]);
+    assert_eq!(pair.b.members().claims(), before);
+}
