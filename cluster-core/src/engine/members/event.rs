@@ -207,3 +207,15 @@ pub enum MemberEvent {
         peer: NodeId,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removal_reads_as_plain_words() {
+        let by = "c".parse().unwrap();
+        assert_eq!(RemovalReason::AddressTaken { by }.to_string(), "c answers at its address");
+        assert_eq!(RemovalReason::Silent.to_string(), "it is silent, and so is its address");
+    }
+}

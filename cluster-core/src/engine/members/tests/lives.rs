@@ -52,6 +52,20 @@ fn a_node_that_was_removed_comes_back_as_the_same_life() {
 }
 
 #[test]
+fn a_node_that_comes_back_elsewhere_is_not_looked_for_where_it_was() {
+    let mut world = World::with_peers(&["b"]);
+    world.silence("b");
+    world.run_to(5_000);
+    world.clear();
+    let (session, addresses) = (SessionId(77), vec![address("elsewhere")]);
+    let up = SessionUp { node: node("b"), incarnation: life(2), session, addresses, dialled: None };
+    world.members.handle_session_up(at(5_000), up);
+    world.drain();
+    let expected = [Action::AddTarget(address("elsewhere")), Action::RemoveTarget(address("b"))];
+    assert_eq!(world.actions, expected);
+}
+
+#[test]
 fn a_session_with_the_own_id_is_closed() {
     let mut world = World::with_peers(&[]);
     let session = world.up_behind("me", 9, 0);

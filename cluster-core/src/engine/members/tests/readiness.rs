@@ -67,6 +67,18 @@ fn a_member_that_never_gets_there_is_degraded_and_holds_nobody_back() {
 }
 
 #[test]
+fn a_member_that_others_reach_and_this_node_does_not_holds_nobody_back() {
+    let mut world = World::new(settings(2, Discovery::Configured));
+    world.up("c", 1);
+    world.up_behind("b", 1, 10);
+    world.opinions.insert(node("c"), Heard::Since);
+    world.members.handle_discovered(at(0), "seeds", Ok(&[]));
+    assert_eq!(world.members.reasons(), [Reason::CatchingUp { with: vec![node("b")] }]);
+    world.down("b", DownCause::Eof);
+    assert!(world.members.is_ready(), "{:?}", world.members.reasons());
+}
+
+#[test]
 fn formation_counts_sessions_whether_those_peers_are_ready_or_not() {
     let mut world = World::new(settings(3, Discovery::Absent));
     assert_eq!(world.members.reasons(), [Reason::Quorum { nodes: 1, minimum: 3 }]);
