@@ -69,11 +69,14 @@ impl Members {
             return;
         }
         member.last_heard = now;
+        let is_doubted = member.doubt.is_some();
         if member.askers.are_waiting() {
             let askers = member.askers.take_waiting();
             self.tell_askers(askers, Heard::Since);
         }
-        self.recover(now, node);
+        if is_doubted {
+            self.recover(now, node);
+        }
     }
 
     /// Another process with a member's id tried to come in: the member's session is put in doubt.
@@ -157,7 +160,7 @@ impl Members {
         if let Ok(addresses) = answer {
             self.discovery_pending = false;
             let addresses = addresses.get(..MAX_TARGETS).unwrap_or(addresses);
-            self.targets.replace(now, &Source::Provider(Arc::from(provider)), addresses);
+            self.targets.replace(&Source::Provider(Arc::from(provider)), addresses);
         }
         self.settle(now);
     }

@@ -27,6 +27,7 @@ impl Members {
             self.pass_verdicts(now);
         }
         self.degrade(now);
+        self.targets.refresh(now);
         let change = self.readiness.evaluate(now, &self.facts(now));
         self.tell_readiness(now, change);
         self.wake = self.next_wake(now);

@@ -32,7 +32,7 @@ impl Members {
         member.last_heard = now;
         member.addresses.clone_from(&addresses);
         let recovered = member.doubt.take().is_some();
-        self.targets.replace(now, &Source::Member(node.clone()), &addresses);
+        self.targets.replace(&Source::Member(node.clone()), &addresses);
         let found = self.absent.forget(node);
         self.drop_absent(&found);
         if recovered {
@@ -130,7 +130,7 @@ impl Members {
     pub(super) fn look_for(&mut self, now: Instant, node: &NodeId, address: &Address, origin: Origin) {
         let dropped = self.absent.note(now, node, address, origin);
         if dropped.as_ref() != Some(address) {
-            self.targets.add(now, address, Source::Absent);
+            self.targets.add(address, Source::Absent);
         }
         if let Some(dropped) = dropped {
             self.targets.remove(&dropped, &Source::Absent);

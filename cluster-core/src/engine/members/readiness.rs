@@ -49,7 +49,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Discovery => f.write_str("no discovery provider has answered yet"),
-            Self::Addresses { waiting } => write!(f, "{waiting} addresses have not been tried yet"),
+            Self::Addresses { waiting } => write!(f, "addresses not tried yet: {waiting}"),
             Self::CatchingUp { with } => {
                 f.write_str("catching up with ")?;
                 with.iter().enumerate().try_for_each(|(i, node)| {
@@ -57,7 +57,7 @@ impl fmt::Display for Reason {
                     write!(f, "{comma}{node}")
                 })
             }
-            Self::Quorum { nodes, minimum } => write!(f, "{nodes} nodes, minimumNodes is {minimum}"),
+            Self::Quorum { nodes, minimum } => write!(f, "{nodes} of {minimum} nodes (minimumNodes)"),
             Self::Paused => f.write_str("this process was paused and is catching up"),
             Self::SelfDoubt => f.write_str("more than half of the peers fell silent together"),
             Self::Superseded { epoch } => write!(f, "another process of this id runs with epoch {epoch}"),

@@ -26,12 +26,22 @@ pub(super) enum Source {
 /// Whether an address may still hold readiness back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Chance {
-    /// It was named and not dialled yet; a dialler that never gets to it costs no more than this.
-    Named { until: Instant },
+    /// It was named and not dialled yet.
+    Named,
     /// It is being dialled.
     Dialled { until: Instant },
     /// It had an outcome, or its time.
     Over,
+}
+
+impl Chance {
+    fn is_open(self, now: Instant) -> bool {
+        match self {
+            Self::Named => true,
+            Self::Dialled { until } => until > now,
+            Self::Over => false,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -44,21 +54,23 @@ struct Target {
 pub(super) struct Targets {
     ready_wait: Duration,
     targets: BTreeMap<Address, Target>,
+    /// Since when there has always been an address that had no chance yet.
+    waiting_since: Option<Instant>,
     actions: VecDeque<Action>,
 }
 
 impl Targets {
     pub(super) fn new(ready_wait: Duration) -> Self {
-        Self { ready_wait, targets: BTreeMap::new(), actions: VecDeque::new() }
+        Self { ready_wait, targets: BTreeMap::new(), waiting_since: None, actions: VecDeque::new() }
     }
 
-    pub(super) fn add(&mut self, now: Instant, address: &Address, source: Source) {
+    pub(super) fn add(&mut self, address: &Address, source: Source) {
         if let Some(target) = self.targets.get_mut(address) {
             target.sources.insert(source);
         } else if self.targets.len() < MAX_TARGETS {
             let chance = match source {
                 Source::Member(_) => Chance::Over,
-                Source::Provider(_) | Source::Absent => Chance::Named { until: now + self.ready_wait },
+                Source::Provider(_) | Source::Absent => Chance::Named,
             };
             self.targets.insert(address.clone(), Target { sources: BTreeSet::from([source]), chance });
             self.actions.push_back(Action::AddTarget(address.clone()));
@@ -75,7 +87,7 @@ impl Targets {
     }
 
     /// Makes these the addresses of a source, and no others.
-    pub(super) fn replace(&mut self, now: Instant, source: &Source, addresses: &[Address]) {
+    pub(super) fn replace(&mut self, source: &Source, addresses: &[Address]) {
         let gone = |(address, target): (&Address, &Target)| {
             (target.sources.contains(source) && !addresses.contains(address)).then(|| address.clone())
         };
@@ -83,13 +95,13 @@ impl Targets {
             self.remove(&address, source);
         }
         for address in addresses {
-            self.add(now, address, source.clone());
+            self.add(address, source.clone());
         }
     }
 
     pub(super) fn handle_dial_started(&mut self, now: Instant, address: &Address) {
         if let Some(target) = self.targets.get_mut(address)
-            && matches!(target.chance, Chance::Named { .. })
+            && target.chance == Chance::Named
         {
             target.chance = Chance::Dialled { until: now + DIAL_WAIT };
         }
@@ -102,14 +114,30 @@ impl Targets {
         }
     }
 
-    /// How many named addresses had neither an outcome nor their time, and when the first of them has.
+    /// Notes whether any address still waits for its chance. Called before `pending` is asked.
+    pub(super) fn refresh(&mut self, now: Instant) {
+        if self.targets.values().any(|target| target.chance.is_open(now)) {
+            self.waiting_since.get_or_insert(now);
+        } else {
+            self.waiting_since = None;
+        }
+    }
+
+    /// How many addresses hold readiness back, and when that can change by itself.
+    ///
+    /// A dialler that is slow, or a member that goes on naming addresses, costs the ready wait at most.
     pub(super) fn pending(&self, now: Instant) -> (usize, Option<Instant>) {
-        let until = |target: &Target| match target.chance {
-            Chance::Named { until } | Chance::Dialled { until } => (until > now).then_some(until),
-            Chance::Over => None,
+        let Some(limit) =
+            self.waiting_since.map(|since| since + self.ready_wait).filter(|limit| *limit > now)
+        else {
+            return (0, None);
         };
-        let pending = || self.targets.values().filter_map(until);
-        (pending().count(), pending().min())
+        let open = || self.targets.values().map(|target| target.chance).filter(|chance| chance.is_open(now));
+        let ends = open().filter_map(|chance| match chance {
+            Chance::Dialled { until } => Some(until),
+            Chance::Named | Chance::Over => None,
+        });
+        (open().count(), ends.chain([limit]).min())
     }
 
     pub(super) fn probe(&mut self, address: Address) {
@@ -145,9 +173,9 @@ mod tests {
     fn an_address_is_dialled_while_anybody_stands_for_it() {
         let mut targets = Targets::new(Duration::from_secs(10));
         let (seeds, member) = (Source::Provider("seeds".into()), Source::Member("b".parse().unwrap()));
-        targets.replace(at(0), &seeds, &[address(1), address(2)]);
-        targets.add(at(0), &address(2), member.clone());
-        targets.replace(at(0), &seeds, &[address(3)]);
+        targets.replace(&seeds, &[address(1), address(2)]);
+        targets.add(&address(2), member.clone());
+        targets.replace(&seeds, &[address(3)]);
         targets.remove(&address(2), &member);
         let expected = [
             Action::AddTarget(address(1)),
@@ -159,24 +187,47 @@ mod tests {
         assert_eq!(actions(&mut targets), expected);
     }
 
+    fn pending(targets: &mut Targets, ms: u64) -> (usize, Option<Instant>) {
+        targets.refresh(at(ms));
+        targets.pending(at(ms))
+    }
+
     #[test]
     fn a_stale_address_costs_half_a_second_and_one_never_dialled_the_ready_wait() {
         let mut targets = Targets::new(Duration::from_secs(10));
-        targets.replace(at(0), &Source::Absent, &[address(1), address(2), address(3)]);
+        targets.replace(&Source::Absent, &[address(1), address(2), address(3)]);
+        assert_eq!(pending(&mut targets, 0), (3, Some(at(10_000))));
         targets.handle_dial_started(at(100), &address(1));
         targets.handle_dial_started(at(100), &address(2));
         targets.handle_outcome(&address(2));
-        assert_eq!(targets.pending(at(599)), (2, Some(at(600))));
+        assert_eq!(pending(&mut targets, 599), (2, Some(at(600))));
         targets.handle_dial_started(at(599), &address(1));
-        assert_eq!(targets.pending(at(600)), (1, Some(at(10_000))));
-        assert_eq!(targets.pending(at(10_000)), (0, None));
+        assert_eq!(pending(&mut targets, 600), (1, Some(at(10_000))));
+        assert_eq!(pending(&mut targets, 10_000), (0, None));
+    }
+
+    #[test]
+    fn naming_addresses_without_end_costs_the_ready_wait_once() {
+        let mut targets = Targets::new(Duration::from_secs(10));
+        let mut holds = |tenth: u16| {
+            let port = usize::from(tenth) + 1;
+            targets.add(&address(port + 1), Source::Absent);
+            targets.handle_outcome(&address(port));
+            pending(&mut targets, u64::from(tenth) * 100).0 > 0
+        };
+        let held: Vec<u16> = (0..300).filter(|tenth| holds(*tenth)).collect();
+        assert_eq!(held, (0..100).collect::<Vec<_>>());
+        targets.handle_outcome(&address(301));
+        assert_eq!(pending(&mut targets, 30_000), (0, None));
+        targets.add(&address(302), Source::Absent);
+        assert_eq!(pending(&mut targets, 30_001), (1, Some(at(40_001))));
     }
 
     #[test]
     fn the_number_of_targets_is_bounded() {
         let mut targets = Targets::new(Duration::from_secs(10));
         for port in 1..=MAX_TARGETS + 10 {
-            targets.add(at(0), &address(port), Source::Absent);
+            targets.add(&address(port), Source::Absent);
         }
         assert_eq!(actions(&mut targets).len(), MAX_TARGETS);
     }

@@ -19,9 +19,7 @@ pub enum Drain {
 #[non_exhaustive]
 pub enum DrainError {
     /// The others would be too few.
-    #[error(
-        "without this node {remaining} nodes remain and minimumNodes is {minimum}: add a node or force the drain"
-    )]
+    #[error("the drain leaves {remaining} of {minimum} nodes (minimumNodes): add a node or force it")]
     BelowQuorum {
         /// How many nodes this one has a session with.
         remaining: usize,

@@ -91,5 +91,5 @@ fn reasons_read_as_plain_words() {
     let with = vec!["b".parse().unwrap(), "c".parse().unwrap()];
     assert_eq!(Reason::CatchingUp { with }.to_string(), "catching up with b, c");
     let quorum = Reason::Quorum { nodes: 1, minimum: 2 };
-    assert_eq!(quorum.to_string(), "1 nodes, minimumNodes is 2");
+    assert_eq!(quorum.to_string(), "1 of 2 nodes (minimumNodes)");
 }

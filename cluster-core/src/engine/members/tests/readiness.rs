@@ -158,10 +158,7 @@ fn a_drain_below_the_quorum_is_refused_with_the_number_unless_forced() {
     world.up("b", 1);
     let refused = world.members.drain(at(0), Drain::IfQuorumHolds).unwrap_err();
     assert_eq!(refused, DrainError::BelowQuorum { remaining: 1, minimum: 2 });
-    assert_eq!(
-        refused.to_string(),
-        "without this node 1 nodes remain and minimumNodes is 2: add a node or force the drain"
-    );
+    assert_eq!(refused.to_string(), "the drain leaves 1 of 2 nodes (minimumNodes): add a node or force it");
     assert!(world.members.is_ready());
     world.up("c", 1);
     world.clear();
