@@ -64,10 +64,12 @@ impl Probe {
     }
 
     fn refused(&mut self, now: Instant) {
-        self.again_at(now + REFUSALS_APART);
         self.refusals = self.refusals.saturating_add(1);
         self.first_refusal.get_or_insert(now);
         self.last_refusal = Some(now);
+        if !self.is_refused_twice() {
+            self.again_at(now + REFUSALS_APART);
+        }
     }
 
     fn connected(&mut self) {

@@ -73,6 +73,17 @@ fn two_refusals_a_tenth_of_a_second_apart_are_enough_with_nobody_to_ask() {
 }
 
 #[test]
+fn an_address_that_refused_twice_is_dialled_at_the_pace_of_the_beats() {
+    let mut doubt = doubt(DoubtCause::Eof);
+    for ms in [10_001, 10_101] {
+        doubt.take_due_probes(at(ms));
+        refuse(&mut doubt, ms);
+    }
+    assert_eq!(doubt.take_due_probes(at(10_600)), []);
+    assert_eq!(doubt.take_due_probes(at(10_601)), [address(1), address(2)]);
+}
+
+#[test]
 fn one_address_that_refuses_says_nothing_of_the_other() {
     let mut doubt = doubt(DoubtCause::Eof);
     outcome(&mut doubt, 10_001, 1, DialOutcome::ConnectionRefused);
