@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::session::SessionHandle;
-use crate::proto::Lane;
+use crate::proto::{Address, Lane};
 use crate::proto::endpoint::EndpointEvent;
 use crate::proto::lanes::Batch;
 use crate::proto::requests::RequestId;
@@ -20,6 +20,11 @@ pub enum Event {
         session: Arc<SessionHandle>,
         /// What the handshake machine says of it.
         event: EndpointEvent,
+    },
+    /// An attempt at an address has a byte link, and waits for an answer on it.
+    DialConnected {
+        /// The address.
+        address: Address,
     },
     /// Anything else that the handshake machine has to say, the end of a session among it.
     Other(EndpointEvent),
@@ -59,6 +64,11 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Something came over a session. One call at a time per session, in the order of each lane.
     fn on_incoming(&self, session: &Arc<SessionHandle>, incoming: Incoming);
+
+    /// Bytes of the peer were read. Called for each read.
+    fn on_heard(&self, session: &Arc<SessionHandle>) {
+        let _ = session;
+    }
 
     /// The session is about to look for what it can send: the place to fill the state lane up to its
     /// [`room`](SessionHandle::room). Called at every turn of the session's task.

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
 use super::Shared;
-use super::handler::Incoming;
+use super::handler::{Event, Incoming};
 use super::session::{Ask, SessionHandle};
 use crate::link::tcp::{ConnectError, Listener};
 use crate::link::{Link, LinkFault, LinkWriter};
@@ -90,6 +90,7 @@ pub(super) async fn dial(shared: Arc<Shared>, id: LinkId, address: Address) {
         Ok(link) => {
             let info = link.info.clone();
             let mut registered = None;
+            shared.handler.on_event(Event::DialConnected { address });
             shared.tell(|machine, pump, now| {
                 machine.handle_connected(now, id, info.identity.clone());
                 registered = Some(pump.add_link(id, info));
@@ -267,6 +268,7 @@ impl<'a> LinkTask<'a> {
                     Ok(0) => session.handle_link_lost("the peer closed the link"),
                     Ok(_) => {
                         handle.set_heard(clock.now());
+                        self.shared.handler.on_heard(handle);
                         self.take_frames(&mut session, clock.now());
                     }
                     Err(error) => session.handle_link_lost(&LinkFault::from(error).to_string()),

@@ -111,10 +111,13 @@ impl SessionHandle {
 
     /// Puts a message into a lane; `head` goes before it and is always copied. Costs one copy of up to 1 KiB under the lane's lock.
     ///
+    /// After the session has ended, the events and notifications lanes still take messages: the next session of the same pair
+    /// goes on with them.
+    ///
     /// # Errors
     /// When the session has ended, the message is too long, or the lane does not shed and is full.
     pub fn send(&self, lane: Lane, head: &[u8], message: Payload<'_>) -> Result<Pushed, SendFailure> {
-        if self.closed.load(Ordering::Relaxed) {
+        if self.closed.load(Ordering::Relaxed) && !lane.is_resumed() {
             return Err(SendFailure::Ended);
         }
         let pushed = self.start.lanes.push_with_head(lane, head, message)?;

@@ -173,7 +173,7 @@ impl Node {
     pub(crate) async fn session(&self) -> Arc<SessionHandle> {
         self.wait_for_event(|event| match event {
             Event::Up { session, .. } => Some(Arc::clone(session)),
-            Event::Other(_) => None,
+            _ => None,
         })
         .await
     }

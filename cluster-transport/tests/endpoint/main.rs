@@ -98,7 +98,7 @@ async fn a_leave_delivers_the_last_words(carrier: Carrier) {
     pair.a.endpoint.shutdown().await;
     assert_eq!(pair.b.messages(Lane::Notifications, 1_000).await.len(), 1_000);
     assert_eq!(pair.b.session_end().await, SessionEnd::Left);
-    assert!(session.send(Lane::Events, &[], Payload::Copied(b"too late")).is_err());
+    assert!(session.send(Lane::Control, &[], Payload::Copied(b"too late")).is_err());
 }
 
 async fn a_crash_is_a_lost_link(carrier: Carrier) {
