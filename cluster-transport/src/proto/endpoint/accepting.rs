@@ -5,6 +5,7 @@ use rand::Rng;
 use super::Endpoint;
 use super::admission::Judge;
 use super::callers::Trouble;
+use super::establishing::Origin;
 use super::event::{EndpointAction, EndpointEvent, HandshakeFailure, LinkId};
 use super::frames;
 use super::handshake::{Caller, Offer, Stage};
@@ -29,7 +30,14 @@ impl Endpoint {
         link
     }
 
-    pub(super) fn on_hello(&mut self, link: LinkId, deadline: Instant, caller: Caller, hello: Hello) {
+    pub(super) fn on_hello(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        deadline: Instant,
+        caller: Caller,
+        hello: Hello,
+    ) {
         let version = match self.admit(&caller, &hello) {
             Ok(version) => version,
             Err(refusal) => return self.refuse_caller(link, &caller, Some(hello.node), refusal),
@@ -42,7 +50,7 @@ impl Endpoint {
         let positions = self.peers.positions(&hello.node, hello.incarnation);
         self.send(link, frames::welcome(&self.settings, version, session, positions));
         let offer = Box::new(Offer::of_hello(session, version, hello));
-        self.handshakes.insert(link, deadline, Stage::GoAwaited { caller, offer });
+        self.handshakes.insert(link, deadline, Stage::GoAwaited { caller, offer, heard: now });
     }
 
     fn admit(&mut self, caller: &Caller, hello: &Hello) -> Result<u16, Refuse> {
@@ -88,11 +96,24 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn on_go(&mut self, now: Instant, link: LinkId, caller: Caller, offer: Box<Offer>, go: &Go) {
+    pub(super) fn on_go(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        caller: Caller,
+        offer: Box<Offer>,
+        heard: Instant,
+        go: &Go,
+    ) {
         if go.session != offer.session {
             let text = format!("Go for session {} on the link of {}", go.session, offer.session);
-            let stage = Stage::GoAwaited { caller, offer };
+            let stage = Stage::GoAwaited { caller, offer, heard };
             return self.violated(now, link, stage, CloseCode::VIOLATION, text);
+        }
+        if self.is_outdated(&offer, heard) {
+            self.send(link, frames::close(CloseCode::REPLACED, "a later handshake has a session"));
+            self.actions.push_back(EndpointAction::Close { link });
+            return self.offer_gone(now, &offer);
         }
         if let Err(refusal) = self.still_welcome(&offer) {
             if refusal.code == RefuseCode::DUPLICATE_ID {
@@ -102,7 +123,17 @@ impl Endpoint {
             return self.offer_gone(now, &offer);
         }
         self.callers.clear(&caller.remote);
-        self.establish(now, link, *offer, go.positions, caller.identity, None);
+        self.establish(now, link, *offer, go.positions, caller.identity, Origin::Accepted { heard });
+    }
+
+    /// Whether this `Go` was overtaken by one that the same dialler sent later, on another link.
+    ///
+    /// A dialler answers no `Welcome` to a `Hello` that is older than its last `Go`, so its `Go`s come in the order of its
+    /// `Hello`s. One whose `Hello` came before that of the session there is belongs to a session that it gave up since.
+    fn is_outdated(&self, offer: &Offer, heard: Instant) -> bool {
+        let held = self.peers.session_with(&offer.node);
+        let held = held.filter(|held| held.incarnation == offer.incarnation);
+        held.and_then(|held| held.heard).is_some_and(|later| heard < later)
     }
 
     /// A `Go` wins over any session of the pair; only a newer incarnation, or want of room, stands against it.

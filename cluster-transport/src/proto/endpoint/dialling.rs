@@ -1,6 +1,7 @@
 //! The dialler's half of the handshake: `Hello` out, `Welcome` or `Refuse` in, `Go` out or withheld.
 
 use super::Endpoint;
+use super::establishing::Origin;
 use super::event::{ConnectFailure, DialOutcome, EndpointAction, EndpointEvent, HandshakeFailure, LinkId};
 use super::frames;
 use super::handshake::{Dial, Offer, Purpose, Stage, Welcomed};
@@ -92,6 +93,11 @@ impl Endpoint {
             self.actions.push_back(EndpointAction::Close { link });
             return self.conclude(now, &welcomed.dial, DialOutcome::Alias { node, session });
         }
+        if self.peers.last_go(&offer.node).is_some_and(|last| welcomed.asked < last) {
+            // The session of that `Go` is over already. A fresh `Hello` keeps our `Go`s in the order of our `Hello`s.
+            self.actions.push_back(EndpointAction::Close { link });
+            return self.connect(now, Dial { replace: None, ..welcomed.dial });
+        }
         let against = match standing {
             Standing::InSession(_) => Ok(()),
             standing => self.judge().standing(&offer.node, standing, None),
@@ -121,7 +127,7 @@ impl Endpoint {
         self.peers.fence(&offer.node, offer.incarnation, offer.session);
         let ours = self.peers.positions(&offer.node, offer.incarnation);
         self.send(link, frames::go(offer.session, ours));
-        self.establish(now, link, offer, positions, identity, Some(&dial));
+        self.establish(now, link, offer, positions, identity, Origin::Dialled(&dial));
     }
 
     /// Decides again about each `Go` to this node that was withheld.

@@ -48,7 +48,7 @@ impl Endpoint {
                 self.conclude(now, &welcomed.dial, DialOutcome::Failed(failure));
             }
             Stage::HelloAwaited(caller) => self.caller_failed(caller, failure),
-            Stage::GoAwaited { caller, offer } => {
+            Stage::GoAwaited { caller, offer, .. } => {
                 // A dialler that closes after our `Welcome` has found another session of the pair: nothing to report.
                 if !matches!(failure, HandshakeFailure::LinkClosed(_)) {
                     self.caller_failed(caller, failure);
@@ -79,7 +79,7 @@ impl Endpoint {
     fn abandon_one(&mut self, now: Instant, link: LinkId, stage: Stage) {
         let (caller, offer) = match stage {
             Stage::HelloAwaited(caller) => (caller, None),
-            Stage::GoAwaited { caller, offer } => (caller, Some(offer)),
+            Stage::GoAwaited { caller, offer, .. } => (caller, Some(offer)),
             Stage::Connecting(dial) | Stage::WelcomeAwaited { dial, .. } => {
                 return self.abandon_dial(now, link, &dial);
             }

@@ -9,6 +9,15 @@ use crate::proto::credentials::PeerIdentity;
 use crate::proto::session::SessionStart;
 use crate::proto::{Incarnation, Instant, NodeId, SessionId};
 
+/// Who began the handshake of a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Origin<'a> {
+    /// This side, with this dial.
+    Dialled(&'a Dial),
+    /// The peer, whose `Hello` came then.
+    Accepted { heard: Instant },
+}
+
 impl Endpoint {
     /// A link comes into session: whatever stood in the way of the one session of its pair ends first.
     pub(super) fn establish(
@@ -18,19 +27,23 @@ impl Endpoint {
         offer: Offer,
         peer_positions: Positions,
         identity: PeerIdentity,
-        dial: Option<&Dial>,
+        origin: Origin<'_>,
     ) {
         let Offer { session, version, node, incarnation, addresses, windows } = offer;
         if let Room::InPlaceOf(idle) = self.peers.room_for(&node, self.settings.max_peers) {
             self.forget(now, &idle);
         }
-        let handed_over = if dial.is_some() { now + self.settings.handshake_timeout } else { now };
+        let (dial, heard, shared_from) = match origin {
+            Origin::Dialled(dial) => (Some(dial), None, now + self.settings.handshake_timeout),
+            Origin::Accepted { heard } => (None, Some(heard), now),
+        };
         let established = Established {
             session,
             incarnation,
             addresses: addresses.clone(),
             since: now,
-            shared_from: handed_over,
+            shared_from,
+            heard,
         };
         let before = self.peers.newest(&node).filter(|old| *old < incarnation);
         let (lanes, displaced) = self.peers.establish(&node, established, &self.settings.lanes);

@@ -66,8 +66,8 @@ pub(super) enum Stage {
     GoWithheld(Box<Welcomed>),
     /// Accepted.
     HelloAwaited(Caller),
-    /// Accepted: `Welcome` is out.
-    GoAwaited { caller: Caller, offer: Box<Offer> },
+    /// Accepted: `Hello` came then, and `Welcome` is out.
+    GoAwaited { caller: Caller, offer: Box<Offer>, heard: Instant },
 }
 
 impl Stage {

@@ -81,10 +81,10 @@ impl Endpoint {
         let Some((deadline, stage)) = self.handshakes.take(link) else { return };
         match (stage, frame) {
             (Stage::HelloAwaited(caller), Frame::Hello(hello, _)) => {
-                self.on_hello(link, deadline, caller, hello);
+                self.on_hello(now, link, deadline, caller, hello);
             }
-            (Stage::GoAwaited { caller, offer }, Frame::Go(go, _)) => {
-                self.on_go(now, link, caller, offer, &go);
+            (Stage::GoAwaited { caller, offer, heard }, Frame::Go(go, _)) => {
+                self.on_go(now, link, caller, offer, heard, &go);
             }
             (Stage::WelcomeAwaited { dial, identity, asked }, Frame::Welcome(welcome, _)) => {
                 self.on_welcome(now, link, deadline, (dial, identity, asked), welcome);

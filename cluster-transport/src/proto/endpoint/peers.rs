@@ -20,6 +20,8 @@ pub(super) struct Established {
     pub(super) since: Instant,
     /// From when on it is certain that the peer has had this session too, or has given the handshake up.
     pub(super) shared_from: Instant,
+    /// When the peer's `Hello` came, if it dialled.
+    pub(super) heard: Option<Instant>,
 }
 
 /// What a new session took the place of.
@@ -51,6 +53,8 @@ struct Peer {
     lanes: Arc<PeerLanes>,
     established: Option<Established>,
     last_ended: Instant,
+    /// When our last `Go` went out.
+    last_go: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +98,11 @@ impl Peers {
         self.peers.get(node).map(|peer| peer.newest)
     }
 
+    /// When our last `Go` to a node went out.
+    pub(super) fn last_go(&self, node: &NodeId) -> Option<Instant> {
+        self.peers.get(node)?.last_go
+    }
+
     /// From where this side wants the peer's numbers; the start of everything for an incarnation not on record.
     pub(super) fn positions(&self, node: &NodeId, incarnation: Incarnation) -> Positions {
         self.lanes(node, incarnation).map(|lanes| lanes.positions()).unwrap_or_default()
@@ -118,11 +127,20 @@ impl Peers {
         settings: &LaneSettings,
     ) -> (Arc<PeerLanes>, Displaced) {
         let (session, newest, since) = (established.session, established.incarnation, established.since);
+        let last_go = match established.heard {
+            None => Some(since),
+            Some(_) => self.peers.get(node).and_then(|peer| peer.last_go),
+        };
         let known = self.lanes(node, newest).cloned();
         let lanes = known.unwrap_or_else(|| Arc::new(PeerLanes::new(settings)));
         lanes.fence(session);
-        let peer =
-            Peer { newest, lanes: Arc::clone(&lanes), established: Some(established), last_ended: since };
+        let peer = Peer {
+            newest,
+            lanes: Arc::clone(&lanes),
+            established: Some(established),
+            last_ended: since,
+            last_go,
+        };
         self.nodes.insert(session, node.clone());
         let before = self.peers.insert(node.clone(), peer).and_then(|before| before.established);
         let displaced = match before {

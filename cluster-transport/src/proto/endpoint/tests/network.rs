@@ -157,7 +157,7 @@ impl World {
 
     pub(super) fn close_session(&mut self, node: usize, with: usize) {
         let with: NodeId = format!("n{with}").parse().unwrap();
-        self.act(node, |endpoint, now| drop(endpoint.close_session(now, &with, CloseCode::APPLICATION)));
+        self.act(node, |endpoint, now| endpoint.close_session(now, &with, CloseCode::APPLICATION));
     }
 
     /// Breaks a link that has not been broken, chosen among all that are open at either end.
@@ -366,7 +366,6 @@ impl World {
             }
             (_, None, _) => self.close_end(wire, end),
             (Parcel::Frame(_), _, Phase::Gone) => {}
-            (Parcel::Closed | Parcel::Cut, Some(_), Phase::Gone) => {}
         }
     }
 
