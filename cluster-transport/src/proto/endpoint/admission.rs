@@ -63,8 +63,8 @@ impl Judge<'_> {
             return self.refusal(RefuseCode::SELF_CONNECTION, "the dialler reached itself");
         }
         let older = hello.incarnation < ours.incarnation;
-        let which = if older { "newer" } else { "older" };
-        let text = format!("this is a {which} process with the same id {}", ours.node);
+        let which = if older { "a newer" } else { "an older" };
+        let text = format!("this is {which} process with the same id {}", ours.node);
         Refuse {
             epoch: older.then_some(ours.incarnation.epoch),
             address: ours.advertised.first().cloned(),

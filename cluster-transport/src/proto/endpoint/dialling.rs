@@ -6,7 +6,7 @@ use super::event::{ConnectFailure, DialOutcome, EndpointAction, EndpointEvent, H
 use super::frames;
 use super::handshake::{Dial, Offer, Purpose, Stage, Welcomed};
 use super::peers::Standing;
-use crate::proto::body::{Refuse, RefuseCode, Welcome};
+use crate::proto::body::{CloseCode, Refuse, RefuseCode, Welcome};
 use crate::proto::credentials::PeerIdentity;
 use crate::proto::{Address, Instant, NodeId, SessionId};
 
@@ -74,6 +74,11 @@ impl Endpoint {
         welcome: Welcome,
     ) {
         let (dial, identity, asked) = asking;
+        if self.holder_of(welcome.session).is_some() {
+            let text = format!("session {} of the Welcome is there already", welcome.session);
+            let stage = Stage::WelcomeAwaited { dial, identity, asked };
+            return self.violated(now, link, stage, CloseCode::VIOLATION, text);
+        }
         let positions = welcome.positions;
         let welcomed = Welcomed { dial, identity, asked, offer: Offer::of_welcome(welcome), positions };
         match self.judge().offer(&welcomed.identity, &welcomed.offer) {

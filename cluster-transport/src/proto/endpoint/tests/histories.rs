@@ -5,6 +5,7 @@ use std::time::Duration;
 use rand::RngExt;
 
 use super::network::{Counters, World};
+use crate::proto::endpoint::{DialSettings, EndpointSettings};
 
 const MILLI: Duration = Duration::from_millis(1);
 
@@ -60,9 +61,7 @@ fn after_any_history_each_pair_has_one_session_and_no_healthy_one_was_ended() {
                 world.agreed(a, b).unwrap_or_else(|problem| panic!("seed {seed}: {problem}"));
             }
         }
-        if world.counters.killed > 0 {
-            println!("seed {seed} killed {}", world.counters.killed);
-        }
+        assert_eq!(world.counters.killed, 0, "seed {seed}: a healthy session was ended for another");
         total += world.counters;
     }
     println!("{total:?}");
@@ -75,4 +74,50 @@ fn after_any_history_each_pair_has_one_session_and_no_healthy_one_was_ended() {
     least("processes superseded", total.superseded, 500);
     least("refusals of a duplicate", total.duplicates, 500);
     least("timeouts", total.timeouts, 100);
+}
+
+#[test]
+fn a_thousand_simultaneous_dials_end_in_one_session() {
+    for (seed, limited) in [(1, false), (2, true)] {
+        let mut world = World::new(seed, 2, if limited { |settings| settings } else { unlimited });
+        for port in 1..=500 {
+            world.add_target(0, 1, port);
+            world.add_target(1, 0, port);
+        }
+        world.run_for(Duration::from_secs(60));
+        world.agreed(0, 1).unwrap_or_else(|problem| panic!("seed {seed}: {problem}"));
+        let Counters { dials, sessions, replaced, killed, aliases, .. } = world.counters;
+        assert_eq!((sessions, replaced, killed), (2, 0, 0), "seed {seed}: not one session, once at each end");
+        assert!(dials >= 1_000, "seed {seed}: only {dials} dials");
+        assert_eq!(aliases, 999, "seed {seed}: the other addresses do not rest");
+        let before = world.counters;
+        world.run_for(Duration::from_secs(600));
+        assert_eq!(world.counters, before, "seed {seed}: something still happens");
+    }
+}
+
+fn unlimited(settings: EndpointSettings) -> EndpointSettings {
+    let dial = DialSettings { concurrent: 1_000, ..settings.dial };
+    EndpointSettings { dial, max_open_handshakes: 1_000, ..settings }
+}
+
+#[test]
+fn of_two_processes_with_one_id_the_newer_stays_and_the_older_is_told() {
+    for seed in 0..200 {
+        let mut world = World::new(seed, 2, |settings| settings);
+        let twin = world.impostor(1, 2_000);
+        for (dialler, other) in [(0, 1), (0, twin), (1, 0), (twin, 0), (1, twin), (twin, 1)] {
+            if world.rng.random() {
+                world.add_target(dialler, other, 1);
+            }
+        }
+        world.add_target(1, 0, 2);
+        world.add_target(twin, 0, 2);
+        world.run_for(Duration::from_secs(60));
+        let id = "n1".parse().unwrap();
+        assert_eq!(world.sessions(0).get(&id), world.sessions(twin).values().next(), "seed {seed}");
+        assert_eq!(world.sessions(1).len(), 0, "seed {seed}: both processes are in session");
+        assert!(world.told_duplicate(1), "seed {seed}: the older one does not know");
+        assert!(!world.told_duplicate(twin), "seed {seed}: the newer one was sent away");
+    }
 }

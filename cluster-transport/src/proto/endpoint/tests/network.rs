@@ -60,6 +60,7 @@ struct Node {
     /// What the events say is in session.
     told: BTreeMap<NodeId, SessionId>,
     targets: Vec<(usize, u16)>,
+    told_duplicate: bool,
 }
 
 /// What a run really did.
@@ -136,7 +137,13 @@ impl World {
             .build()
             .unwrap();
         let endpoint = Endpoint::new((self.adjust)(settings), self.rng.random());
-        Node { endpoint, life: self.rng.random(), told: BTreeMap::new(), targets: Vec::new() }
+        Node {
+            endpoint,
+            life: self.rng.random(),
+            told: BTreeMap::new(),
+            targets: Vec::new(),
+            told_duplicate: false,
+        }
     }
 
     /// Adds a process with the id of another node, behind addresses of its own.
@@ -219,6 +226,11 @@ impl World {
     /// How many processes there are.
     pub(super) fn len(&self) -> usize {
         self.nodes.len()
+    }
+
+    /// Whether a process was told that a newer one has its id.
+    pub(super) fn told_duplicate(&self, node: usize) -> bool {
+        self.nodes[node].told_duplicate
     }
 
     pub(super) fn sessions(&self, node: usize) -> BTreeMap<NodeId, SessionId> {
@@ -317,6 +329,7 @@ impl World {
                 let incarnation = Incarnation { epoch: epoch + 1, nonce: self.rng.random() };
                 self.act(node, |endpoint, now| endpoint.set_incarnation(now, incarnation));
             }
+            EndpointEvent::DuplicateId { .. } => self.nodes[node].told_duplicate = true,
             EndpointEvent::Refused { code: RefuseCode::DUPLICATE_ID, .. } => self.counters.duplicates += 1,
             EndpointEvent::DialOutcome { outcome: DialOutcome::Alias { .. }, .. } => {
                 self.counters.aliases += 1

@@ -1,0 +1,214 @@
+//! One session per pair: how it begins, is found again, is replaced, and gives way.
+
+use super::*;
+
+fn lost() -> SessionEnd {
+    SessionEnd::LinkLost("gone".to_owned())
+}
+
+#[test]
+fn a_dial_becomes_one_session_at_both_ends() {
+    let (mut a, mut b) = (Side::node("a"), Side::node("b"));
+    let session = connect(at(1), &mut a, &mut b, "tcp://b:7");
+    let up = |node: &str, dialled| EndpointEvent::SessionUp {
+        node: id(node),
+        incarnation: Incarnation { epoch: 1, nonce: 0 },
+        session,
+        addresses: vec![address(&format!("tcp://{node}:1"))],
+        dialled,
+        identity: PeerIdentity::Plaintext,
+        version: 1,
+        replaced: None,
+    };
+    let outcome =
+        DialOutcome::InSession { node: id("b"), incarnation: Incarnation { epoch: 1, nonce: 0 }, session };
+    assert_eq!(
+        a.events(),
+        [
+            EndpointEvent::DialStarted { address: address("tcp://b:7") },
+            up("b", Some(address("tcp://b:7"))),
+            EndpointEvent::DialOutcome { address: address("tcp://b:7"), outcome, changed: true },
+        ]
+    );
+    assert_eq!(b.events(), [up("a", None)]);
+    assert_eq!((a.endpoint.poll_timeout(), b.endpoint.poll_timeout()), (None, None));
+}
+
+#[test]
+fn another_address_of_a_node_in_session_is_an_alias() {
+    let (mut a, mut b) = (Side::node("a"), Side::node("b"));
+    let session = connect(at(1), &mut a, &mut b, "tcp://b:7");
+    a.events();
+    let (wire, refuse) = answer(at(2), &mut a, &mut b, "tcp://b:8");
+    a.endpoint.handle_frame(at(2), wire.dialler, refuse);
+    assert_eq!(a.actions(), ["link 2: close"]);
+    let outcome = DialOutcome::Alias { node: id("b"), session };
+    let address = address("tcp://b:8");
+    assert_eq!(a.events()[1..], [EndpointEvent::DialOutcome { address, outcome, changed: true }]);
+}
+
+#[test]
+fn a_session_whose_other_end_is_gone_is_replaced_without_going_down() {
+    let (mut a, mut b) = (Side::node("a"), Side::node("b"));
+    let old = connect(at(1), &mut a, &mut b, "tcp://b:7");
+    a.endpoint.handle_session_ended(at(2), old, lost());
+    a.events();
+    b.events();
+    let (first, refuse) = answer(at(3), &mut a, &mut b, "tcp://b:7");
+    a.endpoint.handle_frame(at(3), first.dialler, refuse);
+    assert_eq!(a.actions(), ["link 2: close", "link 3: connect tcp://b:7"]);
+    let accepted = b.endpoint.handle_accepted(at(3), PeerIdentity::Plaintext, "10.0.0.1:999".to_owned());
+    let second = Wire { dialler: a.dialled.pop_back().unwrap(), acceptor: accepted };
+    a.endpoint.handle_connected(at(3), second.dialler, PeerIdentity::Plaintext);
+    assert_eq!(a.actions(), ["link 3: Hello, replacing"]);
+    let hello = a.frame();
+    b.endpoint.handle_frame(at(3), second.acceptor, hello);
+    let welcome = b.frame();
+    a.endpoint.handle_frame(at(3), second.dialler, welcome);
+    assert_eq!(a.actions(), ["link 3: Go", "link 3: session with b 1, dialled"]);
+    let go = a.frame();
+    b.events();
+    b.endpoint.handle_frame(at(3), second.acceptor, go);
+    assert_eq!(b.actions(), ["end session 1 with code 3", "link 3: session with a 1, accepted"]);
+    let [EndpointEvent::SessionUp { session, replaced, .. }] = &b.events()[..] else {
+        panic!("more or less than one event")
+    };
+    assert_eq!((Some(session), *replaced), (a.sessions.last(), Some(old)));
+}
+
+#[test]
+fn a_welcome_from_a_peer_that_lost_the_session_replaces_it() {
+    let (mut a, mut b) = (Side::node("a"), Side::node("b"));
+    let old = connect(at(1), &mut b, &mut a, "tcp://a:7");
+    b.endpoint.handle_session_ended(at(2), old, lost());
+    let (wire, welcome) = answer(at(3), &mut a, &mut b, "tcp://b:7");
+    a.endpoint.handle_frame(at(3), wire.dialler, welcome);
+    assert_eq!(a.actions(), ["link 2: Go", "end session 1 with code 3", "link 2: session with b 1, dialled"]);
+}
+
+#[test]
+fn a_welcome_that_may_have_crossed_our_go_does_not_replace_the_session() {
+    let (mut a, mut b) = (Side::node("a"), Side::node("b"));
+    let (slow, welcome) = answer(at(1), &mut a, &mut b, "tcp://b:7");
+    a.endpoint.handle_frame(at(1), slow.dialler, welcome);
+    let go = a.frame();
+    let (fast, welcome) = answer(at(2), &mut a, &mut b, "tcp://b:8");
+    a.endpoint.handle_frame(at(2), fast.dialler, welcome);
+    assert_eq!(a.actions(), ["link 2: close"]);
+    b.endpoint.handle_frame(at(3), slow.acceptor, go);
+    b.endpoint.handle_link_closed(at(3), fast.acceptor, "closed".to_owned());
+    assert_eq!(b.actions(), ["link 1: session with a 1, accepted"]);
+}
+
+#[test]
+fn when_both_dial_at_once_the_larger_id_withholds_its_go() {
+    let (mut a, mut b) = (Side::node("a"), Side::node("b"));
+    let (from_b, welcome_to_b) = answer(at(1), &mut b, &mut a, "tcp://a:1");
+    let (from_a, welcome_to_a) = answer(at(1), &mut a, &mut b, "tcp://b:1");
+    b.endpoint.handle_frame(at(1), from_b.dialler, welcome_to_b);
+    assert_eq!(b.actions(), Vec::<String>::new());
+    a.endpoint.handle_frame(at(1), from_a.dialler, welcome_to_a);
+    assert_eq!(a.actions(), ["link 2: Go", "link 2: session with b 1, dialled"]);
+    let go = a.frame();
+    b.endpoint.handle_frame(at(1), from_a.acceptor, go);
+    assert_eq!(b.actions(), ["link 2: session with a 1, accepted", "link 1: close"]);
+    a.endpoint.handle_link_closed(at(1), from_b.acceptor, "closed".to_owned());
+    assert_eq!(a.actions(), Vec::<String>::new());
+    let alias = b
+        .events()
+        .into_iter()
+        .any(|event| matches!(event, EndpointEvent::DialOutcome { outcome: DialOutcome::Alias { .. }, .. }));
+    assert!(alias, "the address of the withheld dial is not known as an alias");
+}
+
+#[test]
+fn a_withheld_go_goes_out_when_the_other_handshake_ends() {
+    let (mut a, mut b) = (Side::node("a"), Side::node("b"));
+    let (from_b, welcome_to_b) = answer(at(1), &mut b, &mut a, "tcp://a:1");
+    let (from_a, _) = answer(at(1), &mut a, &mut b, "tcp://b:1");
+    b.endpoint.handle_frame(at(1), from_b.dialler, welcome_to_b);
+    b.endpoint.handle_link_closed(at(2), from_a.acceptor, "cut".to_owned());
+    assert_eq!(b.actions(), ["link 1: Go", "link 1: session with a 1, dialled"]);
+}
+
+#[test]
+fn a_go_that_its_dialler_has_given_up_does_not_end_a_later_session() {
+    let (mut a, mut b) = (Side::node("a"), Side::node("b"));
+    let (slow, welcome) = answer(at(1), &mut a, &mut b, "tcp://b:1");
+    a.endpoint.handle_frame(at(1), slow.dialler, welcome);
+    let late = a.frame();
+    assert!(a.endpoint.close_session(at(2), &id("b"), CloseCode::APPLICATION));
+    connect(at(3), &mut a, &mut b, "tcp://b:1");
+    b.endpoint.handle_frame(at(4), slow.acceptor, late);
+    assert_eq!(b.actions(), ["link 1: Close 3: a later handshake has a session", "link 1: close"]);
+}
+
+#[test]
+fn a_newer_incarnation_takes_the_place_of_the_one_in_session() {
+    let (mut a, mut b) = (Side::node("a"), Side::node("b"));
+    let old = connect(at(1), &mut a, &mut b, "tcp://b:1");
+    b.events();
+    let mut newer = Side::new(settings("a", 2));
+    connect(at(2), &mut newer, &mut b, "tcp://b:1");
+    let incarnation = |epoch| Incarnation { epoch, nonce: 0 };
+    let events = b.events();
+    assert_eq!(
+        events[..2],
+        [
+            EndpointEvent::SessionDown {
+                node: id("a"),
+                incarnation: incarnation(1),
+                session: old,
+                cause: SessionEnd::Superseded(incarnation(2)),
+            },
+            EndpointEvent::NewerIncarnation { node: id("a"), old: incarnation(1), new: incarnation(2) },
+        ]
+    );
+    assert!(matches!(&events[2..], [EndpointEvent::SessionUp { replaced: None, .. }]), "{events:?}");
+}
+
+#[test]
+fn the_numbers_of_a_pair_outlive_its_sessions_until_forgotten() {
+    let (mut a, mut b) = (Side::node("a"), Side::node("b"));
+    let lanes = |side: &mut Side| loop {
+        match side.endpoint.poll_action() {
+            Some(EndpointAction::Establish { start, .. }) => break start.lanes,
+            Some(EndpointAction::Send { link, frame }) => side.frames.push_back((link, frame)),
+            Some(_) => {}
+            None => panic!("no session came of it"),
+        }
+    };
+    let mut again = |forget: bool| {
+        let (wire, hello) = wire(at(1), &mut a, &mut b, "tcp://b:1");
+        b.endpoint.handle_frame(at(1), wire.acceptor, hello);
+        let welcome = b.frame();
+        a.endpoint.handle_frame(at(1), wire.dialler, welcome);
+        let kept = lanes(&mut a);
+        let go = a.frame();
+        b.endpoint.handle_frame(at(1), wire.acceptor, go);
+        a.endpoint.close_session(at(1), &id("b"), CloseCode::APPLICATION);
+        b.endpoint.close_session(at(1), &id("a"), CloseCode::APPLICATION);
+        if forget {
+            a.endpoint.forget(at(1), &id("b"));
+        }
+        b.sessions.clear();
+        while b.endpoint.poll_action().is_some() {}
+        while a.endpoint.poll_action().is_some() {}
+        kept
+    };
+    let (first, second, third) = (again(false), again(true), again(false));
+    assert!(std::sync::Arc::ptr_eq(&first, &second), "the numbers were lost with the link");
+    assert!(!std::sync::Arc::ptr_eq(&second, &third), "the numbers were kept though forgotten");
+}
+
+#[test]
+fn another_life_of_this_node_begins_without_sessions_and_dials_its_targets() {
+    let (mut a, mut b) = (Side::node("a"), Side::node("b"));
+    a.endpoint.add_target(at(1), address("tcp://b:1")).unwrap();
+    connect(at(1), &mut b, &mut a, "tcp://a:1");
+    a.endpoint.handle_link_closed(at(9), a.dialled[0], "never".to_owned());
+    a.actions();
+    a.endpoint.set_incarnation(at(9), Incarnation { epoch: 5, nonce: 0 });
+    assert_eq!(a.actions(), ["end session 1 with code 8"]);
+    assert_eq!((a.endpoint.incarnation().epoch, a.endpoint.sessions().count()), (5, 0));
+}
