@@ -86,6 +86,7 @@ impl Dialler {
     }
 
     pub(super) fn remove(&mut self, address: &Address) -> bool {
+        // Takes it out of the schedule.
         self.set_activity(address, Activity::Dialling);
         self.targets.remove(address).is_some()
     }
@@ -119,17 +120,16 @@ impl Dialler {
     ) -> Option<u32> {
         let settings = self.settings;
         let target = self.targets.get_mut(address)?;
+        let failed = !matches!(outcome, DialOutcome::ToSelf | DialOutcome::Abandoned);
+        target.failures = target.failures.saturating_add(u32::from(failed));
+        let failures = target.failures;
         let wait = match outcome {
             DialOutcome::ToSelf => SELF_SLEEP,
             DialOutcome::Abandoned => Duration::ZERO,
-            _ => {
-                target.failures = target.failures.saturating_add(1);
-                jittered(interval_after(&settings, target.failures), settings.jitter, rng)
-            }
+            _ => jittered(interval_after(&settings, failures), settings.jitter, rng),
         };
-        let failures = target.failures;
         self.set_activity(address, Activity::Waits(now + wait));
-        (failures == settings.attempts && !wait.is_zero()).then_some(failures)
+        (failed && failures == settings.attempts).then_some(failures)
     }
 
     /// Takes note of an outcome; whether it differs from the one before it.

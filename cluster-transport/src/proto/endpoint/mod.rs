@@ -219,8 +219,11 @@ impl Endpoint {
         self.dial_due(now);
     }
 
-    /// Forgets the incarnation and the numbers of a node; not of one that is in session.
+    /// Forgets the incarnation and the numbers of a node; one that is in session stays as it is.
     pub fn forget(&mut self, now: Instant, node: &NodeId) {
+        if self.session_with(node).is_some() {
+            return;
+        }
         // What a handshake said about positions would no longer be true.
         let links = self.handshakes.with(node);
         self.abandon(now, links);

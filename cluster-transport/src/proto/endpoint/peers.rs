@@ -162,11 +162,10 @@ impl Peers {
         Some((node, peer.established.take()?))
     }
 
-    /// Forgets a node that is not in session.
+    /// Forgets a node, which must not be in session.
     pub(super) fn forget(&mut self, node: &NodeId) {
-        if self.session_with(node).is_none() {
-            self.peers.remove(node);
-        }
+        debug_assert!(self.session_with(node).is_none(), "{node} is in session");
+        self.peers.remove(node);
     }
 
     /// Starts all numbers anew, for another incarnation of this node.

@@ -162,11 +162,20 @@ fn answer(now: Instant, dialler: &mut Side, acceptor: &mut Side, to: &str) -> (W
 
 /// A whole handshake that comes to a session at both ends.
 fn connect(now: Instant, dialler: &mut Side, acceptor: &mut Side, to: &str) -> SessionId {
-    let (wire, welcome) = answer(now, dialler, acceptor, to);
-    dialler.endpoint.handle_frame(now, wire.dialler, welcome);
+    let link = dialler.dial(now, to);
+    shake_hands(now, dialler, link, acceptor)
+}
+
+/// The same for a dial that is under way.
+fn shake_hands(now: Instant, dialler: &mut Side, link: LinkId, acceptor: &mut Side) -> SessionId {
+    let accepted = acceptor.endpoint.handle_accepted(now, PeerIdentity::Plaintext, "10.0.0.1:999".to_owned());
+    dialler.endpoint.handle_connected(now, link, PeerIdentity::Plaintext);
+    let hello = dialler.frame();
+    acceptor.endpoint.handle_frame(now, accepted, hello);
+    let welcome = acceptor.frame();
+    dialler.endpoint.handle_frame(now, link, welcome);
     let go = dialler.frame();
-    acceptor.endpoint.handle_frame(now, wire.acceptor, go);
-    dialler.actions();
+    acceptor.endpoint.handle_frame(now, accepted, go);
     acceptor.actions();
     assert_eq!(dialler.sessions.last(), acceptor.sessions.last());
     *dialler.sessions.last().expect("no session came of it")

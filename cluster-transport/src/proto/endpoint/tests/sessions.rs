@@ -205,10 +205,19 @@ fn the_numbers_of_a_pair_outlive_its_sessions_until_forgotten() {
 fn another_life_of_this_node_begins_without_sessions_and_dials_its_targets() {
     let (mut a, mut b) = (Side::node("a"), Side::node("b"));
     a.endpoint.add_target(at(1), address("tcp://b:1")).unwrap();
-    connect(at(1), &mut b, &mut a, "tcp://a:1");
-    a.endpoint.handle_link_closed(at(9), a.dialled[0], "never".to_owned());
+    a.actions();
+    let dial = a.dialled.pop_front().unwrap();
+    shake_hands(at(1), &mut a, dial, &mut b);
     a.actions();
     a.endpoint.set_incarnation(at(9), Incarnation { epoch: 5, nonce: 0 });
     assert_eq!(a.actions(), ["end session 1 with code 8"]);
     assert_eq!((a.endpoint.incarnation().epoch, a.endpoint.sessions().count()), (5, 0));
+    a.endpoint.handle_timeout(at(10));
+    assert_eq!(a.actions(), ["link 2: connect tcp://b:1"]);
+    shake_hands(at(10), &mut a, LinkId(2), &mut b);
+    let newer = b
+        .events()
+        .into_iter()
+        .any(|event| matches!(event, EndpointEvent::NewerIncarnation { new, .. } if new.epoch == 5));
+    assert!(newer, "the other end did not notice");
 }
