@@ -4,7 +4,7 @@ use super::Endpoint;
 use super::establishing::Origin;
 use super::event::{ConnectFailure, DialOutcome, EndpointAction, EndpointEvent, HandshakeFailure, LinkId};
 use super::frames;
-use super::handshake::{Dial, Offer, Purpose, Stage, Welcomed};
+use super::handshake::{Dial, Offer, Purpose, Question, Stage, Welcomed};
 use super::peers::Standing;
 use crate::proto::body::{CloseCode, Refuse, RefuseCode, Welcome};
 use crate::proto::credentials::PeerIdentity;
@@ -18,7 +18,7 @@ impl Endpoint {
             Some((_, Stage::Connecting(dial))) => {
                 let hello = frames::hello(&self.settings, dial.replace, &mut self.rng);
                 self.send(link, hello);
-                let stage = Stage::WelcomeAwaited { dial, identity, asked: now };
+                let stage = Stage::WelcomeAwaited(Question { dial, identity, asked: now });
                 self.handshakes.insert(link, now + self.settings.handshake_timeout, stage);
             }
             Some((deadline, stage)) => self.handshakes.insert(link, deadline, stage),
@@ -70,18 +70,16 @@ impl Endpoint {
         now: Instant,
         link: LinkId,
         deadline: Instant,
-        asking: (Dial, PeerIdentity, Instant),
+        question: Question,
         welcome: Welcome,
     ) {
-        let (dial, identity, asked) = asking;
         if self.holder_of(welcome.session).is_some() {
             let text = format!("session {} of the Welcome is there already", welcome.session);
-            let stage = Stage::WelcomeAwaited { dial, identity, asked };
-            return self.violated(now, link, stage, CloseCode::VIOLATION, text);
+            return self.violated(now, link, Stage::WelcomeAwaited(question), CloseCode::VIOLATION, text);
         }
         let positions = welcome.positions;
-        let welcomed = Welcomed { dial, identity, asked, offer: Offer::of_welcome(welcome), positions };
-        match self.judge().offer(&welcomed.identity, &welcomed.offer) {
+        let welcomed = Welcomed { question, offer: Offer::of_welcome(welcome), positions };
+        match self.judge().offer(&welcomed.question.identity, &welcomed.offer) {
             Ok(()) => self.settle(now, link, deadline, welcomed),
             Err(refusal) => self.decline(now, link, &welcomed, refusal),
         }
@@ -96,12 +94,12 @@ impl Endpoint {
         {
             let node = offer.node.clone();
             self.actions.push_back(EndpointAction::Close { link });
-            return self.conclude(now, &welcomed.dial, DialOutcome::Alias { node, session });
+            return self.conclude(now, &welcomed.question.dial, DialOutcome::Alias { node, session });
         }
-        if self.peers.last_go(&offer.node).is_some_and(|last| welcomed.asked < last) {
+        if self.peers.last_go(&offer.node).is_some_and(|last| welcomed.question.asked < last) {
             // The session of that `Go` is over already. A fresh `Hello` keeps our `Go`s in the order of our `Hello`s.
             self.actions.push_back(EndpointAction::Close { link });
-            return self.connect(now, Dial { replace: None, ..welcomed.dial });
+            return self.connect(now, Dial { replace: None, ..welcomed.question.dial });
         }
         let against = match standing {
             Standing::InSession(_) => Ok(()),
@@ -124,15 +122,15 @@ impl Endpoint {
     /// session may still be on its way.
     fn lost_by_peer(&self, welcomed: &Welcomed) -> bool {
         let held = self.peers.session_with(&welcomed.offer.node);
-        held.is_some_and(|held| held.shared_from < welcomed.asked)
+        held.is_some_and(|held| held.shared_from < welcomed.question.asked)
     }
 
     fn go(&mut self, now: Instant, link: LinkId, welcomed: Welcomed) {
-        let Welcomed { dial, identity, offer, positions, .. } = welcomed;
+        let Welcomed { question, offer, positions } = welcomed;
         self.peers.fence(&offer.node, offer.incarnation, offer.session);
         let ours = self.peers.positions(&offer.node, offer.incarnation);
         self.send(link, frames::go(offer.session, ours));
-        self.establish(now, link, offer, positions, identity, Origin::Dialled(&dial));
+        self.establish(now, link, offer, positions, question.identity, Origin::Dialled(&question.dial));
     }
 
     /// Decides again about each `Go` to this node that was withheld.
@@ -156,7 +154,7 @@ impl Endpoint {
         let text = refusal.text.as_str().to_owned();
         self.send(link, frames::refuse(refusal));
         self.actions.push_back(EndpointAction::Close { link });
-        self.conclude(now, &welcomed.dial, DialOutcome::Declined { node, code, text });
+        self.conclude(now, &welcomed.question.dial, DialOutcome::Declined { node, code, text });
     }
 
     pub(super) fn on_refused(&mut self, now: Instant, link: LinkId, dial: &Dial, refuse: Refuse) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Endpoint;
 use super::event::{ConnectFailure, DialOutcome, EndpointAction, HandshakeFailure, LinkId};
 use super::frames;
-use super::handshake::{Dial, Offer, Stage};
+use super::handshake::{Dial, Offer, Question, Stage};
 use crate::proto::Instant;
 use crate::proto::body::{CloseCode, RefuseCode};
 
@@ -41,11 +41,11 @@ impl Endpoint {
     /// A handshake ended without a session.
     pub(super) fn fail(&mut self, now: Instant, stage: Stage, failure: HandshakeFailure) {
         match stage {
-            Stage::Connecting(dial) | Stage::WelcomeAwaited { dial, .. } => {
+            Stage::Connecting(dial) | Stage::WelcomeAwaited(Question { dial, .. }) => {
                 self.conclude(now, &dial, DialOutcome::Failed(failure));
             }
             Stage::GoWithheld(welcomed) => {
-                self.conclude(now, &welcomed.dial, DialOutcome::Failed(failure));
+                self.conclude(now, &welcomed.question.dial, DialOutcome::Failed(failure));
             }
             Stage::HelloAwaited(caller) => self.caller_failed(caller, failure),
             Stage::GoAwaited { caller, offer, .. } => {
@@ -80,10 +80,10 @@ impl Endpoint {
         let (caller, offer) = match stage {
             Stage::HelloAwaited(caller) => (caller, None),
             Stage::GoAwaited { caller, offer, .. } => (caller, Some(offer)),
-            Stage::Connecting(dial) | Stage::WelcomeAwaited { dial, .. } => {
+            Stage::Connecting(dial) | Stage::WelcomeAwaited(Question { dial, .. }) => {
                 return self.abandon_dial(now, link, &dial);
             }
-            Stage::GoWithheld(welcomed) => return self.abandon_dial(now, link, &welcomed.dial),
+            Stage::GoWithheld(welcomed) => return self.abandon_dial(now, link, &welcomed.question.dial),
         };
         if self.leaving {
             let refusal = self.judge().refusal(RefuseCode::LEAVING, "this node is leaving the cluster");

@@ -43,13 +43,18 @@ pub(super) struct Offer {
     pub(super) windows: PerLane<u32>,
 }
 
+/// A `Hello` of ours that is out.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    pub(super) dial: Dial,
+    pub(super) identity: PeerIdentity,
+    pub(super) asked: Instant,
+}
+
 /// A `Welcome` that we got, with what is needed to judge and use it.
 #[derive(Clone, Debug)]
 pub(super) struct Welcomed {
-    pub(super) dial: Dial,
-    pub(super) identity: PeerIdentity,
-    /// When our `Hello` went out.
-    pub(super) asked: Instant,
+    pub(super) question: Question,
     pub(super) offer: Offer,
     /// From where the acceptor wants our numbers.
     pub(super) positions: Positions,
@@ -61,7 +66,7 @@ pub(super) enum Stage {
     /// Dialled: there is no byte link yet.
     Connecting(Dial),
     /// Dialled: `Hello` is out.
-    WelcomeAwaited { dial: Dial, identity: PeerIdentity, asked: Instant },
+    WelcomeAwaited(Question),
     /// Dialled: `Go` waits for the end of a handshake that the peer began.
     GoWithheld(Box<Welcomed>),
     /// Accepted.
@@ -73,8 +78,8 @@ pub(super) enum Stage {
 impl Stage {
     pub(super) fn dial(&self) -> Option<&Dial> {
         match self {
-            Self::Connecting(dial) | Self::WelcomeAwaited { dial, .. } => Some(dial),
-            Self::GoWithheld(welcomed) => Some(&welcomed.dial),
+            Self::Connecting(dial) | Self::WelcomeAwaited(Question { dial, .. }) => Some(dial),
+            Self::GoWithheld(welcomed) => Some(&welcomed.question.dial),
             Self::HelloAwaited(_) | Self::GoAwaited { .. } => None,
         }
     }
@@ -84,7 +89,7 @@ impl Stage {
         match self {
             Self::GoWithheld(welcomed) => Some(&welcomed.offer.node),
             Self::GoAwaited { offer, .. } => Some(&offer.node),
-            Self::Connecting(_) | Self::WelcomeAwaited { .. } | Self::HelloAwaited(_) => None,
+            Self::Connecting(_) | Self::WelcomeAwaited(_) | Self::HelloAwaited(_) => None,
         }
     }
 }

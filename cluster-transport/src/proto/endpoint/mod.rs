@@ -86,14 +86,14 @@ impl Endpoint {
             (Stage::GoAwaited { caller, offer, heard }, Frame::Go(go, _)) => {
                 self.on_go(now, link, caller, offer, heard, &go);
             }
-            (Stage::WelcomeAwaited { dial, identity, asked }, Frame::Welcome(welcome, _)) => {
-                self.on_welcome(now, link, deadline, (dial, identity, asked), welcome);
+            (Stage::WelcomeAwaited(question), Frame::Welcome(welcome, _)) => {
+                self.on_welcome(now, link, deadline, question, welcome);
             }
-            (Stage::WelcomeAwaited { dial, .. }, Frame::Refuse(refuse, _)) => {
-                self.on_refused(now, link, &dial, refuse);
+            (Stage::WelcomeAwaited(question), Frame::Refuse(refuse, _)) => {
+                self.on_refused(now, link, &question.dial, refuse);
             }
             (Stage::GoWithheld(welcomed), Frame::Refuse(refuse, _)) => {
-                self.on_refused(now, link, &welcomed.dial, refuse);
+                self.on_refused(now, link, &welcomed.question.dial, refuse);
             }
             (stage @ Stage::GoAwaited { .. }, Frame::Refuse(refuse, _)) => {
                 self.note_refusal(&refuse);
