@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::session::SessionHandle;
-use crate::proto::{Address, Lane};
 use crate::proto::endpoint::EndpointEvent;
 use crate::proto::lanes::Batch;
 use crate::proto::requests::RequestId;
 use crate::proto::session::{Direction, Missed};
+use crate::proto::{Address, Lane};
 
 /// Something that happened to the endpoint as a whole.
 #[derive(Clone, Debug)]

@@ -204,6 +204,8 @@ impl CloseCode {
     pub const HANDSHAKE_TIMEOUT: Self = Self(9);
     /// The peer was removed from the cluster by this side.
     pub const REMOVED: Self = Self(10);
+    /// Never sent: stands for a `Refuse` that answered our `Go`.
+    pub const REFUSED: Self = Self(11);
 }
 
 /// The end of a session, by the one who ends it.

@@ -144,14 +144,10 @@ impl Session {
 
     fn start_lane(&mut self, lane: Lane) {
         let position = self.start.peer_positions.on(lane);
-        let (first, lost) = {
-            let mut outbound = self.start.lanes.outbound(lane);
-            outbound.start(self.start.peer_windows[lane], position)
-        };
-        let start = LaneStart { session: self.start.session, lane, first };
+        let started = self.start.lanes.outbound(lane).start(self.start.peer_windows[lane], position);
+        let start = LaneStart { session: self.start.session, lane, first: started.first };
         self.frames.push_back(Frame::LaneStart(start).encode());
-        let continues = position.is_some_and(|position| position >= first);
-        if lane.is_resumed() && !continues && (first > 0 || lost > 0) {
+        if lane.is_resumed() && !started.continues && (started.first > 0 || started.lost > 0) {
             let (direction, missed) = (Direction::Outbound, Missed::Unknown);
             self.events.push_back(SessionEvent::Lagged { lane, direction, missed });
         }
@@ -281,9 +277,14 @@ impl Session {
 
     fn take(&mut self, now: Instant, frame: Frame) -> Result<(), Fault> {
         match frame {
-            Frame::Hello(..) | Frame::Welcome(..) | Frame::Refuse(..) | Frame::Go(..) => {
-                Err(Fault::Handshake)
+            Frame::Hello(..) | Frame::Welcome(..) | Frame::Go(..) => Err(Fault::Handshake),
+            Frame::Refuse(refuse, _) => {
+                // The acceptor has turned our `Go` down: there never was a session at its end.
+                let close = Close { code: CloseCode::REFUSED, text: refuse.text };
+                self.end(SessionEnd::ClosedByPeer(close));
+                Ok(())
             }
+
             Frame::Acknowledge(Acknowledge { lane, next }) => {
                 match self.start.lanes.outbound(lane).acknowledged(next) {
                     true => Ok(()),

@@ -135,6 +135,17 @@ enum Part {
     Last,
 }
 
+/// How a lane begins on a new session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proto) struct Started {
+    /// The first number to come.
+    pub(in crate::proto) first: u64,
+    /// Whether it goes on where the last session ended.
+    pub(in crate::proto) continues: bool,
+    /// How many messages are given up because the peer does not know where it was.
+    pub(in crate::proto) lost: u64,
+}
+
 /// The sending side of one lane. Made by [`PeerLanes`](super::PeerLanes).
 #[derive(Debug)]
 pub struct Outbound {
@@ -406,15 +417,16 @@ impl Outbound {
         true
     }
 
-    /// Begins on a new session, whose peer grants `window` bytes and expects `position`. Returns the first number to come, and how many
-    /// messages are given up because the peer does not know where it was.
-    pub(in crate::proto) fn start(&mut self, window: u32, position: Option<u64>) -> (u64, u64) {
+    /// Begins on a new session, whose peer grants `window` bytes and expects `position`.
+    ///
+    /// The position may be older than what has been acknowledged since, and then the peer knows more than it said.
+    pub(in crate::proto) fn start(&mut self, window: u32, position: Option<u64>) -> Started {
         self.window = usize::try_from(window).unwrap_or(usize::MAX);
         self.idle = false;
         let wanted = position.filter(|p| self.lane.is_resumed() && *p <= self.next);
         let Some(wanted) = wanted else {
             let lost = self.clear();
-            return (self.next, lost);
+            return Started { first: self.next, continues: false, lost };
         };
         self.unsent_bytes += self.sent_bytes;
         (self.sent, self.sent_bytes) = (0, 0);
@@ -423,7 +435,7 @@ impl Outbound {
             self.unsent_bytes -= entry.bytes;
         }
         let first = self.queue.front().map_or(self.next - u64::from(self.open_count), |entry| entry.first);
-        (first, 0)
+        Started { first, continues: true, lost: 0 }
     }
 
     /// Gives everything up; returns how many messages nobody will get.

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use bytes::{Buf, BytesMut};
 use proptest::prelude::*;
 
-use super::super::body::RefuseCode;
+use super::super::body::{Go, Refuse, RefuseCode};
 use super::super::frame::{PREFIX, SKIPPABLE};
 use super::super::lanes::LaneSettings;
 use super::super::requests::{FailureCode, Outcome};
@@ -438,17 +438,8 @@ fn a_cancelled_request_is_told_to_the_other_side() {
 #[test]
 fn faults_close_the_session_with_a_code_and_words() {
     let unknown = vec![0x7f];
-    let hello = Frame::Refuse(
-        super::super::body::Refuse {
-            code: RefuseCode::BUSY,
-            session: None,
-            epoch: None,
-            address: None,
-            node: None,
-            text: Text::default(),
-        },
-        Extensions::default(),
-    );
+    let hello =
+        Frame::Go(Go { session: SessionId(1), positions: Positions::default() }, Extensions::default());
     let jump = Frame::Lagged(Lagged { lane: Lane::Events, from: 7, to: 9, messages: 1 });
     let ahead = Frame::Acknowledge(Acknowledge { lane: Lane::Events, next: 1 });
     let cases = [
@@ -471,6 +462,19 @@ fn faults_close_the_session_with_a_code_and_words() {
         assert_eq!(pair.b.ended, [SessionEnd::ClosedByUs(close.clone())]);
         assert_eq!(pair.a.ended, [SessionEnd::ClosedByPeer(close)]);
     }
+}
+
+#[test]
+fn a_go_that_was_turned_down_ends_the_session_of_the_dialler() {
+    let mut pair = Pair::new(&settings());
+    let text = Text::lossy("a newer session is there");
+    let (session, epoch, address, node) = (None, None, None, None);
+    let refuse =
+        Refuse { code: RefuseCode::ALREADY_CONNECTED, session, epoch, address, node, text: text.clone() };
+    let frame = Frame::Refuse(refuse, Extensions::default()).encode().slice(PREFIX..);
+    pair.a.session.as_mut().unwrap().handle_frame(pair.now, frame);
+    pair.a.read(pair.now);
+    assert_eq!(pair.a.ended, [SessionEnd::ClosedByPeer(Close { code: CloseCode::REFUSED, text })]);
 }
 
 fn strip(frame: &Frame) -> Vec<u8> {

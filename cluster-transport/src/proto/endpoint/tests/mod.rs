@@ -84,9 +84,9 @@ impl Side {
                 line
             }
             EndpointAction::Establish { link, start } => {
-                assert_eq!(start.lanes.current(), Some(start.session));
+                assert_eq!(start.lanes.owner(), Some(start.session));
                 self.sessions.push(start.session);
-                let SessionStart { peer, incarnation, we_dialled, .. } = start;
+                let crate::proto::session::SessionStart { peer, incarnation, we_dialled, .. } = start;
                 let how = if we_dialled { "dialled" } else { "accepted" };
                 format!("{link}: session with {peer} {}, {how}", incarnation.epoch)
             }
