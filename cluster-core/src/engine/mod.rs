@@ -14,6 +14,7 @@ pub mod notification;
 pub mod room;
 pub mod state;
 pub mod wire;
+pub mod wiring;
 
 pub use composition::{Engine, EngineEvent, EngineSettings, Interest, Transmit};
 pub use continuity::ContinuityEvent;

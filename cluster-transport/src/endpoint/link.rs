@@ -265,12 +265,14 @@ impl<'a> LinkTask<'a> {
                 }
                 () = handle.woken() => {}
                 read = self.link.reader.read_buf(&mut self.buffer) => match read {
-                    Ok(0) => session.handle_link_lost("the peer closed the link"),
+                    Ok(0) => session.handle_link_closed(),
                     Ok(_) => {
                         handle.set_heard(clock.now());
                         self.shared.handler.on_heard(handle);
                         self.take_frames(&mut session, clock.now());
                     }
+                    // TLS without its goodbye: nobody was left to say it.
+                    Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => session.handle_link_closed(),
                     Err(error) => session.handle_link_lost(&LinkFault::from(error).to_string()),
                 },
                 written = write_some(&mut self.link.writer, &mut self.out, &mut self.unflushed),

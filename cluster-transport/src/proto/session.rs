@@ -91,6 +91,8 @@ pub enum SessionEnd {
     ClosedByPeer(Close),
     /// This side closed.
     ClosedByUs(Close),
+    /// The peer closed the link without a word.
+    LinkClosed,
     /// The link broke.
     LinkLost(String),
 }
@@ -183,6 +185,11 @@ impl Session {
             self.close(code, &fault.to_string());
         }
         self.check_leave(now);
+    }
+
+    /// The peer closed the link, or its system did.
+    pub fn handle_link_closed(&mut self) {
+        self.end(SessionEnd::LinkClosed);
     }
 
     /// The link does not carry anything any more.

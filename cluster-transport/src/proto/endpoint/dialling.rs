@@ -18,6 +18,7 @@ impl Endpoint {
             Some((_, Stage::Connecting(dial))) => {
                 let hello = frames::hello(&self.settings, dial.replace, &mut self.rng);
                 self.send(link, hello);
+                self.events.push_back(EndpointEvent::DialConnected { address: dial.address.clone() });
                 let stage = Stage::WelcomeAwaited(Question { dial, identity, asked: now });
                 self.handshakes.insert(link, now + self.settings.handshake_timeout, stage);
             }

@@ -172,7 +172,9 @@ impl DialOutcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionEnd {
-    /// The link went away, without a word from the peer.
+    /// The peer closed the link without a word, as the system does it for a process that died.
+    LinkClosed,
+    /// The link failed.
     LinkLost(String),
     /// The peer closed it.
     ClosedByPeer {
@@ -198,6 +200,7 @@ impl From<session::SessionEnd> for SessionEnd {
                 Self::ClosedByPeer { code: close.code, text: close.text.as_str().to_owned() }
             }
             session::SessionEnd::ClosedByUs(close) => Self::ClosedHere(close.code),
+            session::SessionEnd::LinkClosed => Self::LinkClosed,
             session::SessionEnd::LinkLost(why) => Self::LinkLost(why),
         }
     }
@@ -239,6 +242,11 @@ pub enum EndpointEvent {
     },
     /// An attempt at an address began.
     DialStarted {
+        /// Where to.
+        address: Address,
+    },
+    /// An attempt at an address has its byte link, and waits for an answer.
+    DialConnected {
         /// Where to.
         address: Address,
     },
