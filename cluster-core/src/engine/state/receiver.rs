@@ -68,6 +68,24 @@ enum Verify {
     Running,
 }
 
+/// How far a delta goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// There is more to tell.
+    Part,
+    /// It is all there is.
+    CaughtUp,
+}
+
+/// When a replica is compared with its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// At the end of a pass.
+    PassEnd,
+    /// In between.
+    InPassing,
+}
+
 /// What to do with a delta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
@@ -150,8 +168,8 @@ impl Receiver {
     }
 
     /// What to do with a delta of these versions.
-    pub(super) fn judge(&self, from: u64, to: u64, is_caught_up: bool) -> Judgement {
-        let ends_early = is_caught_up && self.pass.is_some_and(|pass| to < pass.start);
+    pub(super) fn judge(&self, from: u64, to: u64, reach: Reach) -> Judgement {
+        let ends_early = reach == Reach::CaughtUp && self.pass.is_some_and(|pass| to < pass.start);
         if to < from || ends_early {
             return Judgement::Impossible;
         }
@@ -170,33 +188,33 @@ impl Receiver {
         }
     }
 
-    /// The entries of a delta up to this version are applied; `true` if it ended a pass.
-    pub(super) fn advance(&mut self, to: u64, is_caught_up: bool) -> bool {
-        self.is_current = is_caught_up;
+    /// The entries of a delta up to this version are applied.
+    pub(super) fn advance(&mut self, to: u64, reach: Reach) -> Occasion {
+        self.is_current = reach == Reach::CaughtUp;
         if matches!(self.asked, Asked::Rest(_)) {
             self.asked = Asked::Nothing;
         }
         match &mut self.pass {
-            Some(pass) if !is_caught_up => {
-                pass.position = to;
-                false
-            }
-            pass => {
+            Some(pass) if reach == Reach::Part => pass.position = to,
+            None => self.settled = Some(to),
+            Some(_) => {
                 self.settled = Some(to);
-                pass.take().is_some()
+                self.pass = None;
+                return Occasion::PassEnd;
             }
         }
+        Occasion::InPassing
     }
 
-    /// Compares at the version up to which everything is applied.
-    pub(super) fn compare(&mut self, now: Instant, is_equal: bool, ended_pass: bool) -> Comparison {
-        if is_equal {
+    /// Compares our hash and the owner's at the version up to which everything is applied.
+    pub(super) fn compare(&mut self, now: Instant, ours: u128, theirs: u128, when: Occasion) -> Comparison {
+        if ours == theirs {
             self.repair = Repair::Idle;
             return Comparison::Equal;
         }
         let at = self.settled.unwrap_or(0);
         match self.repair {
-            Repair::Running if ended_pass && self.asked == Asked::Nothing => {
+            Repair::Running if when == Occasion::PassEnd && self.asked == Asked::Nothing => {
                 self.repair = Repair::GivenUp { version: at, until: now + REPAIR_PAUSE };
                 Comparison::Unrepaired
             }
@@ -252,22 +270,22 @@ mod tests {
     fn a_delta_is_judged_by_its_versions() {
         let mut receiver = Receiver::default();
         assert_eq!(
-            receiver.judge(0, 5, true),
+            receiver.judge(0, 5, Reach::CaughtUp),
             Judgement::Gap,
             "without a pass there is nothing to go on from"
         );
         receiver.begin(10);
-        assert!(!receiver.advance(10, false));
-        for (from, to, is_caught_up, judgement) in [
-            (10, 12, false, Judgement::Apply),
-            (8, 12, false, Judgement::Apply),
-            (10, 10, true, Judgement::Apply),
-            (8, 10, false, Judgement::Duplicate),
-            (11, 12, false, Judgement::Gap),
-            (12, 11, false, Judgement::Impossible),
-            (0, 9, true, Judgement::Impossible),
+        receiver.advance(10, Reach::Part);
+        for (from, to, reach, judgement) in [
+            (10, 12, Reach::Part, Judgement::Apply),
+            (8, 12, Reach::Part, Judgement::Apply),
+            (10, 10, Reach::CaughtUp, Judgement::Apply),
+            (8, 10, Reach::Part, Judgement::Duplicate),
+            (11, 12, Reach::Part, Judgement::Gap),
+            (12, 11, Reach::Part, Judgement::Impossible),
+            (0, 9, Reach::CaughtUp, Judgement::Impossible),
         ] {
-            assert_eq!(receiver.judge(from, to, is_caught_up), judgement, "{from} to {to}");
+            assert_eq!(receiver.judge(from, to, reach), judgement, "{from} to {to}");
         }
     }
 
@@ -275,12 +293,12 @@ mod tests {
     fn a_pass_ends_with_the_first_delta_that_is_caught_up() {
         let mut receiver = Receiver::default();
         assert!(!receiver.begin(10));
-        assert!(!receiver.advance(6, false));
+        assert_eq!(receiver.advance(6, Reach::Part), Occasion::InPassing);
         let position = Position::Pass { incarnation: INCARNATION, start: 10, position: 6 };
         assert_eq!((receiver.state_position(INCARNATION), receiver.settled()), (position, None));
         assert!(receiver.begin(11), "it begins again");
-        assert!(receiver.advance(12, true));
-        assert!(!receiver.advance(13, true));
+        assert_eq!(receiver.advance(12, Reach::CaughtUp), Occasion::PassEnd);
+        assert_eq!(receiver.advance(13, Reach::CaughtUp), Occasion::InPassing);
         let position = Position::At { incarnation: INCARNATION, version: 13 };
         assert_eq!((receiver.state_position(INCARNATION), receiver.is_current()), (position, true));
     }
@@ -297,7 +315,7 @@ mod tests {
         receiver.begin(1);
         receiver.connect();
         assert_eq!(receiver.poll_ask(INCARNATION), None);
-        receiver.advance(1, true);
+        receiver.advance(1, Reach::CaughtUp);
         assert!(receiver.take_verified());
         assert!(!receiver.take_verified());
     }
@@ -307,16 +325,20 @@ mod tests {
         let (now, later) = (Instant::ORIGIN, Instant::ORIGIN + REPAIR_PAUSE);
         let mut receiver = Receiver::default();
         receiver.begin(1);
-        receiver.advance(1, true);
-        assert_eq!(receiver.compare(now, false, false), Comparison::Repairing);
-        assert_eq!(receiver.compare(now, false, false), Comparison::Known);
+        receiver.advance(1, Reach::CaughtUp);
+        assert_eq!(receiver.compare(now, 1, 2, Occasion::InPassing), Comparison::Repairing);
+        assert_eq!(receiver.compare(now, 1, 2, Occasion::InPassing), Comparison::Known);
         receiver.begin(1);
-        receiver.advance(1, true);
-        assert_eq!(receiver.compare(now, false, true), Comparison::Unrepaired);
-        assert_eq!(receiver.compare(later, false, false), Comparison::Known, "nothing has changed");
-        receiver.advance(2, true);
-        assert_eq!(receiver.compare(now, false, false), Comparison::Known, "too early");
-        assert_eq!(receiver.compare(later, false, false), Comparison::Repairing);
-        assert_eq!(receiver.compare(later, true, false), Comparison::Equal);
+        receiver.advance(1, Reach::CaughtUp);
+        assert_eq!(receiver.compare(now, 1, 2, Occasion::PassEnd), Comparison::Unrepaired);
+        assert_eq!(
+            receiver.compare(later, 1, 2, Occasion::InPassing),
+            Comparison::Known,
+            "nothing has changed"
+        );
+        receiver.advance(2, Reach::CaughtUp);
+        assert_eq!(receiver.compare(now, 1, 2, Occasion::InPassing), Comparison::Known, "too early");
+        assert_eq!(receiver.compare(later, 1, 2, Occasion::InPassing), Comparison::Repairing);
+        assert_eq!(receiver.compare(later, 1, 1, Occasion::InPassing), Comparison::Equal);
     }
 }

@@ -81,12 +81,15 @@ impl Replica {
         }
         let cost = Self::cost(table.filters(slot));
         match (old.is_some(), count.is_some()) {
-            (false, true) => self.bytes += cost,
-            (true, false) => self.bytes -= cost,
+            (false, true) => {
+                self.bytes += cost;
+                table.add_holder(slot, self.member);
+            }
+            (true, false) => {
+                self.bytes -= cost;
+                table.remove_holder(slot, self.member);
+            }
             _ => {}
-        }
-        if old.is_some() != count.is_some() {
-            table.set_holder(slot, self.member, count.is_some());
         }
         self.hash.change(&id, old, count);
         table.change(slot, old.map_or(0, NonZeroU32::get), count.map_or(0, NonZeroU32::get));
@@ -115,7 +118,7 @@ impl Replica {
     /// Takes the owner out of the union.
     pub(super) fn clear(self, table: &mut RoomTable) {
         for (slot, entry) in self.entries {
-            table.set_holder(slot, self.member, false);
+            table.remove_holder(slot, self.member);
             table.change(slot, entry.count.get(), 0);
         }
     }

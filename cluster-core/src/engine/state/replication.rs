@@ -7,7 +7,7 @@ use super::event::StateEvent;
 use super::machine::State;
 use super::message::{ASK, Ask, BEGIN, Begin, DELTA, Delta, Position};
 use super::peer::{Applied, Conflicts, Link, Peer};
-use super::receiver::{Comparison, Judgement};
+use super::receiver::{Comparison, Judgement, Occasion, Reach};
 use crate::engine::wire::{PeerFault, decode, encode, skip_unknown, split};
 
 /// What became of a message of the state lane.
@@ -99,7 +99,7 @@ impl State {
             peer.link == Link::Up && !peer.receiver.is_passing() && peer.receiver.settled() == Some(version)
         };
         if self.peers.get(owner).is_some_and(is_comparable) {
-            self.compare(now, owner, hash, Compared::InPassing);
+            self.compare(now, owner, hash, Occasion::InPassing);
         }
     }
 
@@ -177,7 +177,7 @@ impl State {
     fn take_delta(&mut self, now: Instant, node: &NodeId, delta: Delta<'_>) -> Result<Intake, PeerFault> {
         let Some(peer) = self.peers.get_mut(node) else { return Ok(Intake::Taken) };
         let (from, to, caught_up) = (delta.from, delta.to, delta.caught_up);
-        match peer.receiver.judge(from, to, caught_up.is_some()) {
+        match peer.receiver.judge(from, to, reach(caught_up)) {
             Judgement::Impossible => return Err(PeerFault::ImpossibleDelta { from, to }),
             Judgement::Duplicate => self.counters.duplicates += 1,
             Judgement::Gap => {
@@ -209,25 +209,24 @@ impl State {
         self.counters.deltas_applied += 1;
         self.tell_conflicts(node, conflicts);
         let Some(peer) = self.peers.get_mut(node) else { return };
-        let ended_pass = peer.receiver.advance(to, caught_up.is_some());
+        let occasion = peer.receiver.advance(to, reach(caught_up));
         self.unacknowledged.insert(node.clone());
-        if ended_pass {
+        if occasion == Occasion::PassEnd {
             self.counters.passes_finished += 1;
             self.counters.swept_rooms +=
                 u64::try_from(peer.replica.sweep(&mut self.table)).unwrap_or(u64::MAX);
         }
         if let Some(hash) = caught_up {
-            let how = if ended_pass { Compared::AfterPass } else { Compared::InPassing };
-            self.compare(now, node, hash, how);
+            self.compare(now, node, hash, occasion);
         }
     }
 
-    fn compare(&mut self, now: Instant, owner: &NodeId, hash: u128, how: Compared) {
+    fn compare(&mut self, now: Instant, owner: &NodeId, hash: u128, when: Occasion) {
         let Some(peer) = self.peers.get_mut(owner) else { return };
-        let equal = peer.replica.hash().value() == hash;
-        let verified = how == Compared::AfterPass && peer.receiver.take_verified();
+        let ours = peer.replica.hash().value();
+        let verified = when == Occasion::PassEnd && peer.receiver.take_verified();
         let version = peer.receiver.settled().unwrap_or(0);
-        match peer.receiver.compare(now, equal, how == Compared::AfterPass) {
+        match peer.receiver.compare(now, ours, hash, when) {
             Comparison::Equal | Comparison::Known => {}
             Comparison::Repairing => self.counters.hash_mismatches += 1,
             Comparison::Unrepaired => {
@@ -236,7 +235,7 @@ impl State {
             }
         }
         if verified {
-            self.tell(StateEvent::Verified { owner: owner.clone(), equal });
+            self.tell(StateEvent::Verified { owner: owner.clone(), equal: ours == hash });
         }
     }
 
@@ -249,13 +248,8 @@ impl State {
     }
 }
 
-/// When an owner's hash was compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Compared {
-    /// With the delta that ended a pass.
-    AfterPass,
-    /// With any other message.
-    InPassing,
+fn reach(caught_up: Option<u128>) -> Reach {
+    if caught_up.is_some() { Reach::CaughtUp } else { Reach::Part }
 }
 
 /// The longest `Ask`.

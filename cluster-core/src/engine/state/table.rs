@@ -156,14 +156,17 @@ impl RoomTable {
         }
     }
 
-    /// Records whether a member holds the room.
-    pub(super) fn set_holder(&mut self, slot: Slot, member: MemberIndex, holds: bool) {
+    /// Records that a member holds the room.
+    pub(super) fn add_holder(&mut self, slot: Slot, member: MemberIndex) {
         if let Some(room) = self.room_mut(slot) {
-            if holds {
-                room.members |= member.bit();
-            } else {
-                room.members &= !member.bit();
-            }
+            room.members |= member.bit();
+        }
+    }
+
+    /// Records that a member no longer holds the room.
+    pub(super) fn remove_holder(&mut self, slot: Slot, member: MemberIndex) {
+        if let Some(room) = self.room_mut(slot) {
+            room.members &= !member.bit();
         }
     }
 
@@ -340,14 +343,16 @@ mod tests {
         let mut table = table();
         let slots: Vec<Slot> = (0..3).map(|number| add(&mut table, number)).collect();
         let mut told = Vec::new();
-        let mut busy = slots[0];
         for _ in 0..3 {
             told.extend(table.poll_change().map(|event| event.change));
-            table.change(busy, 1, 0);
-            busy = add(&mut table, 0);
+            if table.total(slots[1]) > 0 {
+                table.change(slots[1], 1, 0);
+            } else {
+                add(&mut table, 1);
+            }
         }
         let others =
-            told.iter().filter(|change| matches!(change, Change::Appeared(info) if info.id() != id(0)));
+            told.iter().filter(|change| matches!(change, Change::Appeared(info) if info.id() != id(1)));
         assert_eq!(others.count(), 2);
     }
 
@@ -359,10 +364,10 @@ mod tests {
         table.change(slot, 0, u32::MAX);
         assert_eq!((table.total(slot), table.at()), (2 * u64::from(u32::MAX), 3));
         for member in [MemberIndex(0), MemberIndex(63), MemberIndex(64)] {
-            table.set_holder(slot, member, true);
+            table.add_holder(slot, member);
         }
         assert_eq!(table.holders(slot), 1 | 1 << 63);
-        table.set_holder(slot, MemberIndex(0), false);
+        table.remove_holder(slot, MemberIndex(0));
         assert_eq!(table.holders(slot), 1 << 63);
     }
 }

@@ -33,6 +33,7 @@ fn each_verb_answers_with_the_count_and_the_version_it_made() {
     assert_eq!(state.disconnect(BOB), [Left { room: id, at: 4, version: 4, count: 0 }]);
     assert_eq!(state.disconnect(BOB), []);
     assert_eq!((state.count(&id), state.room(&id), state.rooms()), (None, None, 0));
+    assert_eq!(state.tombstones(), 0, "there is nobody to tell");
     assert_eq!(state.join(BOB, id), Err(JoinError::UnknownRoom { room: id }));
 }
 
