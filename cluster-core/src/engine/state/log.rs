@@ -129,12 +129,6 @@ impl OwnerLog {
         self.live.range(..=version).map(|(_, slot)| *slot).collect()
     }
 
-    /// Makes every reader that has not applied everything begin a pass.
-    pub(super) fn raise_floor(&mut self) {
-        self.forget(self.version);
-        self.floor = self.version;
-    }
-
     /// The version of the oldest tombstone.
     pub(super) fn oldest_tombstone(&self) -> Option<u64> {
         self.gone.first_key_value().map(|(version, _)| *version)

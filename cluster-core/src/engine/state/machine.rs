@@ -19,7 +19,9 @@ const MAX_EVENTS: usize = 1_024;
 /// What this node and all others hold: own subscriptions, replicas of the other owners, and the union of both.
 ///
 /// The verbs answer from memory and at once. What happens on other nodes comes in through `handle_*`; what they have to
-/// hear goes out through `poll_*`.
+/// hear goes out through `poll_*`. When a session begins: [`handle_peer_up`](Self::handle_peer_up), then
+/// [`position_of`](Self::position_of) for the greeting to the peer; with the peer's greeting
+/// [`handle_position`](Self::handle_position), from when on [`poll_state`](Self::poll_state) has something for it.
 #[derive(Debug)]
 pub struct State {
     pub(super) me: NodeId,

@@ -1,7 +1,6 @@
 //! The messages of the state lane, from an owner to a member (`Begin`, `Delta`) and back (`Ask`).
 //!
-//! `Delta` says what changed after version `from` up to version `to`, as absolute counts. Collections are named once per
-//! message. `caught_up` is there when `to` is all there is, and carries the hash of the owner's whole state.
+//! Numbers are postcard's: little-endian base 128, seven bits a byte. Lists and byte strings begin with their length.
 
 use std::num::NonZeroU32;
 
@@ -44,22 +43,40 @@ pub enum Position {
 }
 
 /// A pass over everything begins: what it does not mention is gone.
+///
+/// ```text
+/// 01 | start
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Begin {
     pub(super) start: u64,
 }
 
 /// "Go on from here": after a gap, or with [`Position::Nothing`] for a pass.
+///
+/// ```text
+/// 03 | 00
+/// 03 | 01 | epoch | nonce | version
+/// 03 | 02 | epoch | nonce | start | position
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ask {
     pub(super) position: Position,
 }
 
+/// What changed after version `from` up to version `to`, as absolute counts.
+///
+/// ```text
+/// 02 | from | to | caught up: 00 or 01, hash | collections | entries | removed
+/// collection: index | collection      entry: id | place of its collection | count | filters      removed: id
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Delta<'a> {
     pub(super) from: u64,
     pub(super) to: u64,
+    /// The hash of the owner's whole state, if `to` is all there is.
     pub(super) caught_up: Option<u128>,
+    /// The collections of the entries, each named once.
     #[serde(borrow)]
     pub(super) collections: Bounded<WireCollection<'a>, MAX_CHANGES>,
     #[serde(borrow)]
@@ -83,7 +100,7 @@ pub(super) struct WireEntry<'a> {
 }
 
 /// The most that the fields of a delta take without their items.
-pub(super) const DELTA_BYTES: usize = 1 + 2 * 10 + 20 + 3 * 3;
+pub(super) const DELTA_BYTES: usize = 1 + 2 * 10 + 20 + 3 * 2;
 
 impl WireCollection<'_> {
     pub(super) fn max_len(&self) -> usize {
@@ -99,3 +116,61 @@ impl WireEntry<'_> {
 
 /// What a removed room takes.
 pub(super) const REMOVED_BYTES: usize = 1 + RoomId::LEN;
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+    use crate::engine::wire::{decode, encode};
+
+    fn hex(message: &[u8]) -> String {
+        message.iter().fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").unwrap();
+            text
+        })
+    }
+
+    fn empty(from: u64, to: u64, caught_up: Option<u128>) -> Delta<'static> {
+        let (collections, entries, removed) = (Bounded::new(), Bounded::new(), Bounded::new());
+        Delta { from, to, caught_up, collections, entries, removed }
+    }
+
+    #[test]
+    fn the_bytes_of_each_message_are_those_of_version_1() {
+        let incarnation = Incarnation { epoch: 300, nonce: 2 };
+        let ask = |position| hex(&encode(ASK, &Ask { position }));
+        assert_eq!(hex(&encode(BEGIN, &Begin { start: 300 })), "01ac02");
+        assert_eq!(ask(Position::Nothing), "0300");
+        assert_eq!(ask(Position::At { incarnation, version: 5 }), "0301ac020205");
+        assert_eq!(ask(Position::Pass { incarnation, start: 5, position: 4 }), "0302ac02020504");
+    }
+
+    #[test]
+    fn a_delta_has_the_bytes_of_version_1_and_no_more_than_are_counted_for_it() {
+        let name = WireCollection { index: "in", collection: "co" };
+        let (id, count) = (RoomId::new([0xaa; 32]), NonZeroU32::new(300).unwrap());
+        let entry = WireEntry { id, collection: 0, count, filters: b"{}" };
+        let mut delta = empty(3, 5, Some(9));
+        delta.collections.push(name).unwrap();
+        delta.entries.push(entry).unwrap();
+        delta.removed.push(RoomId::new([0xbb; 32])).unwrap();
+        let message = encode(DELTA, &delta);
+        let (aa, bb) = ("aa".repeat(32), "bb".repeat(32));
+        let lists = format!("0102696e02636f0120{aa}00ac02027b7d0120{bb}");
+        assert_eq!(hex(&message), format!("0203050109{lists}"));
+        assert_eq!(decode::<Delta<'_>>(DELTA, &message[1..]), Ok(delta.clone()));
+        assert!(message.len() <= DELTA_BYTES + name.max_len() + entry.max_len() + REMOVED_BYTES);
+    }
+
+    #[test]
+    fn the_largest_numbers_fit_what_is_counted_for_them() {
+        let filters = [0; 16_384];
+        let (id, count) = (RoomId::new([1; 32]), NonZeroU32::MAX);
+        let entry = WireEntry { id, collection: u16::MAX, count, filters: &filters };
+        assert_eq!(postcard::to_allocvec(&entry).unwrap().len(), entry.max_len());
+        let longer_list_lengths = 3;
+        let message = encode(DELTA, &empty(u64::MAX, u64::MAX, Some(u128::MAX)));
+        assert_eq!(message.len() + longer_list_lengths, DELTA_BYTES);
+    }
+}

@@ -208,3 +208,106 @@ impl<'a> Cut<'a> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cluster_transport::proto::hash::HashSeed;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::engine::room::RoomId;
+    use crate::engine::state::collections::CollectionName;
+    use crate::engine::state::table::Description;
+    use crate::engine::wire::decode;
+
+    const ME: Incarnation = Incarnation { epoch: 1, nonce: 1 };
+
+    /// A log of four rooms, one after the other, that keeps no more tombstones than live rooms.
+    fn four_rooms() -> (OwnerLog, RoomTable, Vec<Slot>) {
+        let seed = HashSeed::from_rng(&mut ChaCha8Rng::seed_from_u64(1));
+        let (mut table, mut log) = (RoomTable::new(seed), OwnerLog::new(seed, 0));
+        let collection = &CollectionName { index: "i".into(), collection: "c".into() };
+        let mut add = |number| {
+            let room = Description { id: RoomId::new([number; 32]), collection, filters: b"{}" };
+            let slot = table.find_or_insert(room).unwrap().slot;
+            log.set(&mut table, slot, 1);
+            slot
+        };
+        let slots = (1..=4).map(&mut add).collect();
+        (log, table, slots)
+    }
+
+    /// The versions of the next message: `(None, start)` for a `Begin`, `(from, to)` for a delta.
+    fn next(
+        sender: &mut Sender,
+        log: &OwnerLog,
+        table: &RoomTable,
+        limit: usize,
+    ) -> Option<(Option<u64>, u64)> {
+        let message = sender.poll(log, table, limit)?;
+        let (kind, body) = message.split_first().unwrap();
+        if *kind == BEGIN {
+            return Some((None, decode::<Begin>(BEGIN, body).unwrap().start));
+        }
+        let delta: Delta<'_> = decode(DELTA, body).unwrap();
+        assert_eq!(delta.caught_up.is_some(), delta.to == log.version());
+        Some((Some(delta.from), delta.to))
+    }
+
+    #[test]
+    fn whoever_has_nothing_gets_a_pass_in_pieces_as_the_lane_has_room() {
+        let (log, table, _) = four_rooms();
+        let mut sender = Sender::default();
+        assert_eq!(next(&mut sender, &log, &table, 1_000), None, "it has not said where it is");
+        sender.resume(&log, ME, Position::Nothing);
+        assert_eq!(next(&mut sender, &log, &table, 5), None);
+        assert_eq!(next(&mut sender, &log, &table, 1_000), Some((None, 4)));
+        assert_eq!(next(&mut sender, &log, &table, 60), None);
+        assert_eq!(next(&mut sender, &log, &table, 160), Some((Some(0), 2)));
+        assert_eq!(next(&mut sender, &log, &table, 1_000), Some((Some(2), 4)));
+        assert_eq!(next(&mut sender, &log, &table, 1_000), None);
+    }
+
+    #[test]
+    fn a_position_is_gone_on_from_only_if_it_is_one_of_this_incarnation() {
+        let (log, table, _) = four_rooms();
+        let other = Incarnation { epoch: 0, nonce: 1 };
+        let first = |position| {
+            let mut sender = Sender::default();
+            sender.resume(&log, ME, position);
+            next(&mut sender, &log, &table, 1_000).unwrap()
+        };
+        assert_eq!(first(Position::At { incarnation: ME, version: 3 }), (Some(3), 4));
+        assert_eq!(first(Position::At { incarnation: ME, version: 4 }), (Some(4), 4));
+        assert_eq!(first(Position::At { incarnation: ME, version: 5 }), (None, 4));
+        assert_eq!(first(Position::At { incarnation: other, version: 3 }), (None, 4));
+        assert_eq!(first(Position::Pass { incarnation: ME, start: 4, position: 1 }), (Some(1), 4));
+        assert_eq!(first(Position::Pass { incarnation: ME, start: 5, position: 1 }), (None, 4));
+    }
+
+    #[test]
+    fn a_floor_that_passes_the_reader_begins_a_pass() {
+        let (mut log, mut table, slots) = four_rooms();
+        let mut sender = Sender::default();
+        sender.resume(&log, ME, Position::At { incarnation: ME, version: 4 });
+        assert_eq!(next(&mut sender, &log, &table, 1_000), Some((Some(4), 4)));
+        for slot in &slots[..3] {
+            log.set(&mut table, *slot, 0);
+        }
+        assert_eq!(log.floor(), 6);
+        assert_eq!(next(&mut sender, &log, &table, 1_000), Some((None, 7)));
+        assert_eq!(next(&mut sender, &log, &table, 1_000), Some((Some(0), 7)));
+    }
+
+    #[test]
+    fn what_was_applied_stays_applied_and_is_released() {
+        let (log, _, _) = four_rooms();
+        let mut sender = Sender::default();
+        sender.resume(&log, ME, Position::Pass { incarnation: ME, start: 3, position: 1 });
+        assert_eq!((sender.applied(), sender.release()), (1, 3));
+        sender.acknowledge(4);
+        sender.acknowledge(2);
+        assert_eq!((sender.applied(), sender.release()), (4, 4));
+    }
+}

@@ -58,6 +58,22 @@ fn a_removal_is_kept_until_every_member_has_applied_it() {
 }
 
 #[test]
+fn a_removal_that_was_sent_and_lost_needs_no_pass() {
+    let mut net = Net::connected(3);
+    net.nodes[0].subscribe(1, 1);
+    net.settle();
+    net.nodes[0].unsubscribe(1, 1);
+    assert!(net.send(0, 1, 1_000));
+    net.cut(0, 1);
+    net.remove(0, 2);
+    assert_eq!(net.nodes[0].state.tombstones(), 1, "nobody has applied it yet");
+    net.connect(0, 1);
+    net.settle();
+    assert_eq!((net.nodes[1].state.rooms(), net.nodes[0].state.tombstones()), (0, 0));
+    assert_eq!(net.nodes[0].state.counters().passes_served, 2, "only the first contacts");
+}
+
+#[test]
 fn whoever_missed_forgotten_removals_gets_a_pass_that_sweeps_them() {
     let mut net = Net::new(2, 1, StateLimits::default().with_tombstones(0));
     net.connect_all();
@@ -246,6 +262,7 @@ fn a_member_over_budget_is_shown_and_no_longer_applied_until_it_shrinks() {
             assert_eq!(state.handle_state(NOW, &owner, &message), Ok(Intake::Taken));
         }
         assert_eq!((state.rooms(), state.is_over_budget(&owner)), (1, false));
+        assert_eq!(state.usage(&owner), Some((1, 162)));
         assert_eq!(state.counters().over_budget, 1);
     }
 }
