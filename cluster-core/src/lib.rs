@@ -1,4 +1,15 @@
 //! The brain: membership, replicated rooms, discovery and configuration.
+//!
+//! [`engine`] is pure. [`runtime`] drives it on real links and gives out the [`Cluster`](runtime::Cluster) handle; what a node
+//! implementation has to give in return is a [`Host`](host::Host).
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "clippy.toml bans them for the pure parts, which deny them again"
+)]
 
 pub mod config;
+pub mod discovery;
 pub mod engine;
+pub mod host;
+pub mod runtime;

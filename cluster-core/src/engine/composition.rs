@@ -3,7 +3,7 @@
 //! Members decide whose sessions count; the state hears only of those. What one member said wrong closes its session and
 //! touches nothing else. Outputs are to be drained after every input.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use cluster_transport::proto::session::{Direction, Missed};
@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use super::continuity::{Continuity, ContinuityEvent};
 use super::greeting::{APPLIED, Applied, Greeting};
 use super::input::{DialOutcome, DownCause, SessionUp};
-use super::members::{Action, GREETING, MemberEvent, Members, MembersSettings, StateRow};
+use super::members::{Action, GREETING, MemberEvent, Members, MembersSettings, RemovalReason, StateRow};
 use super::state::{
     Intake, JoinError, Left, NotSubscribed, OwnerView, RoomEvent, State, StateEvent, StateLimits,
     SubscribeError, Subscribed,
@@ -82,6 +82,8 @@ pub struct Engine {
     members: Members,
     continuity: Continuity,
     greetings: VecDeque<Transmit>,
+    /// Nodes whose later life is about to be there: its first pass sweeps what the earlier one held, so that live rooms stay.
+    heirs: BTreeSet<NodeId>,
     events: VecDeque<EngineEvent>,
 }
 
@@ -98,6 +100,7 @@ impl Engine {
             members: Members::new(members, now, ChaCha8Rng::from_rng(&mut rng)),
             continuity: Continuity::new(ChaCha8Rng::from_rng(&mut rng)),
             greetings: VecDeque::new(),
+            heirs: BTreeSet::new(),
             events: VecDeque::new(),
         };
         engine.own_state_changed(now);
@@ -113,6 +116,7 @@ impl Engine {
         self.members.handle_session_up(now, up);
         self.settle(now);
         if self.members.session_of(&node) == Some(session) {
+            self.heirs.remove(&node);
             self.state.handle_peer_up(&node, incarnation);
             let claims = self.members.claims();
             let message = Greeting { claims, position: self.state.position_of(&node) }.encode();
@@ -240,6 +244,11 @@ impl Engine {
         self.members.handle_timeout(now);
         self.continuity.handle_timeout(now);
         self.settle(now);
+        for node in std::mem::take(&mut self.heirs) {
+            if self.members.member(&node).is_none() {
+                self.state.handle_member_removed(&node);
+            }
+        }
     }
 }
 
@@ -315,6 +324,14 @@ impl Engine {
         let blanked = self.state.blank(version);
         self.own_state_changed(now);
         blanked
+    }
+
+    /// Goes on as a later life of this node: everybody gets its state anew. The sessions of the earlier life are to be ended.
+    pub fn reincarnate(&mut self, now: Instant, incarnation: Incarnation) {
+        self.incarnation = incarnation;
+        self.state.set_incarnation(incarnation);
+        self.members.handle_reincarnated(now, incarnation);
+        self.own_state_changed(now);
     }
 
     /// Stops serving, before this node leaves.
@@ -424,9 +441,14 @@ impl Engine {
     fn settle(&mut self, now: Instant) {
         while let Some(event) = self.members.poll_event() {
             match &event {
-                MemberEvent::Removed { node, .. } => {
+                MemberEvent::Removed { node, why, .. } => {
                     self.greetings.retain(|greeting| greeting.to != *node);
-                    self.state.handle_member_removed(node);
+                    if *why == RemovalReason::NewerIncarnation {
+                        self.state.handle_peer_down(node);
+                        self.heirs.insert(node.clone());
+                    } else {
+                        self.state.handle_member_removed(node);
+                    }
                 }
                 MemberEvent::CachesStale { peer } => {
                     self.continuity.caches_stale(now, peer);

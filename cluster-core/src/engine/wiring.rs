@@ -42,10 +42,10 @@ impl Engine {
             EndpointEvent::Superseded { epoch, .. } | EndpointEvent::DuplicateId { epoch, .. } => {
                 self.handle_superseded(now, *epoch);
             }
-            EndpointEvent::DoubtSession { node, session } => {
-                if self.members().session_of(node) == Some(*session) {
-                    self.handle_duplicate(now, node);
-                }
+            EndpointEvent::DoubtSession { node, session }
+                if self.members().session_of(node) == Some(*session) =>
+            {
+                self.handle_duplicate(now, node);
             }
             // A newer incarnation is told by its session; of the others the log tells.
             _ => {}

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::session::SessionHandle;
+use crate::proto::Lane;
 use crate::proto::endpoint::EndpointEvent;
 use crate::proto::lanes::Batch;
 use crate::proto::requests::RequestId;
 use crate::proto::session::{Direction, Missed};
-use crate::proto::{Address, Lane};
 
 /// Something that happened to the endpoint as a whole.
 #[derive(Clone, Debug)]
@@ -20,11 +20,6 @@ pub enum Event {
         session: Arc<SessionHandle>,
         /// What the handshake machine says of it.
         event: EndpointEvent,
-    },
-    /// An attempt at an address has a byte link, and waits for an answer on it.
-    DialConnected {
-        /// The address.
-        address: Address,
     },
     /// Anything else that the handshake machine has to say, the end of a session among it.
     Other(EndpointEvent),

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
 use super::Shared;
-use super::handler::{Event, Incoming};
+use super::handler::Incoming;
 use super::session::{Ask, SessionHandle};
 use crate::link::tcp::{ConnectError, Listener};
 use crate::link::{Link, LinkFault, LinkWriter};
@@ -90,7 +90,6 @@ pub(super) async fn dial(shared: Arc<Shared>, id: LinkId, address: Address) {
         Ok(link) => {
             let info = link.info.clone();
             let mut registered = None;
-            shared.handler.on_event(Event::DialConnected { address });
             shared.tell(|machine, pump, now| {
                 machine.handle_connected(now, id, info.identity.clone());
                 registered = Some(pump.add_link(id, info));

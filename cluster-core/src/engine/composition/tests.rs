@@ -160,3 +160,27 @@ fn nonsense_from_a_peer_is_a_fault_of_its_session_and_changes_nothing() {
     assert_eq!(events(&mut pair.b), [EngineEvent::Fault { node: from, session: SESSION, fault }]);
     assert_eq!(pair.b.members().claims(), before);
 }
+
+#[test]
+fn a_later_life_of_a_member_keeps_the_rooms_that_it_still_has_and_no_others() {
+    let mut pair = Pair::in_session();
+    let (kept, dropped) = (room(1), room(2));
+    for room in [&kept, &dropped] {
+        pair.a.subscribe(pair.now, ConnectionId(1), room).unwrap();
+    }
+    pair.exchange();
+    pair.seen.clear();
+    let later = Incarnation { epoch: 2, nonce: 1 };
+    let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
+    pair.a.handle_session_down(pair.now, &b, SESSION, DownCause::ClosedByUs);
+    pair.b.handle_session_down(pair.now, &a, SESSION, DownCause::Eof);
+    pair.a.reincarnate(pair.now, later);
+    pair.a.unsubscribe(pair.now, ConnectionId(1), dropped.id()).unwrap();
+    pair.a.handle_session_up(pair.now, up("b"));
+    pair.b.handle_session_up(pair.now, SessionUp { incarnation: later, ..up("a") });
+    pair.exchange();
+    assert_eq!(pair.b.state().count(&kept.id()), Some(1));
+    assert_eq!(pair.b.state().count(&dropped.id()), None);
+    let at_b: Vec<_> = pair.seen.iter().filter(|(name, _)| *name == "b").collect();
+    assert_eq!(at_b.len(), 1, "the kept room does not flap: {at_b:?}");
+}

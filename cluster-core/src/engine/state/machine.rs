@@ -57,6 +57,11 @@ impl State {
         }
     }
 
+    /// This node goes on as a later life: no position in its earlier state counts any more.
+    pub fn set_incarnation(&mut self, incarnation: Incarnation) {
+        self.incarnation = incarnation;
+    }
+
     /// What the host has to hear of rooms: at most one change per room is in line, whatever happened since.
     pub fn poll_room_event(&mut self) -> Option<RoomEvent> {
         self.table.poll_change()

@@ -1,0 +1,275 @@
+//! Requests to other nodes: the application's own, and the commands that every node understands.
+//!
+//! ```text
+//! application  | 1 | length of the name: 2 | name | payload |
+//! dump         | 2 | suffix |
+//! shutdown     | 3 |
+//! verify       | 4 |
+//! blank        | 5 |
+//! ```
+//! A command has one outcome per member and is never kept, resumed or repeated.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use cluster_transport::endpoint::{RequestError, SessionHandle};
+use cluster_transport::proto::NodeId;
+use cluster_transport::proto::lanes::Payload;
+use cluster_transport::proto::requests::{FailureCode, RequestId};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::Cluster;
+use super::error::RequestFailure;
+use super::inner::Inner;
+use crate::config::AcceptedCommand;
+
+/// How long a member may take to carry a command out.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(5);
+/// How long the passes of a verify may take, so that their outcome still arrives in time.
+const VERIFY_DEADLINE: Duration = Duration::from_secs(4);
+
+const APPLICATION: u8 = 1;
+const DUMP: u8 = 2;
+const SHUTDOWN: u8 = 3;
+const VERIFY: u8 = 4;
+const BLANK: u8 = 5;
+
+/// Something that a node asks of the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Dump { suffix: String },
+    Shutdown,
+    Verify,
+    Blank,
+}
+
+/// What became of a command at one member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandOutcome {
+    /// It was carried out.
+    Done,
+    /// The member does not do it, and says why.
+    Refused(String),
+    /// The member did not answer, or could not be asked; it may have done it all the same.
+    Unreachable(String),
+}
+
+/// What became of a command, by member.
+pub type Outcomes = BTreeMap<NodeId, CommandOutcome>;
+
+/// What a reset does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reset {
+    /// Every member compares what it has with each owner, by a pass over the owner's state. Live rooms are untouched.
+    Verify,
+    /// Every member first forgets its own rooms and who is in them, as the original did; then as above.
+    Blank,
+}
+
+impl Command {
+    fn encode(&self) -> Bytes {
+        match self {
+            Self::Dump { suffix } => [&[DUMP], suffix.as_bytes()].concat().into(),
+            Self::Shutdown => Bytes::from_static(&[SHUTDOWN]),
+            Self::Verify => Bytes::from_static(&[VERIFY]),
+            Self::Blank => Bytes::from_static(&[BLANK]),
+        }
+    }
+
+    fn kind(&self) -> AcceptedCommand {
+        match self {
+            Self::Dump { .. } => AcceptedCommand::Dump,
+            Self::Shutdown => AcceptedCommand::Shutdown,
+            Self::Verify => AcceptedCommand::Verify,
+            Self::Blank => AcceptedCommand::Blank,
+        }
+    }
+}
+
+/// A request that arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Request {
+    Application { name: String, payload: Bytes },
+    Command(Command),
+}
+
+impl Request {
+    /// `None` if nobody here understands it.
+    fn decode(mut bytes: Bytes) -> Option<Self> {
+        let text = |bytes: Bytes| String::from_utf8(bytes.into()).ok();
+        match bytes.try_get_u8().ok()? {
+            APPLICATION => {
+                let length = usize::from(bytes.try_get_u16().ok()?);
+                if bytes.len() < length {
+                    return None;
+                }
+                let name = text(bytes.split_to(length))?;
+                Some(Self::Application { name, payload: bytes })
+            }
+            DUMP => text(bytes).map(|suffix| Self::Command(Command::Dump { suffix })),
+            SHUTDOWN => Some(Self::Command(Command::Shutdown)),
+            VERIFY => Some(Self::Command(Command::Verify)),
+            BLANK => Some(Self::Command(Command::Blank)),
+            _ => None,
+        }
+    }
+}
+
+/// Sees to a request of a peer: at once, through the host, or in a task of its own.
+pub(super) fn take_request(inner: &Arc<Inner>, session: &Arc<SessionHandle>, id: RequestId, payload: Bytes) {
+    let Some(request) = Request::decode(payload) else {
+        session.fail(id, FailureCode::NOT_HANDLED, "this version knows no such request");
+        return;
+    };
+    let command = match request {
+        Request::Application { name, payload } => {
+            return inner.host_queue.push_request(Arc::clone(session), id, name, payload);
+        }
+        Request::Command(command) => command,
+    };
+    if !inner.config().accepted_commands().contains(&command.kind()) {
+        let text = format!("this node's commands.accept leaves {} out", command.kind());
+        session.fail(id, FailureCode::APPLICATION, &text);
+        return;
+    }
+    match command {
+        Command::Dump { .. } | Command::Shutdown => {
+            inner.host_queue.push_command(Arc::clone(session), id, command)
+        }
+        Command::Verify | Command::Blank => {
+            let (inner, session) = (Arc::clone(inner), Arc::clone(session));
+            tokio::spawn(async move {
+                match carry_out(&inner, command).await {
+                    CommandOutcome::Done => session.reply(id, Payload::Copied(&[])),
+                    CommandOutcome::Refused(why) | CommandOutcome::Unreachable(why) => {
+                        session.fail(id, FailureCode::APPLICATION, &why)
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Verifies, after blanking if that is wanted.
+async fn carry_out(inner: &Inner, command: Command) -> CommandOutcome {
+    if command == Command::Blank {
+        inner.with_engine(|engine, now| {
+            let version = engine.state().version();
+            engine.blank(now, version)
+        });
+    }
+    let mut verified = inner.verifications();
+    let mut asked = inner.with_engine(|engine, _| engine.verify());
+    inner.wake_all();
+    let all = async {
+        while !asked.is_empty() {
+            match verified.recv().await {
+                Ok(owner) => asked.retain(|node| *node != owner),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            }
+        }
+    };
+    let in_time = tokio::time::timeout(VERIFY_DEADLINE, all).await.is_ok();
+    // An owner that was removed meanwhile has nothing that could be verified.
+    asked.retain(|node| inner.read(|engine| engine.members().member(node).is_some()));
+    if in_time || asked.is_empty() {
+        return CommandOutcome::Done;
+    }
+    let names: Vec<_> = asked.iter().map(NodeId::as_str).collect();
+    CommandOutcome::Refused(format!("no complete pass of {} within {VERIFY_DEADLINE:?}", names.join(", ")))
+}
+
+/// Requests and commands.
+impl Cluster {
+    /// Asks the host of another node and waits for its answer. Dropping the future cancels the request.
+    ///
+    /// # Errors
+    /// When there is no session with the node, it refuses, the deadline passes, or the link is lost.
+    pub async fn request(
+        &self,
+        node: &NodeId,
+        name: &str,
+        payload: &[u8],
+        timeout: Duration,
+    ) -> Result<Bytes, RequestFailure> {
+        let mut message = BytesMut::with_capacity(3 + name.len() + payload.len());
+        message.put_u8(APPLICATION);
+        message.put_u16(u16::try_from(name.len()).unwrap_or(u16::MAX));
+        message.put_slice(name.as_bytes());
+        message.put_slice(payload);
+        self.inner.ask(node, message.freeze(), timeout).await
+    }
+
+    /// Asks every other member for a dump.
+    pub async fn dump(&self, suffix: &str) -> Outcomes {
+        self.command(&Command::Dump { suffix: suffix.to_owned() }).await
+    }
+
+    /// Asks every other member to shut down. To be called before this node does.
+    pub async fn shutdown_others(&self) -> Outcomes {
+        self.command(&Command::Shutdown).await
+    }
+
+    /// Has every member, this one included, check what it has of every other. Repeats are harmless; allowed in any state.
+    pub async fn reset(&self, reset: Reset) -> Outcomes {
+        let command = match reset {
+            Reset::Verify => Command::Verify,
+            Reset::Blank => Command::Blank,
+        };
+        let (own, mut outcomes) =
+            tokio::join!(carry_out(&self.inner, command.clone()), self.command(&command));
+        outcomes.insert(self.node_id().clone(), own);
+        outcomes
+    }
+
+    async fn command(&self, command: &Command) -> Outcomes {
+        let message = command.encode();
+        let asks = self.members().into_iter().map(|node| {
+            let (inner, message) = (Arc::clone(&self.inner), message.clone());
+            let ask = tokio::spawn(async move {
+                let outcome = outcome_of(inner.ask(&node, message, COMMAND_DEADLINE).await);
+                (node, outcome)
+            });
+            tokio_util::task::AbortOnDropHandle::new(ask)
+        });
+        let mut outcomes = Outcomes::new();
+        for ask in asks.collect::<Vec<_>>() {
+            if let Ok((node, outcome)) = ask.await {
+                outcomes.insert(node, outcome);
+            }
+        }
+        outcomes
+    }
+}
+
+fn outcome_of(answer: Result<Bytes, RequestFailure>) -> CommandOutcome {
+    match answer {
+        Ok(_) => CommandOutcome::Done,
+        Err(RequestFailure::Request(RequestError::Failed { text, .. })) => CommandOutcome::Refused(text),
+        Err(failure) => CommandOutcome::Unreachable(failure.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_come_back_as_they_went() {
+        for command in
+            [Command::Dump { suffix: "x".into() }, Command::Shutdown, Command::Verify, Command::Blank]
+        {
+            assert_eq!(Request::decode(command.encode()), Some(Request::Command(command)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_not_understood() {
+        for bytes in [&[][..], &[9], &[1, 0], &[1, 0, 5, b'a'], &[2, 0xff]] {
+            assert_eq!(Request::decode(Bytes::copy_from_slice(bytes)), None, "{bytes:?}");
+        }
+    }
+}

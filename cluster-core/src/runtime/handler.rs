@@ -1,0 +1,151 @@
+//! What the transport tells, and where it goes: control and state to the engine at once, the rest to the host's task.
+
+use std::sync::Arc;
+
+use cluster_transport::endpoint::{Event, Handler, Incoming, SessionHandle};
+use cluster_transport::proto::endpoint::{DialOutcome, EndpointEvent};
+use cluster_transport::proto::lanes::{Batch, Payload};
+use cluster_transport::proto::{Lane, NodeId};
+
+use super::commands;
+use super::inner::Inner;
+use crate::engine::state::Intake;
+use crate::engine::state::message::MAX_DELTA;
+
+/// How many deltas one turn of a session's task cuts: each is a hold of the engine's lock.
+const DELTAS_PER_TURN: usize = 4;
+
+/// The endpoint's way to the engine.
+#[derive(Debug)]
+pub(super) struct Transport(pub(super) Arc<Inner>);
+
+impl Handler for Transport {
+    fn on_event(&self, event: Event) {
+        let inner = &self.0;
+        match event {
+            Event::Up { session, event } => {
+                inner.peers().begin(session);
+                inner.with_engine(|engine, now| engine.handle_endpoint(now, &event));
+            }
+            Event::Other(event) => {
+                inner.with_engine(|engine, now| engine.handle_endpoint(now, &event));
+                if let EndpointEvent::Superseded { epoch, .. } = &event {
+                    inner.reincarnate(*epoch);
+                }
+                log(inner.node(), &event);
+            }
+        }
+    }
+
+    fn on_incoming(&self, session: &Arc<SessionHandle>, incoming: Incoming) {
+        let inner = &self.0;
+        match incoming {
+            Incoming::Batch(batch) => self.take_batch(session, batch),
+            Incoming::Lagged { lane, direction, missed } => {
+                inner.with_engine(|engine, now| {
+                    engine.handle_lagged(now, session.peer(), lane, direction, missed);
+                });
+            }
+            Incoming::Asked { id, payload } => commands::take_request(inner, session, id, payload),
+            // The host finds out when it answers.
+            Incoming::Cancelled(_) => {}
+        }
+    }
+
+    fn on_heard(&self, session: &Arc<SessionHandle>) {
+        self.0.with_engine(|engine, now| engine.handle_heard(now, session.peer(), session.id()));
+    }
+
+    fn before_sending(&self, session: &Arc<SessionHandle>) {
+        let peer = self.0.peers().of(session.peer(), session.id()).cloned();
+        let Some(peer) = peer else { return };
+        if !peer.take_wants_state() {
+            return;
+        }
+        for _ in 0..DELTAS_PER_TURN {
+            let room = session.room(Lane::State).min(MAX_DELTA + 1_024);
+            if room < MAX_DELTA / 2 {
+                break;
+            }
+            let Some(message) =
+                self.0.with_engine(|engine, _| engine.poll_state(session.peer(), session.id(), room))
+            else {
+                return;
+            };
+            if session.send(Lane::State, &[], Payload::Shared(message)).is_err() {
+                return;
+            }
+        }
+        // There may be more, now or when the lane has room again: an acknowledgement wakes the task.
+        peer.put_wants_state_back();
+    }
+}
+
+impl Transport {
+    fn take_batch(&self, session: &Arc<SessionHandle>, batch: Batch) {
+        let inner = &self.0;
+        let (peer, id) = (session.peer(), session.id());
+        match batch.lane() {
+            Lane::Control => {
+                inner.with_engine(|engine, now| engine.handle_batch(now, peer, id, &batch));
+                self.state_may_wait(peer);
+                session.done_inline(Lane::Control, batch.end());
+            }
+            Lane::State => {
+                let taken = inner.with_engine(|engine, now| engine.handle_batch(now, peer, id, &batch));
+                self.state_may_wait(peer);
+                // What is over budget is never acknowledged: the flood stops at its sender.
+                if taken == Intake::Taken {
+                    session.done_inline(Lane::State, batch.end());
+                }
+            }
+            Lane::Events | Lane::Notifications => inner.host_queue.push_batch(Arc::clone(session), batch),
+            // The session itself takes the requests lane in.
+            Lane::Requests => session.done_inline(Lane::Requests, batch.end()),
+        }
+    }
+
+    /// A position, a request for a pass or an acknowledgement may have come: there may be something for the state lane.
+    fn state_may_wait(&self, node: &NodeId) {
+        if let Some(peer) = self.0.peers().get(node) {
+            peer.put_wants_state_back();
+        }
+    }
+}
+
+/// One line at each change of what an address or a caller does, not one an attempt.
+fn log(me: &NodeId, event: &EndpointEvent) {
+    match event {
+        EndpointEvent::DialOutcome { address, outcome, changed: true } => match outcome {
+            DialOutcome::InSession { .. } | DialOutcome::Abandoned => {}
+            DialOutcome::Alias { node, .. } => tracing::debug!(%address, %node, "another address of a peer"),
+            DialOutcome::ToSelf => {
+                tracing::warn!(%address, "this is this node itself: leave it out of the seeds")
+            }
+            DialOutcome::NotConnected(failure) => tracing::warn!(%address, "cannot connect: {failure}"),
+            DialOutcome::Failed(failure) => tracing::warn!(%address, "no session: {failure}"),
+            DialOutcome::Declined { node, code, text } => {
+                tracing::warn!(%address, %node, "refused it: {}: {text}", code.words());
+            }
+            other => tracing::warn!(%address, "{other:?}"),
+        },
+        EndpointEvent::BackingOff { address, attempts, cap } => {
+            tracing::warn!(%address, "{attempts} attempts have failed: trying on, at most every {cap:?}");
+        }
+        EndpointEvent::Refused { remote, node, code, text, changed: true } => {
+            let node = node.as_ref().map_or("a stranger", NodeId::as_str);
+            tracing::warn!(%remote, "refused {node}: {}: {text}", code.words());
+        }
+        EndpointEvent::CallerFailed { remote, failure, changed: true } => {
+            tracing::warn!(%remote, "a caller did not get in: {failure}");
+        }
+        EndpointEvent::DuplicateId { other, .. } => {
+            let at = other.as_ref().map_or_else(|| "elsewhere".to_owned(), ToString::to_string);
+            tracing::error!(
+                "another process has this node's id {me}, at {at}: stop one of them or give it another id"
+            );
+        }
+        EndpointEvent::SessionDown { node, cause, .. } => tracing::debug!(%node, "session ended: {cause:?}"),
+        _ => {}
+    }
+}

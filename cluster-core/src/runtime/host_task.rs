@@ -1,0 +1,285 @@
+//! The one task that calls the host, and what waits for it.
+//!
+//! Bounds: room changes wait in the engine, at most one a room; batches are bounded by the windows of their peers, because they
+//! are acknowledged only when the host has taken them; other events by [`MAX_EVENTS`], where the oldest give way with a count.
+
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use cluster_transport::endpoint::SessionHandle;
+use cluster_transport::proto::lanes::Batch;
+use cluster_transport::proto::requests::{FailureCode, RequestId};
+use cluster_transport::proto::{Lane, NodeId};
+use tokio::sync::Notify;
+
+use super::commands::Command;
+use super::inner::Inner;
+use crate::engine::members::MemberEvent;
+use crate::engine::state::{Change, RoomEvent};
+use crate::engine::{ClusterEvent, ContinuityEvent, Notification, NotificationKind, PeerFault};
+use crate::host::{Answer, Host, Readiness};
+
+/// How many changes of membership and continuity wait for a slow host.
+const MAX_EVENTS: usize = 4_096;
+/// How many room changes the host gets at a time; also the longest hold of the engine's lock for it.
+const ROOMS_AT_A_TIME: usize = 1_000;
+
+/// Something for the host besides rooms.
+enum Item {
+    Member(MemberEvent),
+    Continuity(ContinuityEvent),
+    Batch(Arc<SessionHandle>, Batch),
+    Request { session: Arc<SessionHandle>, id: RequestId, name: String, payload: Bytes },
+    Command { session: Arc<SessionHandle>, id: RequestId, command: Command },
+}
+
+/// What waits for the host.
+#[derive(Default)]
+pub(super) struct HostQueue {
+    items: Mutex<VecDeque<Item>>,
+    news: Notify,
+    dropped: AtomicU64,
+}
+
+impl HostQueue {
+    pub(super) fn wake(&self) {
+        self.news.notify_one();
+    }
+
+    /// How many events gave way because the host was slow.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn push_member(&self, event: MemberEvent) {
+        self.push_event(Item::Member(event));
+    }
+
+    pub(super) fn push_continuity(&self, event: ContinuityEvent) {
+        self.push_event(Item::Continuity(event));
+    }
+
+    pub(super) fn push_batch(&self, session: Arc<SessionHandle>, batch: Batch) {
+        self.items().push_back(Item::Batch(session, batch));
+        self.wake();
+    }
+
+    pub(super) fn push_request(
+        &self,
+        session: Arc<SessionHandle>,
+        id: RequestId,
+        name: String,
+        payload: Bytes,
+    ) {
+        self.items().push_back(Item::Request { session, id, name, payload });
+        self.wake();
+    }
+
+    pub(super) fn push_command(&self, session: Arc<SessionHandle>, id: RequestId, command: Command) {
+        self.items().push_back(Item::Command { session, id, command });
+        self.wake();
+    }
+
+    fn push_event(&self, item: Item) {
+        let mut items = self.items();
+        if items.len() >= MAX_EVENTS {
+            let is_event = |item: &Item| matches!(item, Item::Member(_) | Item::Continuity(_));
+            if let Some(oldest) = items.iter().position(is_event) {
+                items.remove(oldest);
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        items.push_back(item);
+        drop(items);
+        self.wake();
+    }
+
+    fn items(&self) -> MutexGuard<'_, VecDeque<Item>> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Calls the host until the member ends. A host that panics ends the member: half a node would be worse.
+pub(super) async fn run(inner: Arc<Inner>, host: Arc<dyn Host>) {
+    let mut task = HostTask { inner: Arc::clone(&inner), host, readiness: None };
+    loop {
+        let step = std::panic::catch_unwind(AssertUnwindSafe(|| task.step()));
+        match step {
+            Ok(true) => tokio::task::yield_now().await,
+            Ok(false) => tokio::select! {
+                biased;
+                () = inner.stop().cancelled() => return,
+                () = inner.host_queue.news.notified() => {}
+            },
+            Err(panic) => {
+                let words = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                let words = words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+                inner.fail(format!("the host has panicked: {words}"));
+                return;
+            }
+        }
+    }
+}
+
+struct HostTask {
+    inner: Arc<Inner>,
+    host: Arc<dyn Host>,
+    readiness: Option<Readiness>,
+}
+
+impl HostTask {
+    /// Hands one thing of each kind over. False if there was nothing.
+    fn step(&mut self) -> bool {
+        let rooms = self.hand_over_rooms();
+        let readiness = self.hand_over_readiness();
+        let item = self.inner.host_queue.items().pop_front();
+        let any = rooms || readiness || item.is_some();
+        if let Some(item) = item {
+            self.hand_over(item);
+        }
+        any
+    }
+
+    fn hand_over_rooms(&self) -> bool {
+        let changes = self.inner.take_room_events(ROOMS_AT_A_TIME);
+        if changes.is_empty() {
+            return false;
+        }
+        let described_well = |event: &RoomEvent| match &event.change {
+            Change::Appeared(room) => {
+                let right = self.host.verify_room(room);
+                if !right {
+                    tracing::warn!(room = %room.id(), "a room that its filters do not give is left out");
+                }
+                right
+            }
+            Change::Disappeared(_) => true,
+        };
+        let changes: Vec<RoomEvent> = changes.into_iter().filter(described_well).collect();
+        self.host.rooms_changed(&changes);
+        true
+    }
+
+    fn hand_over_readiness(&mut self) -> bool {
+        let readiness = self.inner.readiness();
+        if self.readiness.as_ref() == Some(&readiness) {
+            return false;
+        }
+        let changed = self.readiness.as_ref().is_none_or(|before| before.ready != readiness.ready);
+        match (readiness.ready, changed) {
+            (true, _) => tracing::info!("ready"),
+            (false, true) => tracing::info!("not ready: {}", readiness.reasons.join("; ")),
+            (false, false) => tracing::debug!("not ready: {}", readiness.reasons.join("; ")),
+        }
+        self.host.readiness_changed(&readiness);
+        self.readiness = Some(readiness);
+        true
+    }
+
+    fn hand_over(&self, item: Item) {
+        match item {
+            Item::Member(event) => {
+                log(&event);
+                self.host.member_event(&event);
+            }
+            Item::Continuity(ContinuityEvent::CachesStale { peer }) => self.host.caches_stale(&peer),
+            Item::Continuity(ContinuityEvent::Lagged { peer, direction, missed }) => {
+                self.host.lagged(&peer, direction, missed);
+            }
+            Item::Batch(session, batch) => self.hand_over_batch(&session, batch),
+            Item::Request { session, id, name, payload } => {
+                let from = session.peer().clone();
+                self.host.request(&from, &name, payload, Answer::new(session, id));
+            }
+            Item::Command { session, id, command } => self.obey(&session, id, &command),
+        }
+    }
+
+    fn hand_over_batch(&self, session: &Arc<SessionHandle>, batch: Batch) {
+        let (lane, end, from) = (batch.lane(), batch.end(), session.peer().clone());
+        for message in batch.into_messages() {
+            let taken = match lane {
+                Lane::Notifications => Notification::decode(message).map(|notification| {
+                    if let Some(notification) = notification {
+                        self.notify(&from, &notification);
+                    }
+                }),
+                _ => ClusterEvent::decode(&message).map(|event| {
+                    if let Some(event) = event {
+                        self.tell(&from, &event);
+                    }
+                }),
+            };
+            if let Err(fault) = taken {
+                self.fault(session, fault);
+            }
+        }
+        session.done(lane, end);
+    }
+
+    fn fault(&self, session: &SessionHandle, fault: PeerFault) {
+        self.inner.with_engine(|engine, _| engine.handle_fault(session.peer(), session.id(), fault));
+    }
+
+    fn notify(&self, from: &NodeId, notification: &Notification) {
+        match notification.kind {
+            NotificationKind::Document => {
+                self.host.document_notification(from, &notification.rooms, &notification.payload);
+            }
+            NotificationKind::User => {
+                for room in &notification.rooms {
+                    self.host.user_notification(from, room, &notification.payload);
+                }
+            }
+        }
+    }
+
+    fn tell(&self, from: &NodeId, event: &ClusterEvent) {
+        let host = &self.host;
+        match event {
+            ClusterEvent::IndexCacheAdded(entry) => host.index_cache_added(from, entry),
+            ClusterEvent::IndexCacheRemoved(entry) => host.index_cache_removed(from, entry),
+            ClusterEvent::ProfileInvalidated { id } => host.profile_invalidated(from, id),
+            ClusterEvent::RoleInvalidated { id } => host.role_invalidated(from, id),
+            ClusterEvent::ValidatorsChanged => host.validators_changed(from),
+            ClusterEvent::StrategyAdded { name, definition } => host.strategy_added(from, name, definition),
+            ClusterEvent::StrategyRemoved { name } => host.strategy_removed(from, name),
+            ClusterEvent::SecurityReset => host.security_reset(from),
+            ClusterEvent::Custom { name, payload } => host.custom_event(from, name, payload),
+        }
+    }
+
+    fn obey(&self, session: &Arc<SessionHandle>, id: RequestId, command: &Command) {
+        let from = session.peer();
+        let done = match command {
+            Command::Dump { suffix } => self.host.dump(from, suffix),
+            Command::Shutdown => self.host.shutdown(from),
+            // The runtime carries these out itself.
+            Command::Verify | Command::Blank => Ok(()),
+        };
+        match done {
+            Ok(()) => session.reply(id, cluster_transport::proto::lanes::Payload::Copied(&[])),
+            Err(refusal) => session.fail(id, FailureCode::APPLICATION, &refusal.reason),
+        };
+    }
+}
+
+/// One line a change of membership.
+fn log(event: &MemberEvent) {
+    match event {
+        MemberEvent::Joined { node, incarnation, .. } => tracing::info!(%node, %incarnation, "joined"),
+        MemberEvent::Removed { node, incarnation, why, .. } => {
+            tracing::info!(%node, %incarnation, "removed: {why}");
+        }
+        MemberEvent::Doubted { node, cause } => tracing::info!(%node, ?cause, "in doubt"),
+        MemberEvent::Recovered { node } => tracing::info!(%node, "well again"),
+        MemberEvent::Vetoed { node, by } => {
+            tracing::info!(%node, %by, "unreachable from here, but heard by another")
+        }
+        MemberEvent::Ready | MemberEvent::NotReady { .. } => {}
+        other => tracing::info!("{other:?}"),
+    }
+}

@@ -1,0 +1,370 @@
+//! What all handles share: the engine, the peers, and the ways from one to the other.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cluster_transport::endpoint::{Clock, Endpoint, SessionHandle};
+use cluster_transport::proto::body::CloseCode;
+use cluster_transport::proto::lanes::Payload;
+use cluster_transport::proto::{Address, ClusterName, Incarnation, Instant, Lane, NodeId};
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+
+use super::error::RequestFailure;
+use super::host_task::HostQueue;
+use super::peers::{Peer, Peers};
+use crate::config::{BindingName, Config, OnMinority};
+use crate::engine::members::{Action, MemberEvent, Reason};
+use crate::engine::state::{RoomEvent, StateEvent};
+use crate::engine::{Engine, EngineEvent, Interest, RoomId, Transmit, wiring};
+use crate::host::Readiness;
+
+/// How many completed passes may wait for those who asked for them.
+const VERIFICATIONS: usize = 1_024;
+
+/// Counts of the runtime itself.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    /// Notifications handed to the lanes of peers.
+    pub(super) notifications_sent: AtomicU64,
+    /// Notifications that a member did not need.
+    pub(super) notifications_avoided: AtomicU64,
+    /// Messages of peers that did not decode.
+    pub(super) faults: AtomicU64,
+}
+
+/// What an engine runs with.
+pub(super) struct Parts {
+    pub(super) config: Config,
+    pub(super) node: NodeId,
+    pub(super) bound: Vec<(BindingName, Address)>,
+    pub(super) engine: Engine,
+    pub(super) clock: Clock,
+}
+
+pub(super) struct Inner {
+    config: Config,
+    cluster: ClusterName,
+    node: NodeId,
+    bound: Vec<(BindingName, Address)>,
+    engine: Mutex<Engine>,
+    peers: Mutex<Peers>,
+    /// Why this node was not ready after the last input.
+    reasons: Mutex<Vec<Reason>>,
+    endpoint: OnceLock<Endpoint>,
+    clock: Clock,
+    pub(super) host_queue: HostQueue,
+    pub(super) counters: Counters,
+    /// Told after every input of the engine.
+    changed: Notify,
+    /// The engine's next deadline may be earlier than it was.
+    timer: Notify,
+    verified: broadcast::Sender<NodeId>,
+    failure: Mutex<Option<String>>,
+    stop: CancellationToken,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { config, node, bound, engine, clock } = parts;
+        Self {
+            cluster: config.cluster_name(),
+            config,
+            node,
+            bound,
+            engine: Mutex::new(engine),
+            peers: Mutex::default(),
+            reasons: Mutex::default(),
+            endpoint: OnceLock::new(),
+            clock,
+            host_queue: HostQueue::default(),
+            counters: Counters::default(),
+            changed: Notify::new(),
+            timer: Notify::new(),
+            verified: broadcast::Sender::new(VERIFICATIONS),
+            failure: Mutex::default(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    pub(super) fn node(&self) -> &NodeId {
+        &self.node
+    }
+
+    pub(super) fn cluster_name(&self) -> &ClusterName {
+        &self.cluster
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(super) fn bound(&self) -> &[(BindingName, Address)] {
+        &self.bound
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    pub(super) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Gives the endpoint in, and lets the engine say what it has to say to it.
+    pub(super) fn set_endpoint(&self, endpoint: Endpoint) {
+        if self.endpoint.set(endpoint).is_ok() {
+            self.with_engine(|_, _| {});
+        }
+    }
+
+    pub(super) fn peers(&self) -> MutexGuard<'_, Peers> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn engine(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the engine.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Engine) -> T) -> T {
+        read(&self.engine())
+    }
+
+    pub(super) fn readiness(&self) -> Readiness {
+        self.read(|engine| {
+            let reasons = engine.members().reasons().iter().map(ToString::to_string).collect();
+            Readiness { ready: engine.members().is_ready(), reasons }
+        })
+    }
+
+    /// Gives the engine an input and hands out everything that comes of it.
+    pub(super) fn with_engine<T>(&self, input: impl FnOnce(&mut Engine, Instant) -> T) -> T {
+        let mut engine = self.engine();
+        let (version, at, deadline) = (engine.state().version(), engine.state().at(), engine.poll_timeout());
+        let result = input(&mut engine, self.now());
+        self.hand_out(&mut engine);
+        if engine.state().version() != version {
+            self.peers().iter().for_each(|(_, peer)| peer.state_is_waiting());
+        }
+        if engine.poll_timeout() != deadline {
+            self.timer.notify_one();
+        }
+        if engine.state().at() != at || self.reasons_changed(engine.members().reasons()) {
+            self.host_queue.wake();
+        }
+        drop(engine);
+        self.changed.notify_waiters();
+        result
+    }
+
+    /// Called under the engine's lock.
+    fn reasons_changed(&self, reasons: &[Reason]) -> bool {
+        let mut known = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = *known != reasons;
+        if changed {
+            *known = reasons.to_vec();
+        }
+        changed
+    }
+
+    /// The next room changes for the host, at most so many.
+    pub(super) fn take_room_events(&self, limit: usize) -> Vec<RoomEvent> {
+        let mut engine = self.engine();
+        std::iter::from_fn(|| engine.poll_room_event()).take(limit).collect()
+    }
+
+    fn hand_out(&self, engine: &mut Engine) {
+        if let Some(endpoint) = self.endpoint.get() {
+            while let Some(action) = engine.poll_action() {
+                act(endpoint, action);
+            }
+        }
+        while let Some(Transmit { to, message }) = engine.poll_transmit() {
+            let peer = self.peers().get(&to).cloned();
+            let Some(peer) = peer else { continue };
+            if let Err(error) = peer.session.send(Lane::Control, &[], Payload::Shared(message)) {
+                peer.session.close(CloseCode::STALLED, &error.to_string());
+            }
+        }
+        while let Some(event) = engine.poll_event() {
+            self.take_event(event);
+        }
+    }
+
+    fn take_event(&self, event: EngineEvent) {
+        match event {
+            EngineEvent::Fault { node, session, fault } => {
+                self.counters.faults.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%node, "closing the session: {fault}");
+                if let Some(peer) = self.peers().of(&node, session) {
+                    peer.session.close(CloseCode::VIOLATION, &fault.to_string());
+                }
+            }
+            EngineEvent::State(StateEvent::Verified { owner, equal }) => {
+                if !equal {
+                    tracing::warn!(%owner, "the state still differs from its owner's after a whole pass");
+                }
+                // Nobody may be waiting.
+                let _ = self.verified.send(owner);
+            }
+            EngineEvent::State(event) => tracing::warn!("{event:?}"),
+            EngineEvent::Member(event) => {
+                match &event {
+                    MemberEvent::Removed { node, incarnation, .. } => self.peers().remove(node, *incarnation),
+                    MemberEvent::NotReady { reasons } if self.config.on_minority() == OnMinority::Stop => {
+                        if let Some(quorum) = reasons.iter().find(|why| matches!(why, Reason::Quorum { .. }))
+                        {
+                            self.fail(format!("{quorum}, and onMinority is stop"));
+                        }
+                    }
+                    _ => {}
+                }
+                self.host_queue.push_member(event);
+            }
+            EngineEvent::Continuity(event) => self.host_queue.push_continuity(event),
+        }
+    }
+
+    /// Waits until a condition on the engine holds; it is looked at again after every input. Cancel safe.
+    pub(super) async fn wait_until(&self, holds: impl Fn(&Self) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if holds(self) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Passes that are complete from now on, by owner.
+    pub(super) fn verifications(&self) -> broadcast::Receiver<NodeId> {
+        self.verified.subscribe()
+    }
+
+    /// Runs the engine's deadlines.
+    pub(super) async fn run_timer(&self) {
+        loop {
+            let deadline = self.read(Engine::poll_timeout);
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                () = self.clock.sleep_until(deadline) => self.with_engine(|engine, now| engine.handle_timeout(now)),
+                () = self.timer.notified() => {}
+            }
+        }
+    }
+
+    /// Goes on as a later life, after a peer has refused this one: its state is offered to everybody anew.
+    pub(super) fn reincarnate(&self, refused: u64) {
+        let Some(endpoint) = self.endpoint.get() else { return };
+        let next = self.with_engine(|engine, now| {
+            let own = engine.incarnation();
+            let next = Incarnation { epoch: refused.max(own.epoch).saturating_add(1), nonce: own.nonce };
+            engine.reincarnate(now, next);
+            next
+        });
+        tracing::info!(incarnation = %next, "coming back as a later incarnation");
+        endpoint.set_incarnation(next);
+    }
+
+    /// Ends everything because a task has failed.
+    pub(super) fn fail(&self, why: String) {
+        tracing::error!("this member ends: {why}");
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+        self.abort();
+    }
+
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) async fn leave(&self) {
+        self.with_engine(|engine, now| engine.leave(now));
+        if let Some(endpoint) = self.endpoint.get() {
+            endpoint.shutdown().await;
+        }
+        self.stop.cancel();
+    }
+
+    pub(super) fn abort(&self) {
+        if let Some(endpoint) = self.endpoint.get() {
+            endpoint.abort();
+        }
+        self.stop.cancel();
+    }
+
+    pub(super) async fn ended(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// The peers, with or without a session just now.
+    pub(super) fn all_peers(&self) -> Vec<Arc<Peer>> {
+        self.peers().iter().map(|(_, peer)| Arc::clone(peer)).collect()
+    }
+
+    /// Has every session's task look for something to send.
+    pub(super) fn wake_all(&self) {
+        self.peers().iter().for_each(|(_, peer)| peer.state_is_waiting());
+    }
+
+    /// Acts on the sessions of those who are interested in rooms, while nobody can be added or removed.
+    pub(super) fn with_peers_of<T>(
+        &self,
+        rooms: &[RoomId],
+        act: impl FnOnce(&Interest, &[Arc<SessionHandle>]) -> T,
+    ) -> T {
+        let engine = self.engine();
+        let interest = engine.interest(rooms);
+        let sessions: Vec<_> = {
+            let peers = self.peers();
+            let known = interest.nodes.iter().filter_map(|node| peers.get(node));
+            known.map(|peer| Arc::clone(&peer.session)).collect()
+        };
+        act(&interest, &sessions)
+    }
+
+    /// Asks a peer, and waits for its answer.
+    pub(super) async fn ask(
+        &self,
+        node: &NodeId,
+        message: Bytes,
+        timeout: Duration,
+    ) -> Result<Bytes, RequestFailure> {
+        let peer = self.peers().get(node).cloned();
+        let peer = peer.ok_or_else(|| RequestFailure::NoSession { node: node.clone() })?;
+        Ok(peer.session.request(Payload::Shared(message), timeout).await?)
+    }
+}
+
+fn act(endpoint: &Endpoint, action: Action) {
+    match action {
+        Action::AddTarget(address) => {
+            if let Err(error) = endpoint.add_target(address) {
+                tracing::warn!("{error}");
+            }
+        }
+        Action::RemoveTarget(address) => {
+            endpoint.remove_target(&address);
+        }
+        Action::ProbeNow(address) => {
+            if let Err(error) = endpoint.probe(address) {
+                tracing::debug!("{error}");
+            }
+        }
+        Action::CloseSession { node, why, .. } => {
+            endpoint.close_session(&node, wiring::close_code(why));
+        }
+    }
+}

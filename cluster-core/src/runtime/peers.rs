@@ -1,0 +1,65 @@
+//! The sessions by peer. A session that has ended stays until the member is removed: what is owed to it waits in its lanes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cluster_transport::endpoint::SessionHandle;
+use cluster_transport::proto::{Incarnation, NodeId, SessionId};
+
+/// A peer's last session.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) session: Arc<SessionHandle>,
+    /// Whether the engine may have something for its state lane.
+    wants_state: AtomicBool,
+}
+
+impl Peer {
+    /// The engine may have something for the state lane: the session's task will ask.
+    pub(super) fn state_is_waiting(&self) {
+        self.wants_state.store(true, Ordering::Release);
+        self.session.wake();
+    }
+
+    /// Takes the mark; whoever takes it has to ask the engine.
+    pub(super) fn take_wants_state(&self) -> bool {
+        self.wants_state.swap(false, Ordering::AcqRel)
+    }
+
+    pub(super) fn put_wants_state_back(&self) {
+        self.wants_state.store(true, Ordering::Release);
+    }
+}
+
+/// The peers that are or were in session, until they are removed.
+#[derive(Debug, Default)]
+pub(super) struct Peers(BTreeMap<NodeId, Arc<Peer>>);
+
+impl Peers {
+    /// A session has begun, in place of an earlier one.
+    pub(super) fn begin(&mut self, session: Arc<SessionHandle>) {
+        let peer = Peer { session: Arc::clone(&session), wants_state: AtomicBool::new(true) };
+        self.0.insert(session.peer().clone(), Arc::new(peer));
+    }
+
+    /// This life of the node is no member any more.
+    pub(super) fn remove(&mut self, node: &NodeId, incarnation: Incarnation) {
+        if self.0.get(node).is_some_and(|peer| peer.session.incarnation() == incarnation) {
+            self.0.remove(node);
+        }
+    }
+
+    pub(super) fn get(&self, node: &NodeId) -> Option<&Arc<Peer>> {
+        self.0.get(node)
+    }
+
+    /// The peer, if this is its session.
+    pub(super) fn of(&self, node: &NodeId, session: SessionId) -> Option<&Arc<Peer>> {
+        self.0.get(node).filter(|peer| peer.session.id() == session)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&NodeId, &Arc<Peer>)> {
+        self.0.iter()
+    }
+}

@@ -1,0 +1,294 @@
+//! Starting a member: identity, addresses, certificates, and the tasks that run it.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cluster_transport::binding::{Binding, Interface};
+use cluster_transport::endpoint::{Clock, Endpoint, Parts as EndpointParts};
+use cluster_transport::link::tcp::Listener as Socket;
+use cluster_transport::proto::address::Scheme;
+use cluster_transport::proto::body::Fingerprint;
+use cluster_transport::proto::endpoint::{DialSettings, EndpointSettings};
+use cluster_transport::proto::{Address, Incarnation, NodeId};
+use cluster_transport::tls::{DEFAULT_WATCH_INTERVAL, Tls, TlsFiles, TlsIdentity, TlsWatcher};
+use sha2::{Digest as _, Sha256};
+
+use super::Cluster;
+use super::error::StartError;
+use super::handler::Transport;
+use super::host_task;
+use super::inner::{Inner, Parts};
+use crate::config::{BindingName, Config, Security};
+use crate::discovery::{Provider, Seeds};
+use crate::engine::members::{Discovery, MembersSettings};
+use crate::engine::{Engine, EngineSettings};
+use crate::host::Host;
+
+/// How often a provider is asked once it has answered.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// Starts a [`Cluster`] member.
+pub struct ClusterBuilder {
+    config: Config,
+    host: Arc<dyn Host>,
+    providers: Vec<Arc<dyn Provider>>,
+}
+
+impl fmt::Debug for ClusterBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterBuilder").field("providers", &self.providers).finish_non_exhaustive()
+    }
+}
+
+impl ClusterBuilder {
+    pub(super) fn new(config: Config, host: Arc<dyn Host>) -> Self {
+        Self { config, host, providers: Vec::new() }
+    }
+
+    /// Adds a provider of addresses to those of the configuration. Default: none.
+    #[must_use]
+    pub fn provider(mut self, provider: impl Provider) -> Self {
+        self.providers.push(Arc::new(provider));
+        self
+    }
+
+    /// Starts the member. Has to be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When its certificates cannot be used, an address cannot be bound, or must not be bound without TLS.
+    pub async fn start(mut self) -> Result<Cluster, StartError> {
+        let config = self.config.clone();
+        if !config.seeds().is_empty() {
+            self.providers.push(Arc::new(Seeds::new(config.seeds())));
+        }
+        let (tls, watched) = load_tls(&config)?;
+        let node = node_id(&config, tls.as_ref())?;
+        if let Some(tls) = &tls {
+            tls.require_node(&node)?;
+        }
+        let incarnation = Incarnation { epoch: epoch_ms(), nonce: random_u64()? };
+        let Listening { sockets, bound, advertised } = listen(&config).await?;
+        let clock = Clock::start();
+        let discovery = if self.providers.is_empty() { Discovery::Absent } else { Discovery::Configured };
+        let engine = engine(&config, &node, incarnation, discovery, clock)?;
+        let settings = endpoint_settings(&config, &node, incarnation, &advertised)?;
+        let inner = Arc::new(Inner::new(Parts { config, node, bound, engine, clock }));
+        let endpoint = Endpoint::start(EndpointParts {
+            settings,
+            seed: random()?,
+            clock,
+            tls: tls.clone(),
+            connector: None,
+            listeners: sockets,
+            handler: Arc::new(Transport(Arc::clone(&inner))),
+        });
+        inner.set_endpoint(endpoint);
+        self.spawn_tasks(&inner, tls.zip(watched), &advertised);
+        Ok(Cluster { inner })
+    }
+
+    /// Every task ends with the member; one that panics ends the member.
+    fn spawn_tasks(self, inner: &Arc<Inner>, tls: Option<(Tls, TlsFiles)>, advertised: &[Address]) {
+        let timer = Arc::clone(inner);
+        guard(inner, "the engine's timer", async move { timer.run_timer().await });
+        guard(inner, "the host's task", host_task::run(Arc::clone(inner), self.host));
+        for provider in self.providers {
+            provider.announce(advertised);
+            guard(inner, "discovery", look(Arc::clone(inner), provider));
+        }
+        if let Some((tls, files)) = tls {
+            guard(inner, "the watcher of certificates", watch(Arc::clone(inner), tls, files));
+        }
+    }
+}
+
+/// Runs a task; its panic ends the member, for half a node would be worse than none.
+fn guard(inner: &Arc<Inner>, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    let inner = Arc::clone(inner);
+    let task = tokio::spawn(task);
+    tokio::spawn(async move {
+        if let Err(error) = task.await
+            && error.is_panic()
+        {
+            inner.fail(format!("{name} has panicked"));
+        }
+    });
+}
+
+async fn look(inner: Arc<Inner>, provider: Arc<dyn Provider>) {
+    loop {
+        let deadline = inner.config().discover_timeout();
+        let answer = tokio::time::timeout(deadline, provider.look()).await;
+        let answer = answer.map_err(|_| format!("no answer within {deadline:?}"));
+        let answer = answer.and_then(|answer| answer.map_err(|error| error.to_string()));
+        let pause = match &answer {
+            Ok(_) => LOOK_AGAIN,
+            Err(why) => {
+                tracing::warn!(provider = provider.name(), "cannot say who is there: {why}");
+                inner.config().join_attempt_interval()
+            }
+        };
+        inner.with_engine(|engine, now| {
+            let answer = answer.as_deref().map_err(String::as_str);
+            engine.handle_discovered(now, provider.name(), answer);
+        });
+        tokio::select! {
+            biased;
+            () = inner.stop().cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+async fn watch(inner: Arc<Inner>, tls: Tls, files: TlsFiles) {
+    let mut watcher = TlsWatcher::new(tls, files, DEFAULT_WATCH_INTERVAL);
+    loop {
+        let report = tokio::select! {
+            biased;
+            () = inner.stop().cancelled() => return,
+            report = watcher.changed() => report,
+        };
+        match report {
+            Some(report) => match report.refused {
+                Some(error) => tracing::error!("new certificates are not used: {error}"),
+                None => tracing::info!("new certificates are used for new links"),
+            },
+            None => return,
+        }
+    }
+}
+
+fn load_tls(config: &Config) -> Result<(Option<Tls>, Option<TlsFiles>), StartError> {
+    let Security::Tls(files) = config.security() else { return Ok((None, None)) };
+    let files = TlsFiles {
+        certificate: files.certificate().to_owned(),
+        key: files.key().to_owned(),
+        authorities: files.authorities().to_vec(),
+    };
+    let tls = Tls::new(TlsIdentity::load(&files)?, &config.cluster_name())?;
+    Ok((Some(tls), Some(files)))
+}
+
+/// The configured id, else the one in the certificate, else a random one.
+fn node_id(config: &Config, tls: Option<&Tls>) -> Result<NodeId, StartError> {
+    if let Some(id) = config.node_id().or_else(|| tls.and_then(Tls::node_id)) {
+        return Ok(id);
+    }
+    let name = format!("node-{:08x}", random_u64()? >> 32);
+    name.parse().map_err(|error| StartError::Random(format!("{error}")))
+}
+
+struct Listening {
+    sockets: Vec<Socket>,
+    bound: Vec<(BindingName, Address)>,
+    advertised: Vec<Address>,
+}
+
+async fn listen(config: &Config) -> Result<Listening, StartError> {
+    let interfaces = Interface::all()
+        .map_err(|source| StartError::Lookup { what: "on this machine's interfaces".to_owned(), source })?;
+    let mut listening = Listening { sockets: Vec::new(), bound: Vec::new(), advertised: Vec::new() };
+    let own = config.advertise();
+    for listener in config.listeners() {
+        let (binding, name) = (listener.binding(), listener.name());
+        if binding.scheme() != Scheme::Tcp {
+            return Err(StartError::Transport { binding: binding.clone() });
+        }
+        let socket = bind(config, binding, &interfaces).await?;
+        let local = socket.local_addr();
+        listening.bound.push((name, Address::from_ip(Scheme::Tcp, local.ip(), local.port())));
+        let resolved = binding.resolve(&interfaces)?;
+        if name.is_advertised() && own.is_empty() {
+            let advertised = resolved.advertised(local.port());
+            let refuse = || StartError::NotAdvertisable { binding: binding.clone(), bound: local };
+            listening.advertised.push(advertised.ok_or_else(refuse)?);
+        }
+        listening.sockets.push(socket);
+    }
+    listening.advertised.extend(own.iter().cloned());
+    Ok(listening)
+}
+
+async fn bind(config: &Config, binding: &Binding, interfaces: &[Interface]) -> Result<Socket, StartError> {
+    let addresses = binding.resolve(interfaces)?.lookup().await;
+    let addresses =
+        addresses.map_err(|source| StartError::Lookup { what: format!("at {binding}"), source })?;
+    let mut last = None;
+    for address in addresses {
+        config.check_exposure(binding, address)?;
+        match Socket::bind(address) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = Some(error),
+        }
+    }
+    let nothing = std::io::Error::other("the name has no address");
+    Err(last
+        .map_or_else(|| StartError::Lookup { what: format!("at {binding}"), source: nothing }, Into::into))
+}
+
+fn engine(
+    config: &Config,
+    node: &NodeId,
+    incarnation: Incarnation,
+    discovery: Discovery,
+    clock: Clock,
+) -> Result<Engine, StartError> {
+    let minimum = u32::try_from(config.minimum_nodes().get()).ok().and_then(NonZeroU32::new);
+    let members = MembersSettings::builder(node.clone(), incarnation)
+        .minimum_nodes(minimum.unwrap_or(NonZeroU32::MAX))
+        .heartbeat(config.heartbeat())
+        .ready_wait(config.ready_wait())
+        .discovery(discovery)
+        .build()?;
+    let settings = EngineSettings { node: node.clone(), incarnation, members, limits: config.state_limits() };
+    Ok(Engine::new(settings, clock.now(), random()?))
+}
+
+fn endpoint_settings(
+    config: &Config,
+    node: &NodeId,
+    incarnation: Incarnation,
+    advertised: &[Address],
+) -> Result<EndpointSettings, StartError> {
+    let interval = config.join_attempt_interval();
+    let dial = DialSettings {
+        interval,
+        attempts: config.retry_join().max(1),
+        cap: DialSettings::default().cap.max(interval),
+        connect_timeout: config.discover_timeout(),
+        ..DialSettings::default()
+    };
+    let settings = EndpointSettings::builder(config.cluster_name(), node.clone(), incarnation)
+        .advertised(advertised.iter().cloned())
+        .lanes(config.lane_settings())
+        .fingerprint(fingerprint(config))
+        .dial(dial)
+        .handshake_timeout(config.handshake_timeout())
+        .build()?;
+    Ok(settings)
+}
+
+/// Of the settings that must be equal on all nodes: the seed of the room ids, which itself is not told.
+fn fingerprint(config: &Config) -> Fingerprint {
+    let digest = Sha256::digest(config.filter_seed().as_bytes());
+    let mut fingerprint = [0; 16];
+    fingerprint.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    Fingerprint(fingerprint)
+}
+
+fn epoch_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn random() -> Result<[u8; 32], StartError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| StartError::Random(error.to_string()))?;
+    Ok(bytes)
+}
+
+fn random_u64() -> Result<u64, StartError> {
+    getrandom::u64().map_err(|error| StartError::Random(error.to_string()))
+}

@@ -1,0 +1,194 @@
+//! What a member knows, as a value that can be shown: its own truth, each peer's claim, and whether they agree.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use cluster_transport::endpoint::SessionHandle;
+use cluster_transport::proto::{Instant, Lane};
+use serde::Serialize;
+
+use super::inner::Inner;
+use crate::engine::members::Member;
+use crate::engine::state::OwnerView;
+
+/// What a member knows of itself and its peers. Versions count changes; hashes are 32 hex digits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The cluster.
+    pub cluster: String,
+    /// This node.
+    pub node: String,
+    /// Which life of it.
+    pub incarnation: String,
+    /// Whether it serves clients.
+    pub ready: bool,
+    /// Why it does not.
+    pub reasons: Vec<String>,
+    /// Why it has ended, if a task failed.
+    pub failure: Option<String>,
+    /// How many nodes are needed, this one included.
+    pub minimum_nodes: usize,
+    /// Whether all members hold the same state, as far as it has heard.
+    pub converged: bool,
+    /// Where it listens, by the name of the binding.
+    pub bindings: BTreeMap<String, String>,
+    /// The version of its own state.
+    pub version: u64,
+    /// The hash of its own state.
+    pub hash: String,
+    /// How many rooms all nodes have together.
+    pub rooms: usize,
+    /// Its own lateness: 1 is well, 4 is the worst.
+    pub health: u32,
+    /// The other members, sorted by node.
+    pub members: Vec<MemberStatus>,
+    /// Notifications handed to the lanes of members.
+    pub notifications_sent: u64,
+    /// Notifications that a member did not need.
+    pub notifications_avoided: u64,
+    /// Messages of members that broke the protocol.
+    pub faults: u64,
+    /// Events that a slow host did not get.
+    pub host_events_dropped: u64,
+    /// Passes over an owner's state that were served to others.
+    pub passes_served: u64,
+    /// Differences of hashes that were found under equal versions.
+    pub hash_mismatches: u64,
+}
+
+/// What is known of one member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberStatus {
+    /// The node.
+    pub node: String,
+    /// Which life of it.
+    pub incarnation: String,
+    /// `connected`, `in doubt`, or `unreachable from here`.
+    pub state: &'static str,
+    /// Whether it says that it serves clients.
+    pub ready: bool,
+    /// Where it can be dialled.
+    pub addresses: Vec<String>,
+    /// What carries its session.
+    pub transport: Option<String>,
+    /// Whether this node dialled.
+    pub dialled: Option<bool>,
+    /// How long the last byte from it is ago, in milliseconds.
+    pub last_seen_ms: u64,
+    /// The version of its state, as it says.
+    pub claimed_version: u64,
+    /// The hash of its state, as it says.
+    pub claimed_hash: String,
+    /// Up to which version its state is here.
+    pub version: u64,
+    /// The hash of what is here.
+    pub hash: String,
+    /// Whether what is here is what it says.
+    pub agrees: bool,
+    /// How far it is behind, by lane.
+    pub lag: BTreeMap<String, LaneStatus>,
+}
+
+/// How far a member is behind on a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LaneStatus {
+    /// Bytes that wait to be sent.
+    pub unsent_bytes: usize,
+    /// Bytes that were sent and not acknowledged.
+    pub unacknowledged_bytes: usize,
+    /// Messages that wait to be sent.
+    pub unsent_messages: u64,
+    /// Messages that gave way, ever.
+    pub shed: u64,
+}
+
+pub(super) fn of(inner: &Inner) -> Status {
+    let now = inner.now();
+    let sessions: BTreeMap<_, _> =
+        inner.all_peers().into_iter().map(|peer| (peer.session.peer().clone(), peer)).collect();
+    let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    inner.read(|engine| {
+        let (state, members) = (engine.state(), engine.members());
+        Status {
+            cluster: inner.cluster_name().to_string(),
+            node: inner.node().to_string(),
+            incarnation: engine.incarnation().to_string(),
+            ready: members.is_ready(),
+            reasons: members.reasons().iter().map(ToString::to_string).collect(),
+            failure: inner.failure(),
+            minimum_nodes: inner.config().minimum_nodes().get(),
+            converged: members.is_converged(),
+            bindings: inner.bound().iter().map(|(name, at)| (name.to_string(), at.to_string())).collect(),
+            version: state.version(),
+            hash: hex(state.hash()),
+            rooms: state.rooms(),
+            health: members.health(),
+            members: members
+                .members()
+                .map(|(node, member)| {
+                    let session = sessions.get(node).map(|peer| &*peer.session);
+                    member_status(now, node.as_str(), member, state.replica(node), session)
+                })
+                .collect(),
+            notifications_sent: load(&inner.counters.notifications_sent),
+            notifications_avoided: load(&inner.counters.notifications_avoided),
+            faults: load(&inner.counters.faults),
+            host_events_dropped: inner.host_queue.dropped(),
+            passes_served: state.counters().passes_served,
+            hash_mismatches: state.counters().hash_mismatches,
+        }
+    })
+}
+
+fn member_status(
+    now: Instant,
+    node: &str,
+    member: &Member,
+    replica: Option<OwnerView>,
+    session: Option<&SessionHandle>,
+) -> MemberStatus {
+    let claims = member.claims();
+    let (version, hash) = replica.map_or((0, 0), |view| (view.version, view.hash));
+    let in_session = session.filter(|session| Some(session.id()) == member.session());
+    MemberStatus {
+        node: node.to_owned(),
+        incarnation: member.incarnation().to_string(),
+        state: match () {
+            () if member.is_unreachable_from_here() => "unreachable from here",
+            () if member.is_doubted() || member.session().is_none() => "in doubt",
+            () => "connected",
+        },
+        ready: claims.ready,
+        addresses: member.addresses().iter().map(ToString::to_string).collect(),
+        transport: in_session.map(|session| session.link().transport.to_string()),
+        dialled: in_session.map(SessionHandle::we_dialled),
+        last_seen_ms: u64::try_from(now.since(member.last_heard()).as_millis()).unwrap_or(u64::MAX),
+        claimed_version: claims.version,
+        claimed_hash: hex(claims.hash),
+        version,
+        hash: hex(hash),
+        agrees: version == claims.version && hash == claims.hash,
+        lag: session.map(lags).unwrap_or_default(),
+    }
+}
+
+fn lags(session: &SessionHandle) -> BTreeMap<String, LaneStatus> {
+    let lane = |lane: Lane| {
+        let lag = session.lag(lane);
+        let status = LaneStatus {
+            unsent_bytes: lag.unsent_bytes,
+            unacknowledged_bytes: lag.unacknowledged_bytes,
+            unsent_messages: lag.unsent_messages,
+            shed: lag.shed,
+        };
+        (lane.to_string(), status)
+    };
+    Lane::ALL.into_iter().map(lane).collect()
+}
+
+fn hex(hash: u128) -> String {
+    format!("{hash:032x}")
+}
