@@ -263,7 +263,9 @@ pub(crate) async fn three_in(directory: &MemoryDirectory) -> Vec<TestNode> {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(GIVE_UP, together).await.unwrap();
+        if tokio::time::timeout(GIVE_UP, together).await.is_err() {
+            panic!("the nodes do not come together: {:#?}", node.cluster.status());
+        }
     }
     nodes
 }

@@ -18,7 +18,7 @@ use crate::link::{Link, LinkFault, LinkWriter};
 use crate::proto::endpoint::{ConnectFailure, LinkId};
 use crate::proto::frame::{Decoded, Frame, MAX_FRAME, MAX_HANDSHAKE_FRAME, PREFIX};
 use crate::proto::requests::RequestEvent;
-use crate::proto::session::{Session, SessionEnd, SessionEvent, SessionStart};
+use crate::proto::session::{Session, SessionEnd, SessionEvent};
 use crate::proto::{Address, Instant};
 
 /// How many bytes one turn puts up for writing: enough to fill a socket's buffer, little enough to look at the rest soon.
@@ -36,7 +36,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) enum Command {
     Send(Bytes),
-    Establish(Box<SessionStart>, Arc<SessionHandle>),
+    Establish(Box<Session>, Arc<SessionHandle>),
     Close,
 }
 
@@ -146,10 +146,10 @@ impl<'a> LinkTask<'a> {
     async fn run(mut self) {
         let established = self.handshake().await;
         self.shared.pump().remove_link(self.id);
-        if let Some((start, handle)) = established {
+        if let Some((begun, handle)) = established {
             self.codec.set_max_frame_length(MAX_FRAME);
-            let session = start.session;
-            let end = self.session(*start, &handle).await;
+            let session = begun.start().session;
+            let end = self.session(*begun, &handle).await;
             handle.set_ended();
             self.shared.tell(|machine, pump, now| {
                 pump.remove_session(session);
@@ -160,13 +160,13 @@ impl<'a> LinkTask<'a> {
     }
 
     /// Carries the handshake; what it agreed on, or nothing when the link is to be closed.
-    async fn handshake(&mut self) -> Option<(Box<SessionStart>, Arc<SessionHandle>)> {
+    async fn handshake(&mut self) -> Option<(Box<Session>, Arc<SessionHandle>)> {
         loop {
             // Commands go first: a frame may belong to the session that one of them begins.
             while let Ok(command) = self.commands.try_recv() {
                 match command {
                     Command::Send(frame) => self.out.push_back(frame),
-                    Command::Establish(start, handle) => return Some((start, handle)),
+                    Command::Establish(session, handle) => return Some((session, handle)),
                     Command::Close => {
                         let _ = tokio::time::timeout(LAST_WORDS, self.write_all()).await;
                         return None;
@@ -232,8 +232,7 @@ impl<'a> LinkTask<'a> {
         Ok(())
     }
 
-    async fn session(&mut self, start: SessionStart, handle: &Arc<SessionHandle>) -> SessionEnd {
-        let mut session = Session::new(start);
+    async fn session(&mut self, mut session: Session, handle: &Arc<SessionHandle>) -> SessionEnd {
         let mut write_by = None;
         loop {
             if let Some(end) = self.turn(&mut session, handle) {

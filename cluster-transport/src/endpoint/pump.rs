@@ -13,6 +13,7 @@ use super::session::{Ask, SessionHandle};
 use super::{Machine, Shared};
 use crate::link::LinkInfo;
 use crate::proto::endpoint::{EndpointAction, EndpointEvent, LinkId};
+use crate::proto::session::Session;
 use crate::proto::{Instant, SessionId};
 
 /// How many commands may wait for a link's task: a handshake needs three.
@@ -72,7 +73,7 @@ impl Shared {
             let events: Vec<_> = std::iter::from_fn(|| machine.poll_event()).collect();
             (actions, events)
         };
-        self.make_handles(&mut pump, &actions);
+        let mut begun = self.begin_sessions(&mut pump, &actions);
         for event in events {
             let session = match &event {
                 EndpointEvent::SessionUp { session, .. } => pump.sessions.get(session).cloned(),
@@ -84,20 +85,29 @@ impl Shared {
             });
         }
         for action in actions {
-            self.act(&mut pump, action);
+            self.act(&mut pump, &mut begun, action);
         }
     }
 
-    fn make_handles(&self, pump: &mut Pump, actions: &[EndpointAction]) {
+    /// Begins sessions before anybody is told of them: what is sent from then on belongs to them.
+    fn begin_sessions(&self, pump: &mut Pump, actions: &[EndpointAction]) -> HashMap<SessionId, Session> {
+        let mut begun = HashMap::new();
         for action in actions {
             let EndpointAction::Establish { link, start } = action else { continue };
             let Some(entry) = pump.links.get(link) else { continue };
             let handle = SessionHandle::new(start.clone(), entry.info.clone(), self.clock);
             pump.sessions.insert(start.session, Arc::new(handle));
+            begun.insert(start.session, Session::new(start.clone()));
         }
+        begun
     }
 
-    fn act(self: &Arc<Self>, pump: &mut Pump, action: EndpointAction) {
+    fn act(
+        self: &Arc<Self>,
+        pump: &mut Pump,
+        begun: &mut HashMap<SessionId, Session>,
+        action: EndpointAction,
+    ) {
         let (link, command) = match action {
             EndpointAction::Connect { link, address } => {
                 self.tasks.spawn(link::dial(Arc::clone(self), link, address));
@@ -113,7 +123,8 @@ impl Shared {
             EndpointAction::Close { link } => (link, Command::Close),
             EndpointAction::Establish { link, start } => {
                 let Some(handle) = pump.sessions.get(&start.session) else { return };
-                (link, Command::Establish(Box::new(start), Arc::clone(handle)))
+                let Some(session) = begun.remove(&start.session) else { return };
+                (link, Command::Establish(Box::new(session), Arc::clone(handle)))
             }
         };
         if let Some(entry) = pump.links.get(&link)

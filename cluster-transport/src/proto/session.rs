@@ -146,7 +146,11 @@ impl Session {
 
     fn start_lane(&mut self, lane: Lane) {
         let position = self.start.peer_positions.on(lane);
-        let started = self.start.lanes.outbound(lane).start(self.start.peer_windows[lane], position);
+        let started = self.start.lanes.outbound(lane).start(
+            self.start.session,
+            self.start.peer_windows[lane],
+            position,
+        );
         let start = LaneStart { session: self.start.session, lane, first: started.first };
         self.frames.push_back(Frame::LaneStart(start).encode());
         if lane.is_resumed() && !started.continues && (started.first > 0 || started.lost > 0) {
@@ -233,7 +237,7 @@ impl Session {
         loop {
             let mut idle = true;
             for lane in Lane::ALL {
-                let Some(sent) = self.start.lanes.outbound(lane).poll() else { continue };
+                let Some(sent) = self.start.lanes.outbound(lane).poll(self.start.session) else { continue };
                 idle = false;
                 for bytes in sent.into_iter().flatten().filter(|bytes| !bytes.is_empty()) {
                     left = left.saturating_sub(bytes.len());

@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::super::Lane;
 use super::super::frame::{
     FRAGMENT_HEAD, Fragment, Frame, Lagged, MAX_FRAME, PREFIX, SEGMENT_HEAD, segment_head, set_length,
 };
+use super::super::{Lane, SessionId};
 use super::{LaneSettings, Payload};
 
 /// Up to here a message is copied into the open segment; longer ones go by reference.
@@ -150,6 +150,7 @@ pub(in crate::proto) struct Started {
 #[derive(Debug)]
 pub struct Outbound {
     lane: Lane,
+    session: Option<SessionId>,
     ring: usize,
     max_message: usize,
     window: usize,
@@ -171,6 +172,7 @@ impl Outbound {
         let max_message = usize::try_from(settings.max_message).unwrap_or(usize::MAX);
         Self {
             lane,
+            session: None,
             ring: settings.ring,
             max_message: if lane.is_resumed() { max_message.min(settings.ring) } else { max_message },
             window: 0,
@@ -367,7 +369,12 @@ impl Outbound {
     }
 
     /// The next frame that the window lets out, if there is one. With none, the lane is idle: the next push asks for a wake.
-    pub(in crate::proto) fn poll(&mut self) -> Option<Sent> {
+    ///
+    /// Only the session that started the lane last gets anything: another would carry it to a link that is given up.
+    pub(in crate::proto) fn poll(&mut self, session: SessionId) -> Option<Sent> {
+        if self.session != Some(session) {
+            return None;
+        }
         if self.sent == self.queue.len() {
             self.seal();
         }
@@ -420,7 +427,13 @@ impl Outbound {
     /// Begins on a new session, whose peer grants `window` bytes and expects `position`.
     ///
     /// The position may be older than what has been acknowledged since, and then the peer knows more than it said.
-    pub(in crate::proto) fn start(&mut self, window: u32, position: Option<u64>) -> Started {
+    pub(in crate::proto) fn start(
+        &mut self,
+        session: SessionId,
+        window: u32,
+        position: Option<u64>,
+    ) -> Started {
+        self.session = Some(session);
         self.window = usize::try_from(window).unwrap_or(usize::MAX);
         self.idle = false;
         let wanted = position.filter(|p| self.lane.is_resumed() && *p <= self.next);

@@ -370,6 +370,20 @@ fn a_replaced_session_says_nothing_that_counts() {
 }
 
 #[test]
+fn a_replaced_session_takes_nothing_out_of_the_lanes() {
+    let mut pair = Pair::new(&settings());
+    pair.settle();
+    let mut old = pair.a.session.take().unwrap();
+    pair.connect();
+    pair.a.send(Lane::Notifications, b"for the new one");
+    let mut out = VecDeque::new();
+    old.poll_transmit(&mut out, usize::MAX);
+    assert_eq!(out, VecDeque::<Bytes>::new());
+    pair.settle();
+    assert_eq!(pair.b.received, [(Lane::Notifications, b"for the new one".to_vec())]);
+}
+
+#[test]
 fn a_leave_takes_effect_when_the_last_messages_have_arrived() {
     let mut pair = Pair::new(&settings());
     pair.a.send(Lane::Notifications, b"last words");
