@@ -26,6 +26,7 @@ fn a_dial_becomes_one_session_at_both_ends() {
         a.events(),
         [
             EndpointEvent::DialStarted { address: address("tcp://b:7") },
+            EndpointEvent::DialConnected { address: address("tcp://b:7") },
             up("b", Some(address("tcp://b:7"))),
             EndpointEvent::DialOutcome { address: address("tcp://b:7"), outcome, changed: true },
         ]
@@ -44,7 +45,7 @@ fn another_address_of_a_node_in_session_is_an_alias() {
     assert_eq!(a.actions(), ["link 2: close"]);
     let outcome = DialOutcome::Alias { node: id("b"), session };
     let address = address("tcp://b:8");
-    assert_eq!(a.events()[1..], [EndpointEvent::DialOutcome { address, outcome, changed: true }]);
+    assert_eq!(a.events()[2..], [EndpointEvent::DialOutcome { address, outcome, changed: true }]);
 }
 
 #[test]
