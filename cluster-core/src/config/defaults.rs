@@ -46,10 +46,6 @@ pub const DEFAULT_REASSEMBLY_BYTES: usize = LaneSettings::DEFAULT_REASSEMBLY;
 pub const DEFAULT_REQUESTS_IN_FLIGHT: usize = LaneSettings::DEFAULT_MAX_REQUESTS;
 /// How many unacknowledged bytes are kept for a member, on each lane that sheds.
 pub const DEFAULT_RING_BYTES: usize = LaneSettings::DEFAULT_RING;
-/// How many unacknowledged bytes are kept for all members together.
-pub const DEFAULT_RING_BYTES_TOTAL: usize = 256 * 1024 * 1024;
-/// How long what is unacknowledged is kept.
-pub const DEFAULT_RING_AGE: Duration = Duration::from_secs(30);
 /// How many bytes of state may be on their way to a member.
 pub const DEFAULT_STATE_WINDOW: u32 = window(Lane::State);
 /// How many bytes of events may be on their way to a member.

@@ -38,22 +38,13 @@ impl Config {
 /// Refuses a limit for one thing above the limit for all such things.
 pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
     let longest = usize::try_from(settings.max_message_bytes.value).unwrap_or(usize::MAX);
-    let pairs = [
-        (
-            ("plugins.cluster.limits.maxMessageBytes", longest),
-            ("plugins.cluster.limits.reassemblyBytesPerMember", settings.reassembly_bytes_per_member.value),
-        ),
-        (
-            ("plugins.cluster.limits.ringBytes", settings.ring_bytes.value),
-            ("plugins.cluster.limits.ringBytesTotal", settings.ring_bytes_total.value),
-        ),
-    ];
-    match pairs.into_iter().find(|(part, whole)| part.1 > whole.1) {
-        None => Ok(()),
-        Some(((key, value), (whole_key, whole))) => {
-            Err(ConfigError::PartAboveWhole { key, value, whole_key, whole })
-        }
+    let (key, whole_key) =
+        ("plugins.cluster.limits.maxMessageBytes", "plugins.cluster.limits.reassemblyBytesPerMember");
+    let whole = settings.reassembly_bytes_per_member.value;
+    if longest > whole {
+        return Err(ConfigError::PartAboveWhole { key, value: longest, whole_key, whole });
     }
+    Ok(())
 }
 
 #[cfg(test)]

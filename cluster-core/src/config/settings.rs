@@ -132,13 +132,6 @@ settings! {
     /// How many unacknowledged bytes are kept for a member on each lane that sheds. Default 16 MiB, on two lanes.
     derived ring_bytes: usize = DEFAULT_RING_BYTES, "plugins.cluster.limits.ringBytes", Amount(FRAME..=4 * GIB);
 
-    /// How many unacknowledged bytes are kept for all members. Default, and worst-case memory: 256 MiB.
-    public ring_bytes_total: usize = DEFAULT_RING_BYTES_TOTAL, "plugins.cluster.limits.ringBytesTotal",
-        Amount(FRAME..=64 * GIB);
-
-    /// How long what is unacknowledged is kept. Default 30 s.
-    public ring_age: Duration = DEFAULT_RING_AGE, "plugins.cluster.limits.ringAgeMs", Amount(100..=HOUR_MS);
-
     /// How many unacknowledged bytes of state a member may send to this node. Default 1 MiB.
     derived state_window_bytes: u32 = DEFAULT_STATE_WINDOW, "plugins.cluster.limits.windowBytes.state",
         Amount(FRAME..=GIB);

@@ -149,10 +149,6 @@ fn settings_that_contradict_each_other_are_named_together() {
             json!({ "limits": { "maxMessageBytes": 200_000, "reassemblyBytesPerMember": 100_000 } }),
             "plugins.cluster.limits.maxMessageBytes is 200000, above plugins.cluster.limits.reassemblyBytesPerMember, which is 100000: lower the first or raise the second",
         ),
-        (
-            json!({ "limits": { "ringBytes": 300_000_000 } }),
-            "plugins.cluster.limits.ringBytes is 300000000, above plugins.cluster.limits.ringBytesTotal, which is 268435456: lower the first or raise the second",
-        ),
     ] {
         assert_eq!(error(&cluster(&given)), wanted);
     }
