@@ -14,7 +14,9 @@ use rand_chacha::ChaCha8Rng;
 use super::continuity::{Continuity, ContinuityEvent};
 use super::greeting::{APPLIED, Applied, Greeting};
 use super::input::{DialOutcome, DownCause, SessionUp};
-use super::members::{Action, GREETING, MemberEvent, Members, MembersSettings, RemovalReason, StateRow};
+use super::members::{
+    Action, GREETING, Member, MemberEvent, Members, MembersSettings, RemovalReason, StateRow,
+};
 use super::state::{
     Intake, JoinError, Left, NotSubscribed, OwnerView, RoomEvent, State, StateEvent, StateLimits,
     SubscribeError, Subscribed,
@@ -410,10 +412,14 @@ impl Engine {
         &self.members
     }
 
-    /// The ready members in session that have not applied this node's state up to a version.
+    /// The members in session that have not applied this node's state up to a version, unless they are in doubt.
+    ///
+    /// Those that are not ready count too: by the time that is known here, it may not be true any more.
     pub fn unheard(&self, version: u64) -> Vec<NodeId> {
-        let behind = |node: &&NodeId| self.state.applied_by(node).is_none_or(|applied| applied < version);
-        self.members.ready_peers().filter(behind).cloned().collect()
+        let behind = |node: &NodeId| self.state.applied_by(node).is_none_or(|applied| applied < version);
+        let counts = |member: &Member| member.session().is_some() && !member.is_doubted();
+        let members = self.members.members().filter(|(node, member)| counts(member) && behind(node));
+        members.map(|(node, _)| node.clone()).collect()
     }
 
     /// Corrupts a replica behind the machine's back.

@@ -97,8 +97,8 @@ impl Cluster {
         self.inner.read(|engine| engine.state().list(collection))
     }
 
-    /// Waits until every ready peer in session has applied this node's state up to `version`: from then on, what is published
-    /// on any of them reaches the subscriber. One round trip. Cancel safe.
+    /// Waits until every peer in session that is not in doubt has applied this node's state up to `version`: from then on, what is
+    /// published on any of them reaches the subscriber. One round trip. Cancel safe.
     ///
     /// # Errors
     /// When the deadline passes first; the error names who is behind.

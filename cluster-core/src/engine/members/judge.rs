@@ -35,10 +35,12 @@ impl Members {
 
     pub(super) fn tell_readiness(&mut self, now: Instant, change: Option<Change>) {
         match change {
-            None => {}
+            None => return,
             Some(Change::Entered) => self.emit(now, MemberEvent::Ready),
             Some(Change::Left(reasons)) => self.emit(now, MemberEvent::NotReady { reasons }),
         }
+        // The others count on it from now on, not from the next beat on.
+        self.beat(now);
     }
 
     /// How long a member may be silent: longer the worse this node itself runs.

@@ -190,3 +190,16 @@ fn decisions_are_recorded_with_their_evidence() {
     assert_eq!(tail.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     assert_eq!(last[0].event, MemberEvent::Ready);
 }
+
+#[test]
+fn a_change_of_readiness_is_told_at_once() {
+    let mut world = World::with_peers(&["b"]);
+    world.run_to(2_000);
+    assert!(world.members.is_ready());
+    world.clear();
+    world.members.drain(at(2_000), Drain::Anyway).unwrap();
+    world.drain();
+    let claims = world.members.claims();
+    assert!(!claims.ready);
+    assert_eq!(told(&world, "b"), [Message::Heartbeat(claims)]);
+}
