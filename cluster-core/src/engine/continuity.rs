@@ -35,9 +35,30 @@ pub enum ContinuityEvent {
 
 #[derive(Debug, Default)]
 struct Losses {
-    inbound: Option<Missed>,
-    outbound: Option<Missed>,
+    inbound: Loss,
+    outbound: Loss,
     stale: bool,
+}
+
+/// What was counted is told as a number even when more was lost that nobody could count.
+#[derive(Debug, Default)]
+struct Loss {
+    known: u64,
+    unknown: bool,
+}
+
+impl Loss {
+    fn add(&mut self, missed: Missed) {
+        match missed {
+            Missed::Known(n) => self.known = self.known.saturating_add(n),
+            Missed::Unknown => self.unknown = true,
+        }
+    }
+
+    fn told(&self) -> impl Iterator<Item = Missed> {
+        let unknown = self.unknown.then_some(Missed::Unknown);
+        unknown.into_iter().chain((self.known > 0).then_some(Missed::Known(self.known)))
+    }
 }
 
 /// Gathers losses and hands them out.
@@ -65,8 +86,8 @@ impl Continuity {
     ) {
         let losses = self.losses.entry(peer.clone()).or_default();
         match (lane, direction) {
-            (Lane::Notifications, Direction::Inbound) => add(&mut losses.inbound, missed),
-            (Lane::Notifications, Direction::Outbound) => add(&mut losses.outbound, missed),
+            (Lane::Notifications, Direction::Inbound) => losses.inbound.add(missed),
+            (Lane::Notifications, Direction::Outbound) => losses.outbound.add(missed),
             (Lane::Events, Direction::Inbound) => losses.stale = true,
             // The peer is told by its own side.
             _ => {}
@@ -85,10 +106,15 @@ impl Continuity {
             return;
         }
         for (peer, losses) in std::mem::take(&mut self.losses) {
-            let ways = [(Direction::Inbound, losses.inbound), (Direction::Outbound, losses.outbound)];
-            for (direction, missed) in ways {
-                let Some(missed) = missed else { continue };
-                self.ready.push_back(ContinuityEvent::Lagged { peer: peer.clone(), direction, missed });
+            for (direction, loss) in
+                [(Direction::Inbound, losses.inbound), (Direction::Outbound, losses.outbound)]
+            {
+                let told = loss.told().map(|missed| ContinuityEvent::Lagged {
+                    peer: peer.clone(),
+                    direction,
+                    missed,
+                });
+                self.ready.extend(told);
             }
             if losses.stale {
                 self.ready.push_back(ContinuityEvent::CachesStale { peer });
@@ -105,14 +131,6 @@ impl Continuity {
     pub(super) fn poll_event(&mut self) -> Option<ContinuityEvent> {
         self.ready.pop_front()
     }
-}
-
-fn add(sum: &mut Option<Missed>, more: Missed) {
-    *sum = Some(match (*sum, more) {
-        (None, more) => more,
-        (Some(Missed::Known(a)), Missed::Known(b)) => Missed::Known(a.saturating_add(b)),
-        _ => Missed::Unknown,
-    });
 }
 
 #[cfg(test)]
@@ -143,7 +161,10 @@ mod tests {
         assert!(due >= start + Duration::from_millis(750) && due <= start + Duration::from_millis(1_250));
         continuity.handle_timeout(due);
         let told = |peer, missed| ContinuityEvent::Lagged { peer, direction: Direction::Inbound, missed };
-        assert_eq!(drain(&mut continuity), [told(a, Missed::Known(5)), told(b, Missed::Unknown)]);
+        assert_eq!(
+            drain(&mut continuity),
+            [told(a, Missed::Known(5)), told(b.clone(), Missed::Unknown), told(b, Missed::Known(1))]
+        );
         assert_eq!(continuity.poll_timeout(), None);
     }
 }

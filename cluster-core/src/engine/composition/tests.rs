@@ -184,3 +184,26 @@ fn a_later_life_of_a_member_keeps_the_rooms_that_it_still_has_and_no_others() {
     let at_b: Vec<_> = pair.seen.iter().filter(|(name, _)| *name == "b").collect();
     assert_eq!(at_b.len(), 1, "the kept room does not flap: {at_b:?}");
 }
+
+#[test]
+fn every_loss_is_told_sooner_or_later() {
+    let mut pair = Pair::in_session();
+    pair.pass(Duration::from_secs(3));
+    events(&mut pair.b);
+    let a: NodeId = "a".parse().unwrap();
+    let mut told = 0;
+    for i in 0..300 {
+        let (lane, direction) = (Lane::Notifications, Direction::Inbound);
+        pair.b.handle_lagged(pair.now, &a, lane, direction, Missed::Known(1));
+        if i % 10 == 0 {
+            pair.pass(Duration::from_millis(50));
+        }
+    }
+    pair.pass(Duration::from_secs(3));
+    for event in events(&mut pair.b) {
+        if let EngineEvent::Continuity(ContinuityEvent::Lagged { missed: Missed::Known(n), .. }) = event {
+            told += n;
+        }
+    }
+    assert_eq!(told, 300);
+}

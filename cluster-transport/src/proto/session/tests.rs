@@ -142,6 +142,15 @@ impl Pair {
         }
     }
 
+    /// Carries about so many bytes in each direction.
+    fn exchange(&mut self, bytes: usize) {
+        let (from_a, from_b) = (self.a.written(bytes), self.b.written(bytes));
+        from_a.iter().for_each(|chunk| self.b.wire.extend_from_slice(chunk));
+        from_b.iter().for_each(|chunk| self.a.wire.extend_from_slice(chunk));
+        self.a.read(self.now);
+        self.b.read(self.now);
+    }
+
     fn settle(&mut self) {
         for _ in 0..100_000 {
             let (from_a, from_b) = (self.a.written(1 << 16), self.b.written(1 << 16));
@@ -558,13 +567,7 @@ proptest! {
                     end.lanes.push(lane, Payload::Shared(message.into())).unwrap();
                     sent += 1;
                 }
-                Step::Exchange(bytes) => {
-                    let (from_a, from_b) = (pair.a.written(bytes), pair.b.written(bytes));
-                    from_a.iter().for_each(|chunk| pair.b.wire.extend_from_slice(chunk));
-                    from_b.iter().for_each(|chunk| pair.a.wire.extend_from_slice(chunk));
-                    pair.a.read(pair.now);
-                    pair.b.read(pair.now);
-                }
+                Step::Exchange(bytes) => pair.exchange(bytes),
                 Step::Cut(survives) => {
                     pair.cut(survives);
                     pair.connect();
@@ -590,4 +593,24 @@ proptest! {
             prop_assert_eq!(to.ended.iter().filter(|end| !matches!(end, SessionEnd::LinkLost(_))).count(), 0);
         }
     }
+}
+
+#[test]
+fn what_gives_way_again_and_again_is_announced_every_time() {
+    let mut settings = settings();
+    settings.ring = 256 << 10;
+    settings.windows = PerLane::from_fn(|_| 64 << 10);
+    let mut pair = Pair::new(&settings);
+    pair.settle();
+    let mut shed = 0;
+    for i in 0..20_000_u32 {
+        shed += pair.a.send(Lane::Events, &[&i.to_be_bytes()[..], &[0; 96]].concat()).shed;
+        if i % 997 == 0 {
+            pair.exchange(32 << 10);
+        }
+    }
+    pair.settle();
+    assert!(shed > 1_000, "{shed}");
+    assert_eq!(known_missed(&pair.b), shed);
+    assert_eq!(pair.b.received.len() as u64 + shed, 20_000);
 }
