@@ -12,4 +12,6 @@ pub mod config;
 pub mod discovery;
 pub mod engine;
 pub mod host;
+#[cfg(test)]
+mod protocol_md;
 pub mod runtime;

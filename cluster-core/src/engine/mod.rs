@@ -11,6 +11,8 @@ mod greeting;
 pub mod input;
 pub mod members;
 pub mod notification;
+#[cfg(test)]
+mod protocol_md;
 pub mod room;
 pub mod state;
 pub mod wire;

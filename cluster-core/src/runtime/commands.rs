@@ -267,6 +267,24 @@ mod tests {
     }
 
     #[test]
+    fn requests_are_those_of_the_document() {
+        let mut chapter = crate::protocol_md::Chapter::of("Requests of the engine");
+        for (name, command) in [
+            ("Dump", Command::Dump { suffix: "x".into() }),
+            ("Shutdown", Command::Shutdown),
+            ("Verify", Command::Verify),
+            ("Blank", Command::Blank),
+        ] {
+            let bytes = chapter.take(name);
+            assert_eq!(command.encode(), bytes, "{name}");
+            assert_eq!(Request::decode(bytes.into()), Some(Request::Command(command)), "{name}");
+        }
+        let application = Request::Application { name: "mine".into(), payload: Bytes::from_static(b"{}") };
+        assert_eq!(Request::decode(chapter.take("Application").into()), Some(application));
+        chapter.assert_empty();
+    }
+
+    #[test]
     fn what_is_no_request_is_not_understood() {
         for bytes in [&[][..], &[9], &[1, 0], &[1, 0, 5, b'a'], &[2, 0xff]] {
             assert_eq!(Request::decode(Bytes::copy_from_slice(bytes)), None, "{bytes:?}");

@@ -15,7 +15,10 @@ pub(crate) fn examples(markdown: &str, heading: &str) -> BTreeMap<String, Vec<u8
             None => {
                 let mut text = line.split('#').next().unwrap_or_default();
                 if let Some((begun, rest)) = text.split_once(':') {
-                    assert!(examples.insert(begun.to_owned(), Vec::new()).is_none(), "{begun} is there twice");
+                    assert!(
+                        examples.insert(begun.to_owned(), Vec::new()).is_none(),
+                        "{begun} is there twice"
+                    );
                     (name, text) = (Some(begun.to_owned()), rest);
                 }
                 let bytes = text.split_whitespace().map(|pair| {

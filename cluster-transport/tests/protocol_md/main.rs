@@ -8,7 +8,7 @@ use cluster_transport::proto::body::{
     Close, CloseCode, Fingerprint, Go, Hello, Leave, Positions, Refuse, RefuseCode, VersionRange, Welcome,
 };
 use cluster_transport::proto::frame::{
-    Acknowledge, Decoded, Fragment, Frame, FrameError, LaneStart, Lagged, PREFIX, Segment,
+    Acknowledge, Decoded, Fragment, Frame, FrameError, Lagged, LaneStart, PREFIX, Segment,
 };
 use cluster_transport::proto::wire::{Extension, Extensions, List, Text, WireError};
 use cluster_transport::proto::{Incarnation, Lane, PerLane, SessionId};
@@ -129,6 +129,9 @@ fn what_is_not_known_is_skipped_or_refused_as_documented() {
     assert_eq!(decoded("Required"), Err(FrameError::UnknownKind { kind: 0x41 }));
     let extension = WireError::Extension { what: "Close", tag: 0x8001 };
     assert_eq!(decoded("Required extension"), Err(FrameError::Body(extension)));
-    assert_eq!(decoded("Trailing byte"), Err(FrameError::Body(WireError::Trailing { what: "Close", left: 1 })));
+    assert_eq!(
+        decoded("Trailing byte"),
+        Err(FrameError::Body(WireError::Trailing { what: "Close", left: 1 }))
+    );
     assert_eq!(documented.len(), 4);
 }

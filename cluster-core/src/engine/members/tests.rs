@@ -4,6 +4,7 @@ mod doubts;
 mod laws;
 mod lives;
 mod mesh;
+mod protocol_md;
 mod readiness;
 mod talk;
 
