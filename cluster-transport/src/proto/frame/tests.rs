@@ -15,7 +15,7 @@ fn known(frame: &Frame) -> Frame {
     }
 }
 
-/// One frame of each kind, as they stand in docs/PROTOCOL.md.
+/// One frame of each kind.
 pub(super) fn samples() -> Vec<Frame> {
     let incarnation = Incarnation { epoch: 1_700_000_000_000, nonce: 0x0102_0304_0506_0708 };
     let none = Extensions::default;
