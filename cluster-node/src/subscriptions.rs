@@ -10,6 +10,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use cluster_core::engine::{ConnectionId, RoomId};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -17,7 +18,6 @@ pub use room::Audience;
 use room::Room;
 
 use crate::api::{ApiError, Channel, ChannelOptions};
-use crate::filter::RoomId;
 use crate::notification::Direction;
 
 /// How many subscriptions a connection may have by default.
@@ -25,10 +25,6 @@ pub const DEFAULT_SUBSCRIPTIONS_PER_CONNECTION: usize = 10_000;
 
 /// How many rooms this node's clients may be in by default.
 pub const DEFAULT_ROOMS: usize = 1_000_000;
-
-/// One client connection of this node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId(pub u64);
 
 /// What the table may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use crate::filter::Filter;
 
 /// An action of the reference node with its arguments.
 ///
-/// Rooms are named as the client named them. A name that [`RoomId`](crate::filter::RoomId) does not parse is a room
+/// Rooms are named as the client named them. A name that [`RoomId`](cluster_core::engine::RoomId) does not parse is a room
 /// that does not exist.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use cluster_core::engine::RoomId;
 use serde_json::Value;
 
 use super::ApiError;
-use crate::filter::RoomId;
 
 /// Which document notifications a subscriber wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use cluster_core::engine::RoomId;
 use serde_json::{Value, json};
 
 use super::{ANONYMOUS, Channel};
-use crate::filter::RoomId;
 
 /// `auth:checkToken`: without a token the client is anonymous and fine; this node issues none, so it knows none.
 pub fn check_token(token: Option<&str>) -> Value {

@@ -1,9 +1,10 @@
+use cluster_core::engine::RoomId;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
-use crate::filter::{Filter, RoomId};
+use crate::filter::Filter;
 
 fn request(message: &Value) -> Request {
     match Incoming::parse(&message.to_string()) {
@@ -20,7 +21,7 @@ fn call(message: &Value) -> Result<Call, ApiError> {
     request(message).call()
 }
 
-const ROOM: RoomId = RoomId::from_bytes([0xab; 32]);
+const ROOM: RoomId = RoomId::new([0xab; 32]);
 
 #[test]
 fn the_first_message_of_the_sdk_is_answered_as_kuzzle_does() {
@@ -301,7 +302,7 @@ fn each_combination_of_options_has_its_own_channel() {
 fn results_have_the_shapes_that_the_sdk_reads() {
     let id = "ab".repeat(32);
     let channel = Channel { room: ROOM, options: ChannelOptions::default() };
-    let other = RoomId::from_bytes([1; 32]);
+    let other = RoomId::new([1; 32]);
     assert_eq!(results::check_token(Some("t")), json!({"state": "Invalid token", "valid": false}));
     assert_eq!(results::now(1_700_000_000_001), json!({"now": 1_700_000_000_001_u64}));
     assert_eq!(results::subscribed(&channel), json!({"channel": format!("{id}-311"), "roomId": id}));

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cluster_core::engine::RoomId;
 use serde_json::Value;
 
+use super::NormalFilter;
 use super::document::Document;
-use super::{NormalFilter, RoomId};
 
 /// The filters of all rooms of the cluster, by index and collection.
 ///

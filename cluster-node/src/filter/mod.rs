@@ -27,7 +27,7 @@ pub use error::{FilterError, NormalFormError};
 pub use expression::Filter;
 pub use matcher::Matcher;
 pub use normal::NormalFilter;
-pub use room::{ParseRoomIdError, RoomId, RoomKey};
+pub use room::RoomKey;
 
 /// How deep operators may stand in each other.
 pub const MAX_DEPTH: usize = 32;

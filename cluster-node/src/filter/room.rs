@@ -1,70 +1,12 @@
 //! Names of rooms.
 
 use std::fmt;
-use std::str::FromStr;
 
+use cluster_core::engine::RoomId;
 use hmac::{Hmac, KeyInit, Mac};
-use serde::{Deserialize, Serialize};
 use sha2::Sha256;
-use thiserror::Error;
 
 use super::NormalFilter;
-
-/// The name of a room: 32 bytes, shown as 64 lowercase hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct RoomId([u8; 32]);
-
-impl RoomId {
-    /// Takes the bytes as they are.
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Display for RoomId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for RoomId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "RoomId({self})")
-    }
-}
-
-impl FromStr for RoomId {
-    type Err = ParseRoomIdError;
-
-    /// Takes exactly what `Display` gives, so that a room has one name.
-    fn from_str(text: &str) -> Result<Self, ParseRoomIdError> {
-        let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| ParseRoomIdError)?;
-        let mut id = [0; 32];
-        let (pairs, _) = digits.as_chunks();
-        for (byte, &[high, low]) in id.iter_mut().zip(pairs) {
-            *byte = digit(high)? << 4 | digit(low)?;
-        }
-        Ok(Self(id))
-    }
-}
-
-/// A text that is not the name of any room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a room id is 64 lowercase hexadecimal digits")]
-pub struct ParseRoomIdError;
-
-fn digit(character: u8) -> Result<u8, ParseRoomIdError> {
-    match character {
-        b'0'..=b'9' => Ok(character - b'0'),
-        b'a'..=b'f' => Ok(character - b'a' + 10),
-        _ => Err(ParseRoomIdError),
-    }
-}
 
 /// Names rooms by HMAC-SHA256 with a seed. Nodes with the same seed give equal filters the same name.
 #[derive(Clone)]
@@ -96,7 +38,7 @@ impl RoomKey {
             mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             mac.update(part);
         }
-        RoomId(mac.finalize().into_bytes().into())
+        RoomId::new(mac.finalize().into_bytes().into())
     }
 }
 

@@ -1,13 +1,13 @@
+use cluster_core::engine::RoomId;
 use proptest::prelude::*;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::api::ChannelOptions;
-use crate::filter::RoomId;
 
 const CHANNEL: Channel = Channel {
-    room: RoomId::from_bytes([0xab; 32]),
+    room: RoomId::new([0xab; 32]),
     options: ChannelOptions { scope: crate::api::Scope::All, users: crate::api::Users::None },
 };
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::ConnectionId;
+use cluster_core::engine::{ConnectionId, RoomId};
+
 use crate::api::{Channel, ChannelOptions, Scope, Users};
-use crate::filter::RoomId;
 use crate::notification::Direction;
 
 /// The connections on one channel, in ascending order: all of them get the same text.

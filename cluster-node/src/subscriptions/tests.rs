@@ -9,7 +9,7 @@ use super::*;
 use crate::api::{Scope, Users};
 
 fn room(n: u8) -> RoomId {
-    RoomId::from_bytes([n; 32])
+    RoomId::new([n; 32])
 }
 
 fn on(room_number: u8, scope: Scope, users: Users) -> Channel {
