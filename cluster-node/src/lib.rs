@@ -1,6 +1,9 @@
 //! A reference node on the public API of the cluster crates.
 
 pub mod api;
+pub mod client;
 pub mod filter;
+pub mod node;
 pub mod notification;
+pub mod server;
 pub mod subscriptions;

@@ -86,15 +86,32 @@ pub struct Request {
 impl Request {
     /// A request that came as an HTTP route. The id is a fresh UUID.
     pub fn http(controller: &str, action: &str) -> Self {
+        let (controller, action) = (Some(controller.to_owned()), Some(action.to_owned()));
+        Self { controller, action, ..Self::unrouted() }
+    }
+
+    /// What came over HTTP and is for no action. The id is a fresh UUID.
+    pub fn unrouted() -> Self {
         Self {
             protocol: Protocol::Http,
             request_id: fresh_id(),
-            controller: Some(controller.to_owned()),
-            action: Some(action.to_owned()),
+            controller: None,
+            action: None,
             volatile: None,
             body: None,
             arguments: Map::new(),
         }
+    }
+
+    /// Reads a request that came as the body of an HTTP request, in the form of a WebSocket message.
+    ///
+    /// # Errors
+    /// [`ApiError::BodyParseFailed`] for what is not a JSON object, [`ApiError::InvalidType`] for an envelope of wrong types.
+    pub fn query(body: &[u8]) -> Result<Self, ApiError> {
+        let message: Map<String, Value> =
+            serde_json::from_slice(body).map_err(|error| ApiError::BodyParseFailed(error.to_string()))?;
+        let request = Self::from_message(message).map_err(|rejection| rejection.error)?;
+        Ok(Self { protocol: Protocol::Http, ..request })
     }
 
     /// Takes the id from the header `X-Kuzzle-Request-Id`.

@@ -1,0 +1,58 @@
+//! A client that is connected.
+
+use std::sync::Arc;
+
+use axum::extract::ws::Utf8Bytes;
+use cluster_core::engine::ConnectionId;
+
+use super::Node;
+use super::outbox::{Outbox, TooSlow};
+use crate::api::{Request, Response};
+
+/// A client of a node. Its subscriptions end when this is dropped, and whoever listens for that is told.
+#[derive(Debug)]
+pub struct Connection {
+    node: Node,
+    id: ConnectionId,
+    outbox: Arc<Outbox>,
+}
+
+impl Connection {
+    /// A new client, for which at most `outgoing` bytes may wait.
+    pub(super) fn new(node: &Node, outgoing: usize) -> Self {
+        let outbox = Arc::new(Outbox::new(outgoing));
+        let id = node.local.connect(outbox.clone());
+        Self { node: node.clone(), id, outbox }
+    }
+
+    /// The node.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Does what the client asks for. Cancelling it leaves nothing half done, but may leave it done.
+    pub async fn answer(&self, request: Request) -> Response {
+        self.node.answer_to(Some(self.id), request).await
+    }
+
+    /// Adds a text to those that the client gets, behind the notifications that wait.
+    pub fn push(&self, text: impl Into<Utf8Bytes>) {
+        self.outbox.push(text.into());
+    }
+
+    /// The next text for the client. For one task; cancel safe.
+    pub async fn next(&self) -> Utf8Bytes {
+        self.outbox.next().await
+    }
+
+    /// Resolves when more waits for the client than may: it has to go.
+    pub async fn too_slow(&self) -> TooSlow {
+        self.outbox.overflow().await
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.node.disconnect(self.id);
+    }
+}

@@ -1,0 +1,132 @@
+//! A node's server for clients: WebSocket and HTTP on one port.
+//!
+//! [`Listener`] binds, [`Server::start`] serves, [`Server::stop`] sends the clients elsewhere. The routes of the client
+//! API are here; others are merged in by whoever starts the server.
+
+mod http;
+mod limits;
+mod query;
+mod socket;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::ListenerExt as _;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use limits::{
+    DEFAULT_CONNECTIONS, DEFAULT_IDLE_TIMEOUT, DEFAULT_OUTGOING_BYTES, DEFAULT_REQUEST_BYTES, ServerLimits,
+};
+
+use crate::node::Node;
+
+/// How long clients may take to go when the server stops.
+const STOP_WITHIN: Duration = Duration::from_millis(500);
+
+/// Why a server cannot listen.
+#[derive(Debug, Error)]
+#[error("cannot serve clients on {host} port {port}: {source}")]
+pub struct ListenError {
+    host: String,
+    port: u16,
+    source: io::Error,
+}
+
+/// A bound port that nobody serves yet. Clients that connect wait.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds a port on a host or address; 0 asks the system for a free one.
+    ///
+    /// # Errors
+    /// When the host is unknown or the port is taken.
+    pub async fn bind(host: &str, port: u16) -> Result<Self, ListenError> {
+        let failed = |source| ListenError { host: host.to_owned(), port, source };
+        let socket = TcpListener::bind((host, port)).await.map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        Ok(Self { socket, address })
+    }
+
+    /// Where it listens, with the real port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// A server that runs. Dropping it does not stop it.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    stop: CancellationToken,
+    clients: TaskTracker,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl Server {
+    /// Serves the clients of a node, and whatever else is routed.
+    pub fn start(listener: Listener, node: Node, more: Router, limits: ServerLimits) -> Self {
+        let Listener { socket, address } = listener;
+        let (stop, clients) = (CancellationToken::new(), TaskTracker::new());
+        let state = State {
+            node,
+            limits,
+            slots: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
+            clients: clients.clone(),
+            stop: stop.clone(),
+        };
+        let router = http::router(state).merge(more);
+        // Notifications are small and must not wait for each other.
+        let socket = socket.tap_io(|stream| {
+            let _ = stream.set_nodelay(true);
+        });
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let serve = axum::serve(socket, service).with_graceful_shutdown(stop.clone().cancelled_owned());
+        Self { address, stop, clients, task: tokio::spawn(serve.into_future()) }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops listening and sends all clients away, so that they connect to another node. At most half a second.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        self.clients.close();
+        let ended = async {
+            self.clients.wait().await;
+            (&mut self.task).await
+        };
+        match timeout(STOP_WITHIN, ended).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(ended) => tracing::warn!("the server has failed: {ended:?}"),
+            Err(_) => {
+                tracing::debug!("some clients have not gone in time");
+                self.task.abort();
+            }
+        }
+    }
+}
+
+/// What every route has.
+#[derive(Clone, Debug)]
+struct State {
+    node: Node,
+    limits: ServerLimits,
+    slots: Arc<Semaphore>,
+    clients: TaskTracker,
+    stop: CancellationToken,
+}

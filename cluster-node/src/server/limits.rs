@@ -1,0 +1,62 @@
+//! What clients may cost.
+
+use std::time::Duration;
+
+/// The longest request by default, in bytes, over WebSocket and HTTP alike.
+pub const DEFAULT_REQUEST_BYTES: usize = 1024 * 1024;
+
+/// How many clients may be connected by default.
+pub const DEFAULT_CONNECTIONS: usize = 50_000;
+
+/// How many bytes may wait for a client by default.
+pub const DEFAULT_OUTGOING_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long a client may be silent by default.
+pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The limits of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerLimits {
+    pub(super) request_bytes: usize,
+    pub(super) connections: usize,
+    pub(super) outgoing_bytes: usize,
+    pub(super) idle_timeout: Duration,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            request_bytes: DEFAULT_REQUEST_BYTES,
+            connections: DEFAULT_CONNECTIONS,
+            outgoing_bytes: DEFAULT_OUTGOING_BYTES,
+            idle_timeout: DEFAULT_IDLE_TIMEOUT,
+        }
+    }
+}
+
+impl ServerLimits {
+    /// The longest request, in bytes. Default [`DEFAULT_REQUEST_BYTES`].
+    #[must_use]
+    pub fn with_request_bytes(self, request_bytes: usize) -> Self {
+        Self { request_bytes, ..self }
+    }
+
+    /// How many clients may be connected by WebSocket. Default [`DEFAULT_CONNECTIONS`].
+    #[must_use]
+    pub fn with_connections(self, connections: usize) -> Self {
+        Self { connections, ..self }
+    }
+
+    /// How many bytes may wait for a client before it is told to go. Default, and worst-case memory a client:
+    /// [`DEFAULT_OUTGOING_BYTES`], and one message.
+    #[must_use]
+    pub fn with_outgoing_bytes(self, outgoing_bytes: usize) -> Self {
+        Self { outgoing_bytes, ..self }
+    }
+
+    /// How long a client may send nothing, not even a ping. Default [`DEFAULT_IDLE_TIMEOUT`].
+    #[must_use]
+    pub fn with_idle_timeout(self, idle_timeout: Duration) -> Self {
+        Self { idle_timeout, ..self }
+    }
+}

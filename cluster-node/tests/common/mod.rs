@@ -1,0 +1,106 @@
+//! Nodes with their servers, in this process, on ports that the system gives.
+#![expect(dead_code, reason = "each test binary uses its part")]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use cluster_core::config::Config;
+use cluster_node::client::Client;
+use cluster_node::node::Node;
+use cluster_node::server::{Listener, Server, ServerLimits};
+use cluster_transport::binding::Binding;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+/// How long anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A node and its server.
+pub struct Host {
+    pub node: Node,
+    pub server: Server,
+}
+
+impl Host {
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    pub async fn client(&self) -> Client {
+        within(Client::connect(self.address())).await.expect("a connection")
+    }
+
+    pub async fn stop(self) {
+        self.server.stop().await;
+        self.node.cluster().leave().await;
+    }
+}
+
+/// A node of this name, alone.
+pub async fn alone(limits: ServerLimits) -> Host {
+    host("node-1", &[], 1, limits).await
+}
+
+/// Nodes that are ready and know each other.
+pub async fn cluster(names: &[&str]) -> Vec<Host> {
+    let mut hosts: Vec<Host> = Vec::new();
+    for name in names {
+        let seeds: Vec<_> = hosts.iter().map(|host| host.node.cluster().bound()[0].1.clone()).collect();
+        hosts.push(host(name, &seeds, names.len(), ServerLimits::default()).await);
+    }
+    for host in &hosts {
+        within(host.node.cluster().wait_ready()).await;
+    }
+    hosts
+}
+
+async fn host(
+    name: &str,
+    seeds: &[cluster_transport::proto::Address],
+    nodes: usize,
+    limits: ServerLimits,
+) -> Host {
+    let config = Config::builder()
+        .node_id(Some(name.parse().expect("a node id")))
+        .bind(Some(Binding::parse("tcp://127.0.0.1:0", 0).expect("a binding")))
+        .seeds(seeds.to_vec())
+        .minimum_nodes(nodes.try_into().unwrap_or(std::num::NonZeroUsize::MIN));
+    let node = Node::start(config.build().expect("a configuration")).await.expect("a node");
+    if nodes == 1 {
+        within(node.cluster().wait_ready()).await;
+    }
+    let listener = Listener::bind("127.0.0.1", 0).await.expect("a port");
+    let server = Server::start(listener, node.clone(), Router::new(), limits);
+    Host { node, server }
+}
+
+/// The value, or a failure after [`PATIENCE`].
+pub async fn within<T>(what: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, what).await.expect("within the patience of the test")
+}
+
+/// The result of an action of the controller `realtime`.
+pub async fn realtime(client: &mut Client, action: &str, arguments: Value) -> Value {
+    let request = with(json!({"controller": "realtime", "action": action}), arguments);
+    within(client.result_of(request)).await.unwrap_or_else(|error| panic!("{action}: {error}"))
+}
+
+/// An object with the keys of another.
+pub fn with(mut object: Value, more: Value) -> Value {
+    let (Some(into), Value::Object(more)) = (object.as_object_mut(), more) else { panic!("two objects") };
+    into.extend(more);
+    object
+}
+
+/// A message with what differs from run to run taken out.
+pub fn plain(mut message: Value) -> Value {
+    fn strip(value: &mut Value) {
+        if let Some(object) = value.as_object_mut() {
+            object.retain(|key, _| key != "timestamp" && key != "createdAt");
+            object.values_mut().for_each(strip);
+        }
+    }
+    strip(&mut message);
+    message
+}
