@@ -1,10 +1,8 @@
 //! The API over WebSocket, on one node: answers and errors as a client sees them.
 
-mod common;
-
+use crate::support::{alone, plain, realtime, with, within};
 use cluster_node::client::ClientError;
 use cluster_node::server::ServerLimits;
-use common::{alone, plain, realtime, with, within};
 use serde_json::{Value, json};
 
 const NOWHERE: &str = "0000000000000000000000000000000000000000000000000000000000000000";

@@ -1,5 +1,4 @@
 //! Nodes with their servers, in this process, on ports that the system gives.
-#![expect(dead_code, reason = "each test binary uses its part")]
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,36 +13,36 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 /// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A node and its server.
-pub struct Host {
-    pub node: Node,
-    pub server: Server,
+pub(crate) struct Host {
+    pub(crate) node: Node,
+    pub(crate) server: Server,
 }
 
 impl Host {
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    pub async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         within(Client::connect(self.address())).await.expect("a connection")
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.server.stop().await;
         self.node.cluster().leave().await;
     }
 }
 
 /// A node of this name, alone.
-pub async fn alone(limits: ServerLimits) -> Host {
+pub(crate) async fn alone(limits: ServerLimits) -> Host {
     host("node-1", &[], 1, limits).await
 }
 
 /// Nodes that are ready and know each other.
-pub async fn cluster(names: &[&str]) -> Vec<Host> {
+pub(crate) async fn cluster(names: &[&str]) -> Vec<Host> {
     let mut hosts: Vec<Host> = Vec::new();
     for name in names {
         let seeds: Vec<_> = hosts.iter().map(|host| host.node.cluster().bound()[0].1.clone()).collect();
@@ -76,25 +75,25 @@ async fn host(
 }
 
 /// The value, or a failure after [`PATIENCE`].
-pub async fn within<T>(what: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
     timeout(PATIENCE, what).await.expect("within the patience of the test")
 }
 
 /// The result of an action of the controller `realtime`.
-pub async fn realtime(client: &mut Client, action: &str, arguments: Value) -> Value {
+pub(crate) async fn realtime(client: &mut Client, action: &str, arguments: Value) -> Value {
     let request = with(json!({"controller": "realtime", "action": action}), arguments);
     within(client.result_of(request)).await.unwrap_or_else(|error| panic!("{action}: {error}"))
 }
 
 /// An object with the keys of another.
-pub fn with(mut object: Value, more: Value) -> Value {
+pub(crate) fn with(mut object: Value, more: Value) -> Value {
     let (Some(into), Value::Object(more)) = (object.as_object_mut(), more) else { panic!("two objects") };
     into.extend(more);
     object
 }
 
 /// A message with what differs from run to run taken out.
-pub fn plain(mut message: Value) -> Value {
+pub(crate) fn plain(mut message: Value) -> Value {
     fn strip(value: &mut Value) {
         if let Some(object) = value.as_object_mut() {
             object.retain(|key, _| key != "timestamp" && key != "createdAt");

@@ -1,0 +1,107 @@
+//! Several nodes: what is done on one is seen on the others.
+
+use cluster_node::client::Client;
+use serde_json::{Value, json};
+
+use crate::support::{Host, cluster, plain, realtime, within};
+
+const NAMES: [&str; 3] = ["node-1", "node-2", "node-3"];
+
+fn subscription(filter: &Value) -> Value {
+    json!({"index": "i", "collection": "c", "body": filter, "users": "all", "volatile": {"who": "me"}})
+}
+
+async fn clients(hosts: &[Host]) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for host in hosts {
+        clients.push(host.client().await);
+    }
+    clients
+}
+
+async fn stop(hosts: Vec<Host>) {
+    for host in hosts {
+        host.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_after_the_answer_reaches_the_subscriber_from_every_node() {
+    let hosts = cluster(&NAMES).await;
+    let mut clients = clients(&hosts).await;
+    for round in 0..50 {
+        let from = round % 3;
+        let to = (round + 1) % 3;
+        let filter = json!({"equals": {"round": round}});
+        let channel = realtime(&mut clients[to], "subscribe", subscription(&filter)).await["channel"].clone();
+        let message = json!({"index": "i", "collection": "c", "body": {"round": round}});
+        realtime(&mut clients[from], "publish", message).await;
+        let received = plain(within(clients[to].notification()).await.expect("a notification"));
+        let told = (&received["room"], &received["node"], &received["result"]["_source"]["round"]);
+        assert_eq!(told, (&channel, &json!(NAMES[from]), &json!(round)), "round {round}");
+    }
+    drop(clients);
+    stop(hosts).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_come_and_go_with_the_count_of_the_whole_cluster() {
+    let hosts = cluster(&NAMES).await;
+    let mut clients = clients(&hosts).await;
+    let channel = realtime(&mut clients[0], "subscribe", subscription(&json!({}))).await["channel"].clone();
+    realtime(&mut clients[1], "subscribe", subscription(&json!({}))).await;
+    realtime(&mut clients[2], "subscribe", subscription(&json!({}))).await;
+    drop(clients.pop());
+    let told = |node: &str, user: &str, action: &str, count: u64| {
+        json!({
+            "type": "user", "status": 200, "user": user, "result": {"count": count}, "node": node,
+            "volatile": {"who": "me"}, "index": "i", "collection": "c", "controller": "realtime",
+            "action": action, "protocol": "websocket", "room": channel,
+        })
+    };
+    for expected in [
+        told("node-2", "in", "subscribe", 2),
+        told("node-3", "in", "subscribe", 3),
+        told("node-3", "out", "unsubscribe", 2),
+    ] {
+        assert_eq!(plain(within(clients[0].notification()).await.expect("a notification")), expected);
+    }
+    drop(clients);
+    stop(hosts).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_is_joined_counted_and_listed_on_any_node() {
+    let hosts = cluster(&NAMES).await;
+    let mut clients = clients(&hosts).await;
+    let room = realtime(&mut clients[0], "subscribe", subscription(&json!({}))).await["roomId"].clone();
+    let body = json!({"body": {"roomId": room}});
+    realtime(&mut clients[2], "join", body.clone()).await;
+    let listed = json!({"i": {"c": {room.as_str().expect("a text"): 2}}});
+    for client in &mut clients {
+        assert_eq!(realtime(client, "count", body.clone()).await, json!({"count": 2}));
+        assert_eq!(realtime(client, "list", json!({})).await, listed);
+    }
+    drop(clients);
+    stop(hosts).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_node_had_is_gone_and_what_others_had_stays() {
+    let mut hosts = cluster(&NAMES).await;
+    let mut clients = clients(&hosts).await;
+    let kept = realtime(&mut clients[0], "subscribe", subscription(&json!({}))).await["roomId"].clone();
+    realtime(&mut clients[2], "subscribe", subscription(&json!({}))).await;
+    realtime(&mut clients[2], "subscribe", subscription(&json!({"exists": "a"}))).await;
+    let killed = hosts.pop().expect("three nodes");
+    killed.node.cluster().abort();
+    for host in &hosts {
+        within(host.node.until(|cluster| cluster.members().len() == 1)).await;
+    }
+    let listed = json!({"i": {"c": {kept.as_str().expect("a text"): 1}}});
+    for client in &mut clients[..2] {
+        assert_eq!(realtime(client, "list", json!({})).await, listed);
+    }
+    drop(clients);
+    stop(hosts).await;
+}

@@ -1,0 +1,7 @@
+//! The node's server as clients see it, on real sockets.
+
+mod api;
+mod cluster;
+mod http;
+mod limits;
+mod support;
