@@ -1,3 +1,7 @@
 //! The command line of the reference node.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cluster_node::cli::main()
+}

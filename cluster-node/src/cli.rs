@@ -1,0 +1,89 @@
+//! The command line: `run` a node, see a `demo` of several, make `certs` for development.
+//!
+//! What a command tells goes to standard output, what happens meanwhile to standard error. An error is one line.
+
+mod certs;
+pub mod demo;
+mod failure;
+mod run;
+mod signals;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+pub use failure::Failure;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, or stopped by a signal
+  1  something failed while it ran: a port in use, a step of the demo, a lost quorum with onMinority stop
+  2  the command line, the configuration or a certificate cannot be used
+
+Logging goes to standard error; RUST_LOG sets its level (default info; demo: error).";
+
+#[derive(Debug, Parser)]
+#[command(name = "cluster-node", version, about = "A reference node of the cluster layer", after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node until it is told to stop; without a configuration a single node on loopback
+    Run(run::Arguments),
+    /// Run several nodes in this process and tell what happens
+    Demo(demo::Arguments),
+    /// Make a development authority and certificates for nodes
+    Certs(certs::Arguments),
+}
+
+impl Command {
+    /// The level of logging without RUST_LOG.
+    fn level(&self) -> &'static str {
+        match self {
+            Self::Run(_) | Self::Certs(_) => "info",
+            Self::Demo(_) => "error",
+        }
+    }
+}
+
+/// Does what the command line asks for.
+pub fn main() -> ExitCode {
+    let Arguments { command } = Arguments::parse();
+    log(command.level());
+    match perform(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // With standard error closed there is nobody to tell.
+            let _ = writeln!(io::stderr(), "cluster-node: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn perform(command: Command) -> Result<(), Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
+    runtime.block_on(async {
+        match command {
+            Command::Run(arguments) => run::run(arguments).await,
+            Command::Demo(arguments) => demo::demo(arguments).await,
+            Command::Certs(arguments) => certs::make(&arguments),
+        }
+    })
+}
+
+/// A line of what the command tells. A reader that has gone is no reason to stop.
+fn say(line: impl std::fmt::Display) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+fn log(level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let colours = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
+}

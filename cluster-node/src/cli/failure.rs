@@ -1,0 +1,57 @@
+//! Why a command failed, and the exit code for it.
+
+use std::io;
+
+use cluster_core::config::ConfigError;
+use cluster_core::runtime::StartError;
+use cluster_transport::certs::CertsError;
+use thiserror::Error;
+
+use crate::server::ListenError;
+
+/// Why a command failed, in one line.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A value on the command line cannot be used.
+    #[error("{0}")]
+    Usage(String),
+    /// Certificates could not be made.
+    #[error(transparent)]
+    Certs(#[from] CertsError),
+    /// The node could not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Clients cannot be served.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The process gets no threads, no signals or no folder from the system.
+    #[error("the system refuses: {0}")]
+    Runtime(#[source] io::Error),
+    /// The node ended by itself.
+    #[error("this node has ended: {0}")]
+    Ended(String),
+    /// A step of the demonstration did not come about.
+    #[error("the step \"{step}\" failed: {why}")]
+    Step {
+        /// Which.
+        step: String,
+        /// What was seen instead.
+        why: String,
+    },
+}
+
+impl Failure {
+    /// The exit code: 2 for what has to be corrected by the user, 1 for what happened.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Usage(_) | Self::Certs(_) => 2,
+            Self::Start(StartError::Bind(_) | StartError::Lookup { .. } | StartError::Random(_)) => 1,
+            Self::Start(_) => 2,
+            Self::Listen(_) | Self::Runtime(_) | Self::Ended(_) | Self::Step { .. } => 1,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `run`: one node, until it is told to stop.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cluster_core::config::{Config, Sources};
+use tokio::time::timeout;
+
+use super::signals::Signals;
+use super::{Failure, say};
+use crate::node::Node;
+use crate::server::{Listener, Server, ServerLimits};
+
+/// How long leaving may take once the clients are gone, so that the process ends within two seconds.
+const LEAVE_WITHIN: Duration = Duration::from_millis(1_200);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// A configuration in the form of Kuzzle's, with comments
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A setting over the file and the environment, such as plugins.cluster.minimumNodes=3
+    #[arg(long = "set", value_name = "key=value")]
+    assignments: Vec<String>,
+    /// Show the settings that would be in effect and where each comes from, and stop
+    #[arg(long)]
+    check_config: bool,
+}
+
+impl Arguments {
+    fn config(&self) -> Result<Config, Failure> {
+        let sources = match &self.config {
+            Some(file) => Sources::new().read_file(file)?,
+            None => Sources::new(),
+        };
+        let sources = sources.process_environment();
+        let sources = self.assignments.iter().fold(sources, |sources, given| sources.assign(given.clone()));
+        Ok(Config::load(&sources)?)
+    }
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let config = arguments.config()?;
+    if arguments.check_config {
+        show(&config);
+        return Ok(());
+    }
+    let mut signals = Signals::listen()?;
+    let listener = Listener::bind(config.server_host().as_str(), config.server_port()).await?;
+    let node = Node::start(config).await?;
+    let server = Server::start(listener, node.clone(), axum::Router::new(), ServerLimits::default());
+    say(format_args!("{} serves clients on http://{}", node.name(), server.address()));
+    for (name, address) in node.cluster().bound() {
+        say(format_args!("{} listens for members on {address} ({name})", node.name()));
+    }
+    let outcome = tokio::select! {
+        why = signals.next() => {
+            tracing::info!("{why}: leaving");
+            Ok(())
+        }
+        () = node.shutdown_requested() => Ok(()),
+        failure = serve(&node) => Err(failure),
+    };
+    server.stop().await;
+    if timeout(LEAVE_WITHIN, node.cluster().leave()).await.is_err() {
+        tracing::warn!("the other nodes were not told in time that this one leaves");
+    }
+    outcome
+}
+
+/// Tells when the node is ready, and resolves when it has ended by itself.
+async fn serve(node: &Node) -> Failure {
+    let ended = node.cluster().ended();
+    tokio::pin!(ended);
+    tokio::select! {
+        () = &mut ended => {}
+        () = node.cluster().wait_ready() => {
+            say(format_args!("{} is ready", node.name()));
+            ended.await;
+        }
+    }
+    let failure = node.cluster().status().failure;
+    Failure::Ended(failure.unwrap_or_else(|| "for no reason that it knows".to_owned()))
+}
+
+fn show(config: &Config) {
+    for setting in config.effective() {
+        say(format_args!("{} = {}  ({})", setting.key, setting.value, setting.source));
+    }
+    let doubted = (2 * config.heartbeat()).max(Duration::from_millis(1_500));
+    say(format_args!("A member is doubted after {doubted:?} without a byte from it."));
+}
