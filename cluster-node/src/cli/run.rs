@@ -48,7 +48,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let listener = Listener::bind(config.server_host().as_str(), config.server_port()).await?;
     let node = Node::start(config).await?;
-    let server = Server::start(listener, node.clone(), axum::Router::new(), ServerLimits::default());
+    let server = Server::start(
+        listener,
+        node.clone(),
+        cluster_http::router(node.cluster().clone()),
+        ServerLimits::default(),
+    );
     say(format_args!("{} serves clients on http://{}", node.name(), server.address()));
     for (name, address) in node.cluster().bound() {
         say(format_args!("{} listens for members on {address} ({name})", node.name()));

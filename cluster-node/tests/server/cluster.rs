@@ -19,6 +19,10 @@ async fn clients(hosts: &[Host]) -> Vec<Client> {
     clients
 }
 
+async fn next(client: &mut Client) -> Value {
+    within(client.notification()).await.expect("a notification")
+}
+
 async fn stop(hosts: Vec<Host>) {
     for host in hosts {
         host.stop().await;
@@ -36,7 +40,7 @@ async fn what_is_published_after_the_answer_reaches_the_subscriber_from_every_no
         let channel = realtime(&mut clients[to], "subscribe", subscription(&filter)).await["channel"].clone();
         let message = json!({"index": "i", "collection": "c", "body": {"round": round}});
         realtime(&mut clients[from], "publish", message).await;
-        let received = plain(within(clients[to].notification()).await.expect("a notification"));
+        let received = next(&mut clients[to]).await;
         let told = (&received["room"], &received["node"], &received["result"]["_source"]["round"]);
         assert_eq!(told, (&channel, &json!(NAMES[from]), &json!(round)), "round {round}");
     }
@@ -49,9 +53,6 @@ async fn users_come_and_go_with_the_count_of_the_whole_cluster() {
     let hosts = cluster(&NAMES).await;
     let mut clients = clients(&hosts).await;
     let channel = realtime(&mut clients[0], "subscribe", subscription(&json!({}))).await["channel"].clone();
-    realtime(&mut clients[1], "subscribe", subscription(&json!({}))).await;
-    realtime(&mut clients[2], "subscribe", subscription(&json!({}))).await;
-    drop(clients.pop());
     let told = |node: &str, user: &str, action: &str, count: u64| {
         json!({
             "type": "user", "status": 200, "user": user, "result": {"count": count}, "node": node,
@@ -59,13 +60,12 @@ async fn users_come_and_go_with_the_count_of_the_whole_cluster() {
             "action": action, "protocol": "websocket", "room": channel,
         })
     };
-    for expected in [
-        told("node-2", "in", "subscribe", 2),
-        told("node-3", "in", "subscribe", 3),
-        told("node-3", "out", "unsubscribe", 2),
-    ] {
-        assert_eq!(plain(within(clients[0].notification()).await.expect("a notification")), expected);
-    }
+    realtime(&mut clients[1], "subscribe", subscription(&json!({}))).await;
+    assert_eq!(plain(next(&mut clients[0]).await), told("node-2", "in", "subscribe", 2));
+    realtime(&mut clients[2], "subscribe", subscription(&json!({}))).await;
+    assert_eq!(plain(next(&mut clients[0]).await), told("node-3", "in", "subscribe", 3));
+    drop(clients.pop());
+    assert_eq!(plain(next(&mut clients[0]).await), told("node-3", "out", "unsubscribe", 2));
     drop(clients);
     stop(hosts).await;
 }

@@ -29,7 +29,12 @@ impl Player {
         let bind = Binding::parse(place, 0).map_err(|error| Failure::Usage(error.to_string()))?;
         let listener = Listener::bind("127.0.0.1", role.http_port).await?;
         let node = Node::start(cast.config(role, bind, seeds)?).await?;
-        let server = Server::start(listener, node.clone(), axum::Router::new(), ServerLimits::default());
+        let server = Server::start(
+            listener,
+            node.clone(),
+            cluster_http::router(node.cluster().clone()),
+            ServerLimits::default(),
+        );
         Ok(Self { node, server })
     }
 

@@ -1,0 +1,112 @@
+//! `run` and `certs`.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use crate::process::{Ended, Process, run};
+
+const FREE: [&str; 5] = ["run", "--set", "server.port=0", "--set", "plugins.cluster.bind=tcp://127.0.0.1:0"];
+
+fn free<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    FREE.iter().chain(more).copied().collect()
+}
+
+/// A command that cannot do its work says why in one line.
+fn refused(ended: &Ended, code: i32, words: &[&str]) {
+    assert_eq!((ended.code, ended.errors.lines().count()), (Some(code), 1), "{ended:?}");
+    for word in words {
+        assert!(ended.errors.contains(word), "{word:?} is not in {:?}", ended.errors);
+    }
+}
+
+#[test]
+fn a_node_says_where_it_listens_and_when_it_is_ready_and_leaves_at_a_signal() {
+    for signal in ["TERM", "INT"] {
+        let mut node = Process::start(&free(&["--set", "plugins.cluster.nodeId=node-a"]));
+        let lines = [node.line(), node.line(), node.line()];
+        let [clients, members, ready] = &lines;
+        assert!(clients.starts_with("node-a serves clients on http://127.0.0.1:"), "{clients}");
+        assert!(members.starts_with("node-a listens for members on tcp://127.0.0.1:"), "{members}");
+        assert_eq!(ready, "node-a is ready");
+        assert!(!clients.ends_with(":0") && members.ends_with(" (bind)"), "{lines:?}");
+        let asked = Instant::now();
+        node.signal(signal);
+        let ended = node.end();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(asked.elapsed() < Duration::from_secs(2), "SIG{signal}: {:?}", asked.elapsed());
+    }
+}
+
+#[test]
+fn a_port_in_use_is_one_line_and_code_1() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let server = format!("server.port={port}");
+    refused(&run(&free(&["--set", &server])), 1, &["cannot serve clients on 127.0.0.1", &port]);
+    let bind = format!("plugins.cluster.bind=tcp://127.0.0.1:{port}");
+    refused(&run(&free(&["--set", &bind])), 1, &[&port]);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_is_one_line_and_code_2() {
+    let cases: [(&str, &[&str]); 5] = [
+        ("plugins.cluster.minimumNode=2", &["minimumNodes"]),
+        ("plugins.cluster.minimumNodes=none", &["minimumNodes", "none"]),
+        ("plugins.cluster.bind=tcp://[nope0:ipv4]:7511", &["nope0"]),
+        ("plugins.cluster.bind=tcp://0.0.0.0:0", &["0.0.0.0"]),
+        ("plugins.cluster.tls.certificate=a.pem", &["key"]),
+    ];
+    for (assignment, words) in cases {
+        refused(&run(&free(&["--set", assignment])), 2, words);
+    }
+    refused(&run(&["run", "--config", "/nowhere/kuzzlerc"]), 2, &["/nowhere/kuzzlerc"]);
+}
+
+#[test]
+fn the_settings_in_effect_can_be_shown() {
+    let ended = run(&["run", "--check-config", "--set", "plugins.cluster.timers.heartbeat=5000"]);
+    assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""));
+    let lines: Vec<&str> = ended.output.lines().collect();
+    assert!(lines.contains(&"plugins.cluster.timers.heartbeat = 5000  (--set)"), "{lines:#?}");
+    assert!(lines.contains(&"server.port = 7512  (the default)"), "{lines:#?}");
+    assert_eq!(lines.last(), Some(&"A member is doubted after 10s without a byte from it."));
+}
+
+#[test]
+fn certificates_are_made_and_not_overwritten_unasked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().to_str().expect("a path");
+    let made = run(&["certs", "--out", out, "--nodes", "node-a,node-b"]);
+    assert_eq!((made.code, made.output.lines().count()), (Some(0), 3), "{made:?}");
+    for file in ["ca.pem", "ca-key.pem", "node-a.pem", "node-a-key.pem", "node-b.pem", "node-b-key.pem"] {
+        assert!(folder.path().join(file).is_file(), "{file}");
+    }
+    refused(&run(&["certs", "--out", out, "--nodes", "node-a"]), 2, &["exists already"]);
+    refused(&run(&["certs", "--out", out, "--nodes", "node-a", "--ca", out]), 2, &["node-a"]);
+    let again = run(&["certs", "--out", out, "--nodes", "node-a", "--ca", out, "--force"]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+}
+
+#[test]
+fn a_node_does_not_start_with_the_certificate_of_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().to_str().expect("a path");
+    assert_eq!(run(&["certs", "--out", out, "--nodes", "node-a"]).code, Some(0));
+    let tls = ["certificate=node-a.pem", "key=node-a-key.pem", "authorities=ca.pem"].map(|setting| {
+        let (key, file) = setting.split_once('=').expect("a key and a file");
+        format!("plugins.cluster.tls.{key}={out}/{file}")
+    });
+    let arguments: Vec<&str> = tls.iter().flat_map(|setting| ["--set", setting]).collect();
+    let arguments: Vec<&str> = [&arguments[..], &["--set", "plugins.cluster.nodeId=node-b"]].concat();
+    refused(&run(&free(&arguments)), 2, &["node-b"]);
+}
+
+#[test]
+fn what_is_no_command_is_code_2_and_help_and_version_are_code_0() {
+    assert_eq!(run(&["dance"]).code, Some(2));
+    let version = run(&["--version"]);
+    let expected = format!("cluster-node {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!((version.code, version.output), (Some(0), expected));
+    let help = run(&["--help"]);
+    assert_eq!((help.code, help.output.contains("Exit codes:")), (Some(0), true));
+}

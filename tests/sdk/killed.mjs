@@ -1,0 +1,67 @@
+// A node with 50 subscriptions is killed and started again on the same address. What it had is gone from the others at once,
+// what they had stays; it sees everything as soon as it is ready; its client goes on at another node.
+import assert from 'node:assert/strict';
+import { connect as dial, createServer } from 'node:net';
+import { once } from 'node:events';
+import {
+  COLLECTION, INDEX, Inbox, ask, connect, count, figure, list, publish, run, subscribe, until, within,
+} from './client.mjs';
+
+const SUBSCRIPTIONS = 50;
+
+/** What stands before the nodes and sends each new connection to the one that it points at. */
+async function balancer(port) {
+  const server = createServer((client) => {
+    const node = dial(server.target, '127.0.0.1');
+    client.on('error', () => node.destroy()).on('close', () => node.destroy()).pipe(node);
+    node.on('error', () => client.destroy()).on('close', () => client.destroy()).pipe(client);
+  });
+  server.target = port;
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+await run(async ([a, b, c]) => {
+  const [onA, onB, onC] = [await connect(a), await connect(b), await connect(c)];
+  const kept = await subscribe(onA, { exists: 'kept' });
+  const front = await balancer(c);
+  const mover = await connect(front.address().port);
+  const inbox = new Inbox();
+  const moved = await subscribe(mover, { exists: 'moved' }, inbox.take);
+  await subscribe(onC, { exists: 'kept' });
+  const lost = [];
+  for (let n = 1; n < SUBSCRIPTIONS; n++) {
+    lost.push(await subscribe(onC, { equals: { n } }));
+  }
+  assert.equal(await count(onA, kept), 2);
+  assert.equal(Object.keys((await list(onA))[INDEX][COLLECTION]).length, SUBSCRIPTIONS + 1);
+
+  // From here on the front sends everybody to another node.
+  front.target = b;
+  const reconnected = new Promise((resolve) => mover.addListener('reconnected', resolve));
+  onC.protocol.autoReconnect = false;
+  await ask('kill');
+  const isClean = async (node) => (await count(node, kept)) === 1 && (await count(node, lost.at(-1))) === null;
+  figure('gone from count on the first', await until('the first counts clean', () => isClean(onA)));
+  figure('gone from count on the second', await until('the second counts clean', () => isClean(onB)));
+  for (const room of lost) {
+    assert.deepEqual([await count(onA, room), await count(onB, room)], [null, null]);
+  }
+
+  await within(reconnected, 'the client finds another node');
+  await until('the client has subscribed again', async () => (await count(onB, moved)) === 1);
+  await publish(onA, { moved: 1 });
+  await inbox.until('the client is notified again', () => inbox.messages.length > 0);
+  assert.deepEqual(inbox.messages.map(({ result }) => result._source.moved), [1]);
+
+  figure('started again and ready', Number(await ask('restart')));
+  const back = await connect(c);
+  const expected = { [INDEX]: { [COLLECTION]: { [kept]: 1, [moved]: 1 } } };
+  for (const node of [back, onA, onB]) {
+    assert.deepEqual(await list(node), expected);
+  }
+  await publish(back, { moved: 2 });
+  await inbox.until('the client hears the node that is back', () => inbox.messages.length > 1);
+  assert.deepEqual(inbox.messages.map(({ result }) => result._source.moved), [1, 2]);
+});
