@@ -42,9 +42,11 @@ await run(async ([a, b, c]) => {
   const reconnected = new Promise((resolve) => mover.addListener('reconnected', resolve));
   onC.protocol.autoReconnect = false;
   await ask('kill');
-  const isClean = async (node) => (await count(node, kept)) === 1 && (await count(node, lost.at(-1))) === null;
-  figure('gone from count on the first', await until('the first counts clean', () => isClean(onA)));
-  figure('gone from count on the second', await until('the second counts clean', () => isClean(onB)));
+  const cleanUp = async (name, node) => {
+    const isClean = async () => (await count(node, kept)) === 1 && (await count(node, lost.at(-1))) === null;
+    figure(`gone from count on ${name}`, await until(`${name} counts clean`, isClean));
+  };
+  await Promise.all([cleanUp('the first node', onA), cleanUp('the second node', onB)]);
   for (const room of lost) {
     assert.deepEqual([await count(onA, room), await count(onB, room)], [null, null]);
   }

@@ -6,7 +6,7 @@ use cluster_core::engine::state::{Change, RoomEvent};
 use cluster_core::engine::{RoomId, RoomInfo};
 use cluster_core::host::{Host, Readiness, Refusal};
 use cluster_transport::proto::NodeId;
-use cluster_transport::proto::session::{Direction as Lane, Missed};
+use cluster_transport::proto::session::{Direction as Way, Missed};
 
 use super::catalogue::Holder;
 use super::local::Local;
@@ -47,8 +47,12 @@ impl Host for Local {
         Ok(())
     }
 
-    fn lagged(&self, peer: &NodeId, direction: Lane, missed: Missed) {
-        tracing::warn!("notifications were lost, {direction:?} {peer}: {missed:?}");
+    fn lagged(&self, peer: &NodeId, direction: Way, missed: Missed) {
+        match missed {
+            Missed::Known(count) => tracing::warn!(%peer, "{count} notifications were lost, {direction:?}"),
+            // So it is with every new member: what it published before is not this node's.
+            other => tracing::debug!(%peer, "notifications may have been lost, {direction:?}: {other:?}"),
+        }
     }
 
     fn member_event(&self, _: &MemberEvent) {

@@ -124,10 +124,9 @@ fn binary() -> &'static Path {
             .expect("cargo starts");
         assert!(built.status.success(), "the binary does not build");
         let messages = String::from_utf8(built.stdout).expect("text");
-        let artifacts =
+        let mut artifacts =
             messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let executable =
-            artifacts.filter_map(|artifact| artifact["executable"].as_str().map(PathBuf::from)).last();
+        let executable = artifacts.find_map(|artifact| artifact["executable"].as_str().map(PathBuf::from));
         executable.expect("an executable")
     })
 }
