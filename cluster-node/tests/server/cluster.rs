@@ -1,9 +1,10 @@
 //! Several nodes: what is done on one is seen on the others.
 
-use cluster_node::client::Client;
+use cluster_core::config::OnMinority;
+use cluster_node::client::{Client, ClientError};
 use serde_json::{Value, json};
 
-use crate::support::{Host, cluster, plain, realtime, within};
+use crate::support::{Host, cluster, minority, plain, realtime, within};
 
 const NAMES: [&str; 3] = ["node-1", "node-2", "node-3"];
 
@@ -104,4 +105,23 @@ async fn what_a_killed_node_had_is_gone_and_what_others_had_stays() {
     }
     drop(clients);
     stop(hosts).await;
+}
+
+#[tokio::test]
+async fn a_minority_serves_its_own_clients_unless_it_is_told_not_to() {
+    let serving = minority(OnMinority::ServeLocal).await;
+    let mut client = serving.client().await;
+    realtime(&mut client, "subscribe", subscription(&json!({}))).await;
+    realtime(&mut client, "publish", json!({"index": "i", "collection": "c", "body": {"a": 1}})).await;
+    assert_eq!(next(&mut client).await["result"]["_source"]["a"], 1);
+    drop(client);
+    serving.stop().await;
+
+    let stopped = minority(OnMinority::Stop).await;
+    let mut client = stopped.client().await;
+    let answer = within(client.result_of(json!({"controller": "realtime", "action": "list"}))).await;
+    let Err(ClientError::Refused { error }) = answer else { panic!("{answer:?}") };
+    assert_eq!((&error["id"], &error["status"]), (&json!("api.process.not_enough_nodes"), &json!(503)));
+    drop(client);
+    stopped.stop().await;
 }

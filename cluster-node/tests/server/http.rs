@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
+use cluster_core::config::OnMinority;
 use cluster_node::server::ServerLimits;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{alone, plain, realtime, within};
+use crate::support::{alone, minority, plain, realtime, within};
 
 /// An answer: its status, its headers in small letters, its body.
 struct Answer {
@@ -94,11 +95,17 @@ async fn the_rooms_are_listed() {
 
 #[tokio::test]
 async fn the_process_and_its_readiness_can_be_asked_for() {
-    let host = alone(ServerLimits::default()).await;
-    for url in ["/_healthcheck", "/_ready"] {
-        assert_eq!(ask(host.address(), &format!("GET {url}"), "").await.status, 200, "{url}");
+    let (ready, waiting) = (alone(ServerLimits::default()).await, minority(OnMinority::ServeLocal).await);
+    for (url, when_ready, when_not) in
+        [("/_healthcheck", 200, 200), ("/_ready", 200, 503), ("/_plugin/cluster/health", 200, 503)]
+    {
+        let head = format!("GET {url}");
+        let told =
+            (ask(ready.address(), &head, "").await.status, ask(waiting.address(), &head, "").await.status);
+        assert_eq!(told, (when_ready, when_not), "{url}");
     }
-    host.stop().await;
+    ready.stop().await;
+    waiting.stop().await;
 }
 
 #[tokio::test]

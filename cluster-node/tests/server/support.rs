@@ -1,14 +1,15 @@
 //! Nodes with their servers, in this process, on ports that the system gives.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use axum::Router;
-use cluster_core::config::Config;
+use cluster_core::config::{Config, ConfigBuilder, OnMinority};
 use cluster_node::client::Client;
 use cluster_node::node::Node;
 use cluster_node::server::{Listener, Server, ServerLimits};
 use cluster_transport::binding::Binding;
+use cluster_transport::proto::Address;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -54,23 +55,31 @@ pub(crate) async fn cluster(names: &[&str]) -> Vec<Host> {
     hosts
 }
 
-async fn host(
-    name: &str,
-    seeds: &[cluster_transport::proto::Address],
-    nodes: usize,
-    limits: ServerLimits,
-) -> Host {
-    let config = Config::builder()
+/// A node that would need another one to be ready.
+pub(crate) async fn minority(on_minority: OnMinority) -> Host {
+    start(config("node-1", &[], 2).on_minority(on_minority), ServerLimits::default()).await
+}
+
+async fn host(name: &str, seeds: &[Address], nodes: usize, limits: ServerLimits) -> Host {
+    let host = start(config(name, seeds, nodes), limits).await;
+    if nodes == 1 {
+        within(host.node.cluster().wait_ready()).await;
+    }
+    host
+}
+
+fn config(name: &str, seeds: &[Address], nodes: usize) -> ConfigBuilder {
+    Config::builder()
         .node_id(Some(name.parse().expect("a node id")))
         .bind(Some(Binding::parse("tcp://127.0.0.1:0", 0).expect("a binding")))
         .seeds(seeds.to_vec())
-        .minimum_nodes(nodes.try_into().unwrap_or(std::num::NonZeroUsize::MIN));
+        .minimum_nodes(NonZeroUsize::new(nodes).expect("a node"))
+}
+
+async fn start(config: ConfigBuilder, limits: ServerLimits) -> Host {
     let node = Node::start(config.build().expect("a configuration")).await.expect("a node");
-    if nodes == 1 {
-        within(node.cluster().wait_ready()).await;
-    }
     let listener = Listener::bind("127.0.0.1", 0).await.expect("a port");
-    let server = Server::start(listener, node.clone(), Router::new(), limits);
+    let server = Server::start(listener, node.clone(), cluster_http::router(node.cluster().clone()), limits);
     Host { node, server }
 }
 
