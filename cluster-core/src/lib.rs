@@ -15,3 +15,5 @@ pub mod host;
 #[cfg(test)]
 mod protocol_md;
 pub mod runtime;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;

@@ -1,0 +1,190 @@
+//! What follows from an input of a process: its machines are drained into each other until none has anything to say.
+
+use std::sync::Arc;
+
+use cluster_transport::proto::body::CloseCode;
+use cluster_transport::proto::endpoint::SessionEnd;
+use cluster_transport::proto::lanes::{Batch, Payload, PeerLanes};
+use cluster_transport::proto::requests::RequestEvent;
+use cluster_transport::proto::session::SessionEvent;
+use cluster_transport::proto::{Instant, Lane, SessionId};
+
+use super::host::Stamp;
+use super::network::Network;
+use super::process::Process;
+use crate::engine::members::{Action, MemberEvent};
+use crate::engine::state::Intake;
+use crate::engine::state::message::MAX_DELTA;
+use crate::engine::{ClusterEvent, ContinuityEvent, EngineEvent, Notification, wiring};
+
+impl Process {
+    /// Drains everything.
+    pub(super) fn settle(&mut self, now: Instant, network: &mut Network) {
+        let mut version = self.engine.state().version();
+        loop {
+            let mut quiet = !self.settle_endpoint(now, network);
+            quiet &= !self.settle_engine(now, network);
+            if self.engine.state().version() != version {
+                version = self.engine.state().version();
+                self.stir_all();
+            }
+            while let Some(session) = self.stirred.pop_first() {
+                quiet = false;
+                self.settle_session(now, session, network);
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    /// Has every session look for something to say.
+    pub(super) fn stir_all(&mut self) {
+        self.stirred.extend(self.sessions.keys());
+    }
+
+    fn settle_engine(&mut self, now: Instant, network: &mut Network) -> bool {
+        let mut stirred = false;
+        while let Some(action) = self.engine.poll_action() {
+            stirred = true;
+            self.take_action(now, action);
+        }
+        while let Some(transmit) = self.engine.poll_transmit() {
+            let Some(session) = self.endpoint.session_with(&transmit.to) else { continue };
+            let Some(live) = self.sessions.get(&session) else { continue };
+            self.stirred.insert(session);
+            if let Err(error) = live.lanes.push(Lane::Control, Payload::Shared(transmit.message)) {
+                self.close_session(session, CloseCode::STALLED, &error.to_string());
+            }
+        }
+        while let Some(event) = self.engine.poll_event() {
+            stirred = true;
+            self.take_event(event, network);
+        }
+        while let Some(event) = self.engine.poll_room_event() {
+            self.host.on_room(&event);
+        }
+        stirred
+    }
+
+    fn take_action(&mut self, now: Instant, action: Action) {
+        match action {
+            // More targets than the dialler takes are not dialled.
+            Action::AddTarget(address) => drop(self.endpoint.add_target(now, address)),
+            Action::RemoveTarget(address) => {
+                self.endpoint.remove_target(now, &address);
+            }
+            Action::ProbeNow(address) => drop(self.endpoint.probe(now, address)),
+            Action::CloseSession { node, why, .. } => {
+                self.endpoint.close_session(now, &node, wiring::close_code(why));
+            }
+        }
+    }
+
+    fn take_event(&mut self, event: EngineEvent, network: &mut Network) {
+        let counters = &mut network.counters;
+        match event {
+            EngineEvent::Fault { session, fault, .. } => {
+                counters.faults += 1;
+                self.close_session(session, CloseCode::VIOLATION, &fault.to_string());
+            }
+            EngineEvent::Continuity(event) => {
+                match &event {
+                    ContinuityEvent::Lagged { .. } => counters.lags_told += 1,
+                    ContinuityEvent::CachesStale { .. } => counters.stale_told += 1,
+                }
+                self.host.on_continuity(event);
+            }
+            EngineEvent::Member(event) => match event {
+                MemberEvent::Removed { node, .. } => {
+                    counters.removals += 1;
+                    if self.endpoint.session_with(&node).is_none() {
+                        self.lanes.remove(&node);
+                    }
+                }
+                MemberEvent::Doubted { .. } => counters.doubts += 1,
+                MemberEvent::Vetoed { .. } => counters.vetoes += 1,
+                MemberEvent::Paused { .. } => counters.pauses_noticed += 1,
+                MemberEvent::Ready => counters.became_ready += 1,
+                MemberEvent::NotReady { .. } => counters.became_unready += 1,
+                _ => {}
+            },
+            EngineEvent::State(_) => {}
+        }
+    }
+
+    fn settle_session(&mut self, now: Instant, id: SessionId, network: &mut Network) {
+        let mut ended = None;
+        while let Some(event) = self.sessions.get_mut(&id).and_then(|live| live.session.poll_event()) {
+            match event {
+                SessionEvent::Batch(batch) => self.take_batch(now, id, batch, network),
+                SessionEvent::Lagged { lane, direction, missed } => {
+                    if let Some(live) = self.sessions.get(&id) {
+                        self.engine.handle_lagged(now, &live.peer, lane, direction, missed);
+                    }
+                }
+                SessionEvent::Request(RequestEvent::Asked { .. } | RequestEvent::Cancelled(_)) => {}
+                SessionEvent::Request(RequestEvent::Ended(..)) => {}
+                SessionEvent::Ended(end) => ended = Some(SessionEnd::from(end)),
+            }
+        }
+        if let Some(end) = ended {
+            return self.end(now, id, end, network);
+        }
+        self.fill_state(id);
+        self.write(now, id, network);
+    }
+
+    fn take_batch(&mut self, now: Instant, id: SessionId, batch: Batch, network: &mut Network) {
+        let Some(live) = self.sessions.get(&id) else { return };
+        let (peer, lanes): (_, Arc<PeerLanes>) = (live.peer.clone(), Arc::clone(&live.lanes));
+        let (lane, end) = (batch.lane(), batch.end());
+        match lane {
+            Lane::Control | Lane::State => {
+                if lane == Lane::State {
+                    self.stir_all();
+                }
+                if self.engine.handle_batch(now, &peer, id, &batch) == Intake::OverBudget {
+                    return;
+                }
+            }
+            Lane::Events => {
+                for message in &batch {
+                    match ClusterEvent::decode(message) {
+                        Ok(event) => self.host.events.extend(event.map(|event| (peer.clone(), event))),
+                        Err(fault) => self.engine.handle_fault(&peer, id, fault),
+                    }
+                }
+            }
+            Lane::Notifications => {
+                for message in batch.into_messages() {
+                    match Notification::decode(message) {
+                        Ok(notification) => {
+                            let stamp = notification.and_then(|found| Stamp::decode(found.payload));
+                            network.counters.notifications_received += 1;
+                            stamp.into_iter().for_each(|stamp| self.host.on_notification(stamp));
+                        }
+                        Err(fault) => self.engine.handle_fault(&peer, id, fault),
+                    }
+                }
+            }
+            Lane::Requests => {}
+        }
+        lanes.done(lane, end);
+    }
+
+    /// Cuts deltas as long as the lane has room for them.
+    fn fill_state(&mut self, id: SessionId) {
+        let Some(live) = self.sessions.get(&id) else { return };
+        loop {
+            let room = live.lanes.room(Lane::State).min(MAX_DELTA + 1_024);
+            if room < MAX_DELTA / 2 {
+                return;
+            }
+            let Some(message) = self.engine.poll_state(&live.peer, id, room) else { return };
+            if live.lanes.push(Lane::State, Payload::Shared(message)).is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! A model host: it notes what it is told, and whether it was told in the order that hosts are promised.
+
+use std::collections::BTreeMap;
+
+use bytes::{Buf, BufMut, Bytes};
+use cluster_transport::proto::NodeId;
+use cluster_transport::proto::session::{Direction, Missed};
+
+use super::invariants::{Alternation, Delivery, Violation};
+use crate::engine::state::RoomEvent;
+use crate::engine::{ClusterEvent, ContinuityEvent};
+
+/// Which process published a notification, and which of its notifications it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stamp {
+    /// The number of the node.
+    pub node: usize,
+    /// Which of its processes.
+    pub life: u64,
+    /// Which notification of that process.
+    pub number: u64,
+}
+
+impl Stamp {
+    pub(super) fn encode(self, size: usize) -> Bytes {
+        let mut payload = Vec::with_capacity(24.max(size));
+        payload.put_u64(self.node as u64);
+        payload.put_u64(self.life);
+        payload.put_u64(self.number);
+        payload.resize(24.max(size), 0);
+        payload.into()
+    }
+
+    pub(super) fn decode(mut payload: Bytes) -> Option<Self> {
+        let node = usize::try_from(payload.try_get_u64().ok()?).ok()?;
+        Some(Self { node, life: payload.try_get_u64().ok()?, number: payload.try_get_u64().ok()? })
+    }
+}
+
+/// What a host was told of lost notifications, by peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// How many, as far as that was known.
+    pub known: u64,
+    /// How often nobody knew how many.
+    pub unknown: u64,
+}
+
+/// The host of one process.
+#[derive(Debug, Default)]
+pub struct Host {
+    pub(super) rooms: Alternation,
+    pub(super) delivery: Delivery,
+    pub(super) events: Vec<(NodeId, ClusterEvent)>,
+    pub(super) lost_inbound: BTreeMap<NodeId, Told>,
+    pub(super) lost_outbound: BTreeMap<NodeId, Told>,
+    pub(super) stale: BTreeMap<NodeId, u64>,
+    pub(super) violations: Vec<Violation>,
+}
+
+impl Host {
+    /// The rooms that it knows.
+    pub fn rooms(&self) -> &Alternation {
+        &self.rooms
+    }
+
+    /// The events it was given, with their publishers.
+    pub fn events(&self) -> &[(NodeId, ClusterEvent)] {
+        &self.events
+    }
+
+    /// What it has got of each publisher.
+    pub fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+
+    /// What it was told of lost notifications of a peer.
+    pub fn lost_from(&self, peer: &NodeId) -> Told {
+        self.lost_inbound.get(peer).copied().unwrap_or_default()
+    }
+
+    /// How often it was told to read again what it has cached because of a peer.
+    pub fn stale(&self, peer: &NodeId) -> u64 {
+        self.stale.get(peer).copied().unwrap_or_default()
+    }
+
+    pub(super) fn on_room(&mut self, event: &RoomEvent) {
+        let seen = self.rooms.observe(event);
+        self.violations.extend(seen.err());
+    }
+
+    pub(super) fn on_notification(&mut self, stamp: Stamp) {
+        let seen = self.delivery.observe(stamp);
+        self.violations.extend(seen.err());
+    }
+
+    pub(super) fn on_continuity(&mut self, event: ContinuityEvent) {
+        match event {
+            ContinuityEvent::Lagged { peer, direction, missed } => {
+                let told = match direction {
+                    Direction::Inbound => self.lost_inbound.entry(peer).or_default(),
+                    Direction::Outbound => self.lost_outbound.entry(peer).or_default(),
+                };
+                match missed {
+                    Missed::Known(count) => told.known += count,
+                    Missed::Unknown => told.unknown += 1,
+                }
+            }
+            ContinuityEvent::CachesStale { peer } => *self.stale.entry(peer).or_default() += 1,
+        }
+    }
+}

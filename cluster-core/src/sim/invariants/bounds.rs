@@ -1,0 +1,56 @@
+//! Whatever a peer does, what waits for it stays within what was configured.
+
+use cluster_transport::proto::Lane;
+use cluster_transport::proto::lanes::{LaneLag, LaneSettings};
+
+use super::Violation;
+use crate::engine::state::DEFAULT_MAX_TOMBSTONES;
+use crate::sim::Sim;
+
+pub(super) fn check(sim: &Sim) -> Result<(), Violation> {
+    for node in sim.running() {
+        for (peer, lane, lag, settings) in sim.lags(node) {
+            judge(lane, lag, settings)
+                .map_err(|what| Violation::new(format!("n{node} to {peer}, {lane} lane: {what}")))?;
+        }
+        let state = sim.engine(node).state();
+        let limit = DEFAULT_MAX_TOMBSTONES.max(state.rooms());
+        if state.tombstones() > limit {
+            return Err(Violation::new(format!(
+                "n{node} keeps {} tombstones, over {limit}",
+                state.tombstones()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn judge(lane: Lane, lag: LaneLag, settings: &LaneSettings) -> Result<(), String> {
+    // One message longer than that is still taken by a lane that holds nothing else.
+    let limit = match lane {
+        Lane::Events | Lane::Notifications => settings.ring + MAX_ONE,
+        Lane::Control => (1 << 20) + MAX_ONE,
+        Lane::State | Lane::Requests => {
+            usize::try_from(settings.windows[lane]).unwrap_or(usize::MAX).saturating_add(MAX_ONE)
+        }
+    };
+    let held = lag.unsent_bytes + lag.unacknowledged_bytes;
+    if held <= limit { Ok(()) } else { Err(format!("{held} bytes are held, over {limit}")) }
+}
+
+/// The longest message of a simulation, with its head.
+const MAX_ONE: usize = 128 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_bites_on_a_lane_that_holds_more_than_its_ring() {
+        let mut settings = LaneSettings::default();
+        settings.ring = 1 << 20;
+        let lag = |unsent_bytes| LaneLag { unsent_bytes, ..LaneLag::default() };
+        assert_eq!(judge(Lane::Notifications, lag(1 << 20), &settings), Ok(()));
+        assert!(judge(Lane::Notifications, lag(2 << 20), &settings).is_err());
+    }
+}

@@ -1,0 +1,53 @@
+//! What must be true of any run, one property a file, each shown to bite on a history that breaks it.
+
+mod accounting;
+mod alternation;
+mod bounds;
+mod convergence;
+mod delivery;
+mod ghosts;
+
+use std::fmt;
+
+pub use alternation::Alternation;
+pub use delivery::Delivery;
+
+use super::Sim;
+
+/// A promise that was broken, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation(String);
+
+impl Violation {
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Violation {}
+
+/// What is to be true at any moment.
+///
+/// # Errors
+/// The first promise that is broken.
+pub fn always(sim: &Sim) -> Result<(), Violation> {
+    sim.first_violation().map_or(Ok(()), Err)?;
+    bounds::check(sim)
+}
+
+/// What is to be true once the network is whole, nothing changes and enough time has passed.
+///
+/// # Errors
+/// The first promise that is broken.
+pub fn after_calm(sim: &Sim) -> Result<(), Violation> {
+    always(sim)?;
+    ghosts::check(sim)?;
+    convergence::check(sim)?;
+    accounting::check(sim)
+}

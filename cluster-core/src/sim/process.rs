@@ -1,0 +1,360 @@
+//! One process: an engine, an endpoint and its sessions, driven as the runtime drives them, on links of the simulated network.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use cluster_transport::proto::body::CloseCode;
+use cluster_transport::proto::credentials::PeerIdentity;
+use cluster_transport::proto::endpoint::{
+    ConnectFailure, Endpoint, EndpointAction, EndpointEvent, LinkId, SessionEnd,
+};
+use cluster_transport::proto::frame::{Decoded, Frame, PREFIX};
+use cluster_transport::proto::lanes::PeerLanes;
+use cluster_transport::proto::session::Session;
+use cluster_transport::proto::{Address, Instant, NodeId, SessionId};
+
+use super::host::Host;
+use super::network::{Arrival, Network, Socket};
+use crate::engine::Engine;
+
+/// A link that has not taken a byte for so long is broken, as in the runtime.
+const WRITE_DEADLINE: Duration = Duration::from_secs(15);
+
+/// One life of a node.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) number: usize,
+    pub(super) life: u64,
+    pub(super) engine: Engine,
+    pub(super) endpoint: Endpoint,
+    pub(super) host: Host,
+    pub(super) published: u64,
+    pub(super) sessions: BTreeMap<SessionId, Live>,
+    /// The lanes to each member, in session or not: what is owed to it waits there.
+    pub(super) lanes: BTreeMap<NodeId, Arc<PeerLanes>>,
+    links: BTreeMap<LinkId, Socket>,
+    sockets: BTreeMap<Socket, Link>,
+    /// The sessions that may have something to say.
+    pub(super) stirred: BTreeSet<SessionId>,
+}
+
+/// A session that runs.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) peer: NodeId,
+    pub(super) session: Session,
+    pub(super) lanes: Arc<PeerLanes>,
+    pub(super) socket: Socket,
+    pub(super) out: VecDeque<Bytes>,
+    pub(super) write_by: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Link {
+    id: LinkId,
+    session: Option<SessionId>,
+    buffer: BytesMut,
+}
+
+impl Process {
+    pub(super) fn new(number: usize, life: u64, engine: Engine, endpoint: Endpoint) -> Self {
+        Self {
+            number,
+            life,
+            engine,
+            endpoint,
+            host: Host::default(),
+            published: 0,
+            sessions: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            links: BTreeMap::new(),
+            sockets: BTreeMap::new(),
+            stirred: BTreeSet::new(),
+        }
+    }
+
+    /// When it wants to be woken next.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let sessions = self
+            .sessions
+            .values()
+            .filter_map(|live| live.session.poll_timeout().into_iter().chain(live.write_by).min());
+        let machines = [self.engine.poll_timeout(), self.endpoint.poll_timeout()];
+        machines.into_iter().flatten().chain(sessions).min()
+    }
+
+    /// Time has passed.
+    pub(super) fn handle_timeout(&mut self, now: Instant, network: &mut Network) {
+        if self.engine.poll_timeout().is_some_and(|at| at <= now) {
+            self.engine.handle_timeout(now);
+        }
+        if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
+            self.endpoint.handle_timeout(now);
+        }
+        for (id, live) in &mut self.sessions {
+            let is_due = live.session.poll_timeout().is_some_and(|at| at <= now);
+            if is_due {
+                live.session.handle_timeout(now);
+            }
+            let is_stuck = live.write_by.is_some_and(|by| by <= now);
+            if is_stuck {
+                network.counters.write_deadlines += 1;
+                live.session.handle_link_lost("the peer has not taken a byte for 15 s");
+            }
+            if is_due || is_stuck {
+                self.stirred.insert(*id);
+            }
+        }
+        self.settle(now, network);
+    }
+
+    /// The host has something for one of the sockets.
+    pub(super) fn handle_arrival(
+        &mut self,
+        now: Instant,
+        socket: Socket,
+        arrival: Arrival,
+        network: &mut Network,
+    ) {
+        match arrival {
+            Arrival::Accepted { from } => {
+                let remote = format!("n{from}:{}", 40_000);
+                let id = self.endpoint.handle_accepted(now, PeerIdentity::Plaintext, remote);
+                self.add_link(id, socket);
+            }
+            Arrival::Connected => {
+                if let Some(id) = self.sockets.get(&socket).map(|link| link.id) {
+                    self.endpoint.handle_connected(now, id, PeerIdentity::Plaintext);
+                }
+            }
+            Arrival::Refused => {
+                if let Some(link) = self.remove_socket(socket) {
+                    self.endpoint.handle_connect_failed(now, link.id, ConnectFailure::Refused);
+                }
+            }
+            Arrival::Bytes(bytes) => {
+                network.consumed(now, socket, bytes.len());
+                self.read(now, socket, &bytes, network);
+            }
+            Arrival::Writable => self.stirred.extend(self.session_of(socket)),
+            Arrival::Closed => self.link_ended(now, socket, "the peer closed the link", network),
+            Arrival::Reset => self.link_ended(now, socket, "the connection was reset", network),
+        }
+        self.settle(now, network);
+    }
+
+    fn add_link(&mut self, id: LinkId, socket: Socket) {
+        self.links.insert(id, socket);
+        self.sockets.insert(socket, Link { id, session: None, buffer: BytesMut::new() });
+    }
+
+    fn remove_socket(&mut self, socket: Socket) -> Option<Link> {
+        let link = self.sockets.remove(&socket)?;
+        self.links.remove(&link.id);
+        Some(link)
+    }
+
+    fn session_of(&self, socket: Socket) -> Option<SessionId> {
+        self.sockets.get(&socket).and_then(|link| link.session)
+    }
+
+    fn read(&mut self, now: Instant, socket: Socket, bytes: &[u8], network: &mut Network) {
+        if let Some(link) = self.sockets.get_mut(&socket) {
+            link.buffer.extend_from_slice(bytes);
+        }
+        while let Some(frame) = self.next_frame(socket) {
+            match self.session_of(socket) {
+                Some(session) => {
+                    if let Some(live) = self.sessions.get_mut(&session) {
+                        live.session.handle_frame(now, frame);
+                    }
+                }
+                None => {
+                    self.handshake_frame(now, socket, frame);
+                    // A frame may belong to the session that the one before it begins.
+                    self.settle_endpoint(now, network);
+                }
+            }
+        }
+        if let Some(session) = self.session_of(socket)
+            && let Some(live) = self.sessions.get(&session)
+        {
+            self.engine.handle_heard(now, &live.peer, session);
+            self.stirred.insert(session);
+        }
+    }
+
+    fn next_frame(&mut self, socket: Socket) -> Option<Bytes> {
+        let buffer = &mut self.sockets.get_mut(&socket)?.buffer;
+        let length = usize::try_from(u32::from_be_bytes(*buffer.first_chunk::<PREFIX>()?)).ok()?;
+        if buffer.len() < PREFIX + length {
+            return None;
+        }
+        buffer.advance(PREFIX);
+        Some(buffer.split_to(length).freeze())
+    }
+
+    fn handshake_frame(&mut self, now: Instant, socket: Socket, frame: Bytes) {
+        let Some(id) = self.sockets.get(&socket).map(|link| link.id) else { return };
+        match Frame::decode(frame) {
+            Ok(Decoded::Known(frame)) => self.endpoint.handle_frame(now, id, frame),
+            Ok(Decoded::Skipped(_)) => {}
+            Err(error) => self.endpoint.handle_bad_frame(now, id, &error),
+        }
+    }
+
+    /// Nothing comes from a link any more.
+    fn link_ended(&mut self, now: Instant, socket: Socket, why: &str, network: &mut Network) {
+        let is_reset = why != "the peer closed the link";
+        match self.session_of(socket) {
+            Some(session) => {
+                if let Some(live) = self.sessions.get_mut(&session) {
+                    if is_reset {
+                        live.session.handle_link_lost(why);
+                    } else {
+                        live.session.handle_link_closed();
+                    }
+                    self.stirred.insert(session);
+                }
+            }
+            None => {
+                if let Some(link) = self.remove_socket(socket) {
+                    network.close(now, socket);
+                    self.endpoint.handle_link_closed(now, link.id, why.to_owned());
+                }
+            }
+        }
+    }
+
+    /// Does what the endpoint wants, and tells the engine what happened to it: as the runtime does it, sessions begin first.
+    pub(super) fn settle_endpoint(&mut self, now: Instant, network: &mut Network) -> bool {
+        let actions: Vec<_> = std::iter::from_fn(|| self.endpoint.poll_action()).collect();
+        let events: Vec<_> = std::iter::from_fn(|| self.endpoint.poll_event()).collect();
+        let stirred = !actions.is_empty() || !events.is_empty();
+        for action in &actions {
+            if let EndpointAction::Establish { link, start } = action {
+                self.begin(*link, Session::new(start.clone()), network);
+            }
+        }
+        for event in events {
+            if let EndpointEvent::SessionUp { replaced: Some(_), .. } = &event {
+                network.counters.replaced += 1;
+            }
+            self.engine.handle_endpoint(now, &event);
+            if let EndpointEvent::Superseded { epoch, .. } = event {
+                self.reincarnate(now, epoch);
+            }
+        }
+        for action in actions {
+            self.act(now, action, network);
+        }
+        stirred
+    }
+
+    fn begin(&mut self, link: LinkId, session: Session, network: &mut Network) {
+        let Some(socket) = self.links.get(&link).copied() else { return };
+        network.counters.sessions += 1;
+        let start = session.start();
+        let (id, peer, lanes) = (start.session, start.peer.clone(), Arc::clone(&start.lanes));
+        if let Some(link) = self.sockets.get_mut(&socket) {
+            link.session = Some(id);
+        }
+        self.lanes.insert(peer.clone(), Arc::clone(&lanes));
+        self.sessions.insert(id, Live { peer, session, lanes, socket, out: VecDeque::new(), write_by: None });
+        self.stirred.insert(id);
+    }
+
+    fn act(&mut self, now: Instant, action: EndpointAction, network: &mut Network) {
+        match action {
+            EndpointAction::Connect { link, address } => match host_number(&address) {
+                Some(to) => {
+                    let socket = network.connect(now, self.number, to);
+                    self.add_link(link, socket);
+                }
+                None => self.endpoint.handle_connect_failed(now, link, ConnectFailure::Refused),
+            },
+            EndpointAction::Send { link, frame } => {
+                if let Some(socket) = self.links.get(&link) {
+                    network.write(now, *socket, frame.encode());
+                }
+            }
+            EndpointAction::EndSession { session, code } => {
+                if let Some(live) = self.sessions.get_mut(&session) {
+                    live.session.close(code, "");
+                    self.stirred.insert(session);
+                }
+            }
+            EndpointAction::Close { link } => {
+                if let Some(socket) = self.links.get(&link).copied() {
+                    self.remove_socket(socket);
+                    network.close(now, socket);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Goes on as a later life, after a peer has refused this one.
+    fn reincarnate(&mut self, now: Instant, refused: u64) {
+        let own = self.engine.incarnation();
+        let epoch = refused.max(own.epoch).saturating_add(1);
+        let next = cluster_transport::proto::Incarnation { epoch, ..own };
+        self.engine.reincarnate(now, next);
+        self.endpoint.set_incarnation(now, next);
+    }
+
+    /// A session is over: what it still has to say is written, and its link closed.
+    pub(super) fn end(&mut self, now: Instant, id: SessionId, end: SessionEnd, network: &mut Network) {
+        let Some(mut live) = self.sessions.remove(&id) else { return };
+        live.session.poll_transmit(&mut live.out, usize::MAX);
+        for bytes in live.out {
+            network.write(now, live.socket, bytes);
+        }
+        self.remove_socket(live.socket);
+        network.close(now, live.socket);
+        self.endpoint.handle_session_ended(now, id, end);
+    }
+
+    /// Gives a session what its socket takes.
+    pub(super) fn write(&mut self, now: Instant, id: SessionId, network: &mut Network) {
+        const TURN: usize = 256 * 1024;
+        let Some(live) = self.sessions.get_mut(&id) else { return };
+        loop {
+            if live.out.is_empty() {
+                live.session.poll_transmit(&mut live.out, TURN);
+            }
+            if live.out.is_empty() {
+                live.write_by = None;
+                return;
+            }
+            if !network.has_room(live.socket) {
+                live.write_by.get_or_insert(now + WRITE_DEADLINE);
+                return;
+            }
+            live.write_by = None;
+            // One write of at most a socket's buffer, as a vectored write does it.
+            let mut bytes = BytesMut::new();
+            while bytes.len() < TURN / 4
+                && let Some(piece) = live.out.pop_front()
+            {
+                bytes.extend_from_slice(&piece);
+            }
+            network.write(now, live.socket, bytes.freeze());
+        }
+    }
+
+    /// Ends a session with a peer, for a reason of this side.
+    pub(super) fn close_session(&mut self, session: SessionId, code: CloseCode, why: &str) {
+        if let Some(live) = self.sessions.get_mut(&session) {
+            live.session.close(code, why);
+            self.stirred.insert(session);
+        }
+    }
+}
+
+/// Which host an address of the simulation is of.
+fn host_number(address: &Address) -> Option<usize> {
+    address.host().strip_prefix('n')?.parse().ok()
+}

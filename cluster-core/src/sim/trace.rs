@@ -1,0 +1,61 @@
+//! What happened in a run, as one number, and as lines if they are asked for.
+
+use std::fmt;
+
+use cluster_transport::proto::Instant;
+use xxhash_rust::xxh3::Xxh3;
+
+/// The happenings of a run.
+#[derive(Default)]
+pub struct Trace {
+    hash: Xxh3,
+    happenings: u64,
+    lines: Option<Vec<String>>,
+}
+
+impl Trace {
+    pub(super) fn keep_lines(&mut self) {
+        self.lines.get_or_insert_default();
+    }
+
+    pub(super) fn note(&mut self, now: Instant, node: usize, what: fmt::Arguments<'_>, bytes: &[u8]) {
+        self.happenings += 1;
+        self.hash.update(&u64::try_from(now.since_origin().as_nanos()).unwrap_or(u64::MAX).to_le_bytes());
+        self.hash.update(&(node as u64).to_le_bytes());
+        self.hash.update(bytes);
+        match (&mut self.lines, what.as_str()) {
+            (None, Some(constant)) => self.hash.update(constant.as_bytes()),
+            (lines, _) => {
+                let text = what.to_string();
+                self.hash.update(text.as_bytes());
+                lines.iter_mut().for_each(|lines| lines.push(format!("{now} n{node} {text}")));
+            }
+        }
+    }
+
+    /// A number that two runs have in common only if the same happened in them.
+    pub fn digest(&self) -> u64 {
+        self.hash.digest()
+    }
+
+    /// How much happened.
+    pub fn len(&self) -> u64 {
+        self.happenings
+    }
+
+    /// Whether nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.happenings == 0
+    }
+
+    /// A line for each happening, if they were kept.
+    pub fn lines(&self) -> &[String] {
+        self.lines.as_deref().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x} after {} happenings", self.digest(), self.happenings)
+    }
+}

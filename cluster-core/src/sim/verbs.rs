@@ -1,0 +1,114 @@
+//! What the clients and the host of a node do, and the plain truth beside it.
+
+use std::sync::Arc;
+
+use cluster_transport::proto::lanes::{Payload, PeerLanes};
+use cluster_transport::proto::{Lane, NodeId};
+
+use super::host::Stamp;
+use super::process::Process;
+use super::world::Sim;
+use crate::engine::notification::head;
+use crate::engine::state::Subscribed;
+use crate::engine::{ClusterEvent, ConnectionId, NotificationKind};
+
+impl Sim {
+    /// Subscribes a connection of a node to a room. Nothing if the node does not run, or has too many rooms.
+    pub fn subscribe(&mut self, node: usize, connection: u64, room: u32) -> Option<Subscribed> {
+        let (connection, info) = (ConnectionId(connection), super::room(room));
+        let subscribed =
+            self.serve(node, |process, now, _| process.engine.subscribe(now, connection, &info).ok())??;
+        self.model.subscribe(node, connection, room);
+        Some(subscribed)
+    }
+
+    /// Joins a connection to a room by its id. Nothing if the node does not know it.
+    pub fn join(&mut self, node: usize, connection: u64, room: u32) -> Option<Subscribed> {
+        let (connection, id) = (ConnectionId(connection), super::room(room).id());
+        let joined = self.serve(node, |process, now, _| process.engine.join(now, connection, id).ok())??;
+        self.model.subscribe(node, connection, room);
+        Some(joined)
+    }
+
+    /// Takes a connection out of a room; whether it was in it.
+    pub fn unsubscribe(&mut self, node: usize, connection: u64, room: u32) -> bool {
+        let (connection, id) = (ConnectionId(connection), super::room(room).id());
+        let left =
+            self.serve(node, |process, now, _| process.engine.unsubscribe(now, connection, id).is_ok());
+        if let Some(left) = left {
+            let expected = self.model.unsubscribe(node, connection, room);
+            self.expect(node, left == expected, "unsubscribe is answered otherwise than the model does");
+        }
+        left.unwrap_or(false)
+    }
+
+    /// Ends a connection; how many rooms it was in.
+    pub fn disconnect(&mut self, node: usize, connection: u64) -> usize {
+        let connection = ConnectionId(connection);
+        let left = self.serve(node, |process, now, _| process.engine.disconnect(now, connection).len());
+        if let Some(left) = left {
+            let expected = self.model.disconnect(node, connection);
+            self.expect(node, left == expected, "disconnect is answered otherwise than the model does");
+        }
+        left.unwrap_or(0)
+    }
+
+    /// Publishes a notification for a room to all nodes that are interested; how many those are.
+    pub fn publish(&mut self, node: usize, room: u32, size: usize) -> usize {
+        let rooms = [super::room(room).id()];
+        let published = self.serve(node, |process, _, network| {
+            let interest = process.engine.interest(&rooms);
+            let stamp = Stamp { node, life: process.life, number: process.published };
+            process.published += 1;
+            let (head, payload) = (head(NotificationKind::Document, &rooms), stamp.encode(size));
+            let mut sent = Vec::new();
+            for (peer, lanes) in lanes_of(process, &interest.nodes) {
+                let message = Payload::Shared(payload.clone());
+                if let Ok(pushed) = lanes.push_with_head(Lane::Notifications, &head, message) {
+                    network.counters.notifications_shed += pushed.shed;
+                    sent.push(peer);
+                }
+            }
+            process.stir_all();
+            network.counters.notifications_sent += sent.len() as u64;
+            network.counters.notifications_avoided += interest.avoided as u64;
+            (process.life, sent)
+        });
+        let Some((life, sent)) = published else { return 0 };
+        for peer in &sent {
+            let Some(to) = self.number_of(peer) else { continue };
+            let to_life = self.slots.get(to).map_or(0, |slot| slot.lives);
+            *self.owed.entry(((node, life), (to, to_life))).or_default() += 1;
+        }
+        sent.len()
+    }
+
+    /// Tells all other members something; how many those are.
+    pub fn tell(&mut self, node: usize, event: &ClusterEvent) -> usize {
+        let message = event.encode();
+        let told = self.serve(node, |process, _, _| {
+            let members: Vec<NodeId> = process.engine.members().members().map(|(id, _)| id.clone()).collect();
+            let lanes = lanes_of(process, &members);
+            let push = |lanes: &PeerLanes| lanes.push(Lane::Events, Payload::Shared(message.clone())).is_ok();
+            let told = lanes.iter().filter(|(_, lanes)| push(lanes)).count();
+            process.stir_all();
+            told
+        });
+        told.unwrap_or(0)
+    }
+
+    fn number_of(&self, id: &NodeId) -> Option<usize> {
+        (0..self.slots.len()).find(|node| Self::id(*node) == *id)
+    }
+
+    fn expect(&mut self, node: usize, holds: bool, otherwise: &str) {
+        if !holds {
+            self.broken.push((node, super::invariants::Violation::new(otherwise)));
+        }
+    }
+}
+
+fn lanes_of(process: &Process, nodes: &[NodeId]) -> Vec<(NodeId, Arc<PeerLanes>)> {
+    let lanes = |node: &NodeId| Some((node.clone(), Arc::clone(process.lanes.get(node)?)));
+    nodes.iter().filter_map(lanes).collect()
+}

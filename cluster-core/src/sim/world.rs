@@ -1,0 +1,362 @@
+//! The clock, and who acts at which moment.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use cluster_transport::proto::endpoint::{Endpoint, EndpointSettings};
+use cluster_transport::proto::lanes::{LaneLag, LaneSettings};
+use cluster_transport::proto::{Address, Incarnation, Instant, Lane, NodeId};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::counters::Counters;
+use super::host::Host;
+use super::invariants::{self, Violation};
+use super::model::Model;
+use super::network::{Arrival, Network, Socket};
+use super::process::Process;
+use super::settings::SimSettings;
+use super::trace::Trace;
+use crate::engine::members::{Discovery, MembersSettings};
+use crate::engine::{Engine, EngineSettings};
+
+/// How often [`Sim::run_until_calm`] looks.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A host of the network, with or without a process.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    pub(super) process: Option<Process>,
+    pub(super) lives: u64,
+    pub(super) is_stopped: bool,
+    pub(super) is_leaving: bool,
+    /// What waits for a process that is stopped.
+    pub(super) inbox: VecDeque<(Socket, Arrival)>,
+    /// When its process is to be woken, as it stands in the timetable.
+    due: Option<Instant>,
+}
+
+impl Slot {
+    /// Whether there is a process that acts for clients.
+    pub(super) fn serves(&self) -> bool {
+        self.process.is_some() && !self.is_stopped && !self.is_leaving
+    }
+}
+
+/// Notifications that were handed to lanes, by publishing and receiving process.
+pub(super) type Owed = BTreeMap<((usize, u64), (usize, u64)), u64>;
+
+/// A cluster in virtual time.
+#[derive(Debug)]
+pub struct Sim {
+    pub(super) now: Instant,
+    pub(super) rng: ChaCha8Rng,
+    pub(super) settings: SimSettings,
+    pub(super) slots: Vec<Slot>,
+    pub(super) network: Network,
+    pub(super) model: Model,
+    pub(super) owed: Owed,
+    pub(super) trace: Trace,
+    pub(super) broken: Vec<(usize, Violation)>,
+    timetable: BTreeSet<(Instant, usize)>,
+    seed: u64,
+}
+
+impl Sim {
+    /// Starts the nodes that are to run at the beginning.
+    pub fn new(settings: SimSettings, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let network = Network::new(ChaCha8Rng::from_rng(&mut rng), settings.nodes, settings.delay.clone());
+        let mut sim = Self {
+            now: Instant::ORIGIN + Duration::from_secs(1),
+            rng,
+            slots: (0..settings.nodes).map(|_| Slot::default()).collect(),
+            network,
+            model: Model::default(),
+            owed: Owed::new(),
+            trace: Trace::default(),
+            broken: Vec::new(),
+            timetable: BTreeSet::new(),
+            seed,
+            settings,
+        };
+        for node in 0..sim.settings.started {
+            sim.start(node);
+        }
+        sim
+    }
+
+    /// Keeps a line of text for each happening from now on.
+    pub fn keep_lines(&mut self) {
+        self.trace.keep_lines();
+    }
+
+    /// The id of a node.
+    pub fn id(node: usize) -> NodeId {
+        match format!("n{node}").parse() {
+            Ok(id) => id,
+            Err(_) => unreachable!("a letter and digits are a label"),
+        }
+    }
+
+    /// The address of a node.
+    pub fn address(node: usize) -> Address {
+        match format!("tcp://n{node}:7511").parse() {
+            Ok(address) => address,
+            Err(_) => unreachable!("a host name and a port are an address"),
+        }
+    }
+
+    /// Starts a process on a host that has none; whether it had none. It is told of all hosts by discovery.
+    pub fn start(&mut self, node: usize) -> bool {
+        let life = match self.slots.get_mut(node) {
+            Some(slot) if slot.process.is_none() => {
+                slot.lives += 1;
+                slot.is_leaving = false;
+                slot.lives
+            }
+            _ => return false,
+        };
+        let Some(mut process) = self.make_process(node, life) else { return false };
+        self.trace.note(self.now, node, format_args!("starts"), &[]);
+        let addresses: Vec<Address> = (0..self.settings.nodes).map(Self::address).collect();
+        process.engine.handle_discovered(self.now, "simulated", Ok(&addresses));
+        if let Some(slot) = self.slots.get_mut(node) {
+            slot.process = Some(process);
+        }
+        self.network.set_listening(node, true);
+        self.act(node, |_, _, _| ());
+        true
+    }
+
+    fn make_process(&mut self, node: usize, life: u64) -> Option<Process> {
+        let id = Self::id(node);
+        let booted = u64::try_from(self.now.since_origin().as_millis()).unwrap_or(u64::MAX);
+        // A later life has a later epoch, even within one millisecond.
+        let incarnation = Incarnation { epoch: booted.saturating_add(life), nonce: self.rng.random() };
+        let members = MembersSettings::builder(id.clone(), incarnation)
+            .minimum_nodes(self.settings.minimum_nodes)
+            .heartbeat(self.settings.heartbeat)
+            .discovery(Discovery::Configured)
+            .build()
+            .ok()?;
+        let limits = self.settings.limits;
+        let settings = EngineSettings { node: id.clone(), incarnation, members, limits };
+        let engine = Engine::new(settings, self.now, self.rng.random());
+        let settings = EndpointSettings::builder("simulated".parse().ok()?, id, incarnation)
+            .advertised([Self::address(node)])
+            .lanes(self.settings.lanes.clone())
+            .build()
+            .ok()?;
+        let endpoint = Endpoint::new(settings, self.rng.random());
+        Some(Process::new(node, life, engine, endpoint))
+    }
+
+    /// Lets this much time pass.
+    pub fn run_for(&mut self, span: Duration) {
+        let end = self.now + span;
+        loop {
+            let timer = self.timetable.first().map(|(at, _)| *at);
+            let parcel = self.network.next_time();
+            let Some(next) = timer.into_iter().chain(parcel).min().filter(|next| *next <= end) else { break };
+            self.now = self.now.max(next);
+            if parcel == Some(next) {
+                if let Some((node, socket, arrival)) = self.network.advance(self.now) {
+                    self.arrive(node, socket, arrival);
+                }
+            } else if let Some((_, node)) = self.timetable.first().copied() {
+                self.trace.note(self.now, node, format_args!("wakes"), &[]);
+                self.act(node, |process, now, network| process.handle_timeout(now, network));
+            }
+        }
+        self.now = end;
+    }
+
+    /// Lets time pass until a condition holds; whether it does within this time.
+    pub fn run_until(&mut self, limit: Duration, holds: impl Fn(&Self) -> bool) -> bool {
+        let end = self.now + limit;
+        while !holds(self) {
+            if self.now >= end {
+                return false;
+            }
+            self.run_for(LOOK.min(end.since(self.now)));
+        }
+        true
+    }
+
+    /// Lets time pass until all invariants hold that are to hold after calm.
+    ///
+    /// # Errors
+    /// The one that does not after this time, or one that is never to be broken.
+    pub fn run_until_calm(&mut self, limit: Duration) -> Result<(), Violation> {
+        self.run_until(limit, |sim| invariants::always(sim).is_err() || invariants::after_calm(sim).is_ok());
+        invariants::after_calm(self)
+    }
+
+    fn arrive(&mut self, node: usize, socket: Socket, arrival: Arrival) {
+        let Some(slot) = self.slots.get_mut(node) else { return };
+        if slot.is_stopped {
+            slot.inbox.push_back((socket, arrival));
+            return;
+        }
+        let bytes: &[u8] = if let Arrival::Bytes(bytes) = &arrival { bytes } else { &[] };
+        let what = match &arrival {
+            Arrival::Accepted { .. } => "accepts",
+            Arrival::Connected => "is connected",
+            Arrival::Refused => "is refused",
+            Arrival::Bytes(_) => "reads",
+            Arrival::Writable => "may write",
+            Arrival::Closed => "reads the end of a link",
+            Arrival::Reset => "reads a reset",
+        };
+        self.trace.note(self.now, node, format_args!("{what}"), bytes);
+        self.act(node, |process, now, network| process.handle_arrival(now, socket, arrival, network));
+    }
+
+    /// Has a process do something, and everything that follows. Nothing without a process that runs.
+    pub(super) fn act<T>(
+        &mut self,
+        node: usize,
+        act: impl FnOnce(&mut Process, Instant, &mut Network) -> T,
+    ) -> Option<T> {
+        let now = self.now;
+        let slot = self.slots.get_mut(node).filter(|slot| !slot.is_stopped)?;
+        let process = slot.process.as_mut()?;
+        let result = act(process, now, &mut self.network);
+        process.settle(now, &mut self.network);
+        for violation in process.host.violations.drain(..) {
+            self.broken.push((node, violation));
+        }
+        let has_left = slot.is_leaving && process.sessions.is_empty();
+        self.plan(node);
+        if has_left {
+            self.end_process(node);
+        }
+        Some(result)
+    }
+
+    /// As [`act`](Self::act), for a client: nothing either when the process is leaving.
+    pub(super) fn serve<T>(
+        &mut self,
+        node: usize,
+        act: impl FnOnce(&mut Process, Instant, &mut Network) -> T,
+    ) -> Option<T> {
+        self.slots.get(node).filter(|slot| slot.serves())?;
+        self.act(node, act)
+    }
+
+    /// Puts the next deadline of a process into the timetable.
+    pub(super) fn plan(&mut self, node: usize) {
+        let Some(slot) = self.slots.get_mut(node) else { return };
+        let due = slot.process.as_ref().filter(|_| !slot.is_stopped).and_then(Process::poll_timeout);
+        let before = std::mem::replace(&mut slot.due, due);
+        if due != before {
+            if let Some(before) = before {
+                self.timetable.remove(&(before, node));
+            }
+            if let Some(due) = due {
+                self.timetable.insert((due, node));
+            }
+        }
+    }
+}
+
+/// What can be read.
+impl Sim {
+    /// The virtual time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The seed of the run.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The nodes whose processes run, stopped or not.
+    pub fn running(&self) -> impl Iterator<Item = usize> {
+        let runs = |(node, slot): (usize, &Slot)| slot.process.is_some().then_some(node);
+        self.slots.iter().enumerate().filter_map(runs)
+    }
+
+    /// The engine of a node.
+    ///
+    /// # Panics
+    /// When the node has no process.
+    #[expect(clippy::panic, reason = "a test that asks for what is not there is wrong")]
+    pub fn engine(&self, node: usize) -> &Engine {
+        match self.process(node) {
+            Some(process) => &process.engine,
+            None => panic!("n{node} has no process"),
+        }
+    }
+
+    /// The host of a node.
+    ///
+    /// # Panics
+    /// When the node has no process.
+    #[expect(clippy::panic, reason = "a test that asks for what is not there is wrong")]
+    pub fn host(&self, node: usize) -> &Host {
+        match self.process(node) {
+            Some(process) => &process.host,
+            None => panic!("n{node} has no process"),
+        }
+    }
+
+    pub(super) fn process(&self, node: usize) -> Option<&Process> {
+        self.slots.get(node)?.process.as_ref()
+    }
+
+    /// The truth about subscriptions.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// What happened.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// How many bytes one node has sent to another.
+    pub fn bytes_sent(&self, from: usize, to: usize) -> u64 {
+        self.network.bytes.get(&(from, to)).copied().unwrap_or_default()
+    }
+
+    /// What the run really did.
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.network.counters;
+        for process in self.slots.iter().filter_map(|slot| slot.process.as_ref()) {
+            let state = process.engine.state().counters();
+            counters.passes += state.passes_begun;
+            counters.hash_mismatches += state.hash_mismatches;
+            counters.gaps += state.gaps;
+        }
+        counters
+    }
+
+    /// How many nodes are needed to be ready.
+    pub fn minimum_nodes(&self) -> u32 {
+        self.settings.minimum_nodes.get()
+    }
+
+    pub(super) fn owed(&self) -> &Owed {
+        &self.owed
+    }
+
+    pub(super) fn life_of(&self, node: usize) -> Option<u64> {
+        self.process(node).map(|process| process.life)
+    }
+
+    /// How far each peer's lanes are behind.
+    pub(super) fn lags(&self, node: usize) -> Vec<(NodeId, Lane, LaneLag, &LaneSettings)> {
+        let lanes = self.process(node).into_iter().flat_map(|process| &process.lanes);
+        let lags = lanes.flat_map(|(peer, lanes)| {
+            Lane::ALL.map(|lane| (peer.clone(), lane, lanes.lag(lane), lanes.settings()))
+        });
+        lags.collect()
+    }
+
+    pub(super) fn first_violation(&self) -> Option<Violation> {
+        self.broken.first().map(|(node, violation)| Violation::new(format!("n{node}: {violation}")))
+    }
+}
