@@ -20,12 +20,11 @@ use crate::engine::{ClusterEvent, ContinuityEvent, EngineEvent, Notification, wi
 impl Process {
     /// Drains everything.
     pub(super) fn settle(&mut self, now: Instant, network: &mut Network) {
-        let mut version = self.engine.state().version();
         loop {
             let mut quiet = !self.settle_endpoint(now, network);
             quiet &= !self.settle_engine(now, network);
-            if self.engine.state().version() != version {
-                version = self.engine.state().version();
+            if self.engine.state().version() != self.offered {
+                self.offered = self.engine.state().version();
                 self.stir_all();
             }
             while let Some(session) = self.stirred.pop_first() {

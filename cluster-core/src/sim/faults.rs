@@ -1,5 +1,7 @@
 //! What can go wrong, and how it is put right.
 
+use std::time::Duration;
+
 use super::rule::{Rule, Way};
 use super::world::Sim;
 
@@ -17,6 +19,13 @@ impl Sim {
         self.crash(node);
         if self.start(node) {
             self.network.counters.restarts += 1;
+        }
+    }
+
+    /// Sets the wall clock of a host back: its next process starts with an earlier epoch.
+    pub fn set_clock_back(&mut self, node: usize, by: Duration) {
+        if let Some(slot) = self.slots.get_mut(node) {
+            slot.clock_behind += by;
         }
     }
 

@@ -34,6 +34,8 @@ pub(super) struct Process {
     pub(super) sessions: BTreeMap<SessionId, Live>,
     /// The lanes to each member, in session or not: what is owed to it waits there.
     pub(super) lanes: BTreeMap<NodeId, Arc<PeerLanes>>,
+    /// The version of the own state that sessions were last asked to tell of.
+    pub(super) offered: u64,
     links: BTreeMap<LinkId, Socket>,
     sockets: BTreeMap<Socket, Link>,
     /// The sessions that may have something to say.
@@ -69,6 +71,7 @@ impl Process {
             published: 0,
             sessions: BTreeMap::new(),
             lanes: BTreeMap::new(),
+            offered: 0,
             links: BTreeMap::new(),
             sockets: BTreeMap::new(),
             stirred: BTreeSet::new(),

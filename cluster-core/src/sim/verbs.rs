@@ -5,9 +5,9 @@ use std::sync::Arc;
 use cluster_transport::proto::lanes::{Payload, PeerLanes};
 use cluster_transport::proto::{Lane, NodeId};
 
-use super::host::Stamp;
+use super::host::{Stamp, Told};
 use super::process::Process;
-use super::world::Sim;
+use super::world::{Debt, Sim};
 use crate::engine::notification::head;
 use crate::engine::state::Subscribed;
 use crate::engine::{ClusterEvent, ConnectionId, NotificationKind};
@@ -78,7 +78,10 @@ impl Sim {
         for peer in &sent {
             let Some(to) = self.number_of(peer) else { continue };
             let to_life = self.slots.get(to).map_or(0, |slot| slot.lives);
-            *self.owed.entry(((node, life), (to, to_life))).or_default() += 1;
+            let told_before =
+                self.process(to).map_or(Told::default(), |to| to.host.lost_from(&Self::id(node)));
+            let debt = self.owed.entry(((node, life), (to, to_life)));
+            debt.or_insert(Debt { count: 0, told_before }).count += 1;
         }
         sent.len()
     }

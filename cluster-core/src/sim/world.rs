@@ -10,7 +10,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::counters::Counters;
-use super::host::Host;
+use super::host::{Host, Told};
 use super::invariants::{self, Violation};
 use super::model::Model;
 use super::network::{Arrival, Network, Socket};
@@ -30,6 +30,8 @@ pub(super) struct Slot {
     pub(super) lives: u64,
     pub(super) is_stopped: bool,
     pub(super) is_leaving: bool,
+    /// How far the host's wall clock was set back.
+    pub(super) clock_behind: Duration,
     /// What waits for a process that is stopped.
     pub(super) inbox: VecDeque<(Socket, Arrival)>,
     /// When its process is to be woken, as it stands in the timetable.
@@ -43,8 +45,16 @@ impl Slot {
     }
 }
 
-/// Notifications that were handed to lanes, by publishing and receiving process.
-pub(super) type Owed = BTreeMap<((usize, u64), (usize, u64)), u64>;
+/// What is owed, by publishing and receiving process.
+pub(super) type Owed = BTreeMap<((usize, u64), (usize, u64)), Debt>;
+
+/// Notifications that were handed to lanes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Debt {
+    pub(super) count: u64,
+    /// What the receiver's host had been told of this publisher before: at first contact it is told of the past.
+    pub(super) told_before: Told,
+}
 
 /// A cluster in virtual time.
 #[derive(Debug)]
@@ -63,6 +73,9 @@ pub struct Sim {
 }
 
 impl Sim {
+    /// What the wall clocks of all hosts show at the origin.
+    const WALL_CLOCK: Duration = Duration::from_secs(1_000_000);
+
     /// Starts the nodes that are to run at the beginning.
     pub fn new(settings: SimSettings, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -131,9 +144,10 @@ impl Sim {
 
     fn make_process(&mut self, node: usize, life: u64) -> Option<Process> {
         let id = Self::id(node);
-        let booted = u64::try_from(self.now.since_origin().as_millis()).unwrap_or(u64::MAX);
-        // A later life has a later epoch, even within one millisecond.
-        let incarnation = Incarnation { epoch: booted.saturating_add(life), nonce: self.rng.random() };
+        let behind = self.slots.get(node).map_or(Duration::ZERO, |slot| slot.clock_behind);
+        let wall = Self::WALL_CLOCK + self.now.since_origin() - behind.min(Self::WALL_CLOCK);
+        let epoch = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
+        let incarnation = Incarnation { epoch, nonce: self.rng.random() };
         let members = MembersSettings::builder(id.clone(), incarnation)
             .minimum_nodes(self.settings.minimum_nodes)
             .heartbeat(self.settings.heartbeat)

@@ -2,7 +2,6 @@
 
 use cluster_transport::proto::{Address, Incarnation, Instant, NodeId, SessionId};
 
-use super::Members;
 use super::absent::Origin;
 use super::doubt::Doubt;
 use super::event::{Action, CloseReason, DoubtCause, MemberEvent, RemovalReason};
@@ -10,6 +9,7 @@ use super::table::Member;
 use super::targets::Source;
 use super::timing::HINT_BATCH;
 use super::wire::Message;
+use super::{Members, Presence};
 
 impl Members {
     pub(super) fn join(
@@ -81,6 +81,10 @@ impl Members {
 
     /// Begins a doubt about a member, if none is running.
     pub(super) fn doubt(&mut self, now: Instant, node: &NodeId, cause: DoubtCause) {
+        if self.presence == Presence::Leaving {
+            // Whoever leaves closes its sessions itself, and judges nobody any more.
+            return;
+        }
         let Some(member) = self.table.get_mut(node) else { return };
         if let Some(doubt) = &mut member.doubt {
             return doubt.handle_link_lost(cause);

@@ -4,14 +4,16 @@ use super::Violation;
 use crate::sim::{Sim, Told};
 
 pub(super) fn check(sim: &Sim) -> Result<(), Violation> {
-    for (((from, from_life), (to, to_life)), owed) in sim.owed() {
+    for (((from, from_life), (to, to_life)), debt) in sim.owed() {
         // Who has died since is owed nothing, and owes nothing.
         if sim.life_of(*from) != Some(*from_life) || sim.life_of(*to) != Some(*to_life) {
             continue;
         }
         let host = sim.host(*to);
         let delivered = host.delivery().count(*from, *from_life);
-        judge(*owed, delivered, host.lost_from(&Sim::id(*from)))
+        let (told, before) = (host.lost_from(&Sim::id(*from)), debt.told_before);
+        let told = Told { known: told.known - before.known, unknown: told.unknown - before.unknown };
+        judge(debt.count, delivered, told)
             .map_err(|what| Violation::new(format!("from n{from} to n{to}: {what}")))?;
     }
     Ok(())
