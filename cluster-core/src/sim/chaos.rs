@@ -1,7 +1,9 @@
 //! Random schedules of all faults, each a function of its seed.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use cluster_transport::proto::lanes::LaneSettings;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -29,7 +31,14 @@ impl Chaos {
     pub fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0xc4a0_5000_0000_0000);
         let nodes = rng.random_range(3..=5);
-        Self { sim: Sim::new(SimSettings::new(nodes), seed), rng, nodes }
+        let mut lanes = LaneSettings::default();
+        if rng.random() {
+            // Small enough that a burst overruns it.
+            lanes.ring = 256 * 1024;
+        }
+        let quorum = NonZeroU32::MIN.saturating_add(rng.random_range(0..3));
+        let settings = SimSettings::new(nodes).lanes(lanes).minimum_nodes(quorum);
+        Self { sim: Sim::new(settings, seed), rng, nodes }
     }
 
     /// Runs the whole schedule, then heals everything and waits for calm.
@@ -77,6 +86,9 @@ impl Chaos {
             15 | 16 if a != b => self.sim.break_links(a, b),
             17 => self.sim.leave(a),
             18 => self.sim.add_rule(Loss { per_mille: 100 }),
+            19 => self.sim.set_clock_back(a, Duration::from_secs(100)),
+            20 => self.burst(a),
+            21 if a != b => self.sim.corrupt(a, b, self.rng.random_range(0..ROOMS), 5),
             _ => {}
         }
     }
@@ -91,6 +103,14 @@ impl Chaos {
             4 => drop(self.sim.unsubscribe(node, connection, room)),
             5 => drop(self.sim.disconnect(node, connection)),
             _ => drop(self.sim.publish(node, room, 100)),
+        }
+    }
+
+    /// More at once than sockets and rings hold.
+    fn burst(&mut self, node: usize) {
+        let room = self.rng.random_range(0..ROOMS);
+        for _ in 0..self.rng.random_range(0..80) {
+            self.sim.publish(node, room, 20_000);
         }
     }
 

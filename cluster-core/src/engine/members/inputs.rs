@@ -8,6 +8,7 @@ use super::doubt::Sign;
 use super::event::{CloseReason, DoubtCause, MemberEvent, RemovalReason};
 use super::table::Admission;
 use super::targets::Source;
+use super::timing::SUPERSEDED_LIFE;
 use super::wire::{Heard, MAX_ADDRESSES, StateRow};
 use super::{MAX_TARGETS, Members};
 use crate::engine::input::{DialOutcome, DownCause, SessionUp};
@@ -186,8 +187,10 @@ impl Members {
     /// A peer knows a newer life of this node, or another process of its id.
     pub fn handle_superseded(&mut self, now: Instant, epoch: u64) {
         self.awake(now);
-        if self.superseded.is_none_or(|known| epoch > known) {
-            self.superseded = Some(epoch);
+        let known = self.superseded.map(|(known, _)| known);
+        let highest = known.map_or(epoch, |known| known.max(epoch));
+        self.superseded = Some((highest, now + SUPERSEDED_LIFE));
+        if known != Some(highest) {
             self.emit(now, MemberEvent::Superseded { epoch });
         }
         self.settle(now);
@@ -198,7 +201,7 @@ impl Members {
         self.awake(now);
         if incarnation > self.settings.incarnation {
             self.settings.incarnation = incarnation;
-            self.superseded = self.superseded.filter(|epoch| *epoch >= incarnation.epoch);
+            self.superseded = self.superseded.filter(|(epoch, _)| *epoch >= incarnation.epoch);
         }
         self.settle(now);
     }
@@ -213,6 +216,7 @@ impl Members {
             self.tell_fresh = None;
             self.tell_fresh_sessions();
         }
+        self.superseded = self.superseded.filter(|(_, until)| *until > now);
         let expired = self.absent.expire(now);
         self.drop_absent(&expired);
         self.settle(now);

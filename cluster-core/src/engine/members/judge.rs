@@ -150,7 +150,7 @@ impl Members {
             members: 1 + self.table.len(),
             minimum: self.settings.minimum_nodes.get(),
             self_doubt: self.self_doubt,
-            superseded: self.superseded,
+            superseded: self.superseded.map(|(epoch, _)| epoch),
             draining: self.presence != Presence::Staying,
         }
     }
@@ -162,6 +162,7 @@ impl Members {
             self.tell_fresh,
             self.targets.pending(now).1,
             self.absent.next_expiry(),
+            self.superseded.map(|(_, until)| until),
             self.readiness.next_deadline(),
         ];
         let steps = self.table.iter().filter_map(|(_, member)| self.next_step(now, member));

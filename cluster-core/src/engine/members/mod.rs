@@ -73,7 +73,8 @@ pub struct Members {
     outbox: Outbox,
     events: VecDeque<MemberEvent>,
     discovery_pending: bool,
-    superseded: Option<u64>,
+    /// The epoch of a newer life of this node, and until when that is believed unless it is said again.
+    superseded: Option<(u64, Instant)>,
     presence: Presence,
     self_doubt: bool,
     /// Nodes whose sessions the others have not been told of yet, and when they are.

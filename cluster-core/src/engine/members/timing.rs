@@ -16,6 +16,9 @@ pub(super) const DEPARTED_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Members that others named are looked for this long; they are named again with every session of theirs.
 pub(super) const HINT_LIFE: Duration = Duration::from_secs(600);
 
+/// A newer life of this node that nobody speaks of for so long is gone: an address that refused this one is dialled more often.
+pub(super) const SUPERSEDED_LIFE: Duration = Duration::from_secs(45);
+
 /// The spans of one heartbeat.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timing {

@@ -38,6 +38,9 @@ fn after_any_faults_and_calm_all_promises_hold() {
             ("leaves", total.leaves, 100),
             ("passes", total.passes, 200),
             ("notifications", total.notifications_received, 1_000),
+            ("notifications that gave way", total.notifications_shed, 100),
+            ("full sockets", total.blocked, 20),
+            ("corrupted replicas", total.hash_mismatches, 20),
         ] {
             assert!(count >= least, "only {count} {what} in all runs");
         }

@@ -153,6 +153,17 @@ fn a_superseded_node_is_not_ready_until_it_goes_on_as_a_later_life() {
 }
 
 #[test]
+fn a_later_life_that_nobody_speaks_of_any_more_is_forgotten() {
+    let mut world = World::with_peers(&["b"]);
+    world.members.handle_superseded(at(1_000), 8);
+    world.members.handle_superseded(at(21_000), 8);
+    world.members.handle_timeout(at(65_999));
+    assert!(world.members.reasons().contains(&Reason::Superseded { epoch: 8 }));
+    world.members.handle_timeout(at(66_000));
+    assert!(!world.members.reasons().contains(&Reason::Superseded { epoch: 8 }));
+}
+
+#[test]
 fn a_drain_below_the_quorum_is_refused_with_the_number_unless_forced() {
     let mut world = World::new(settings(2, Discovery::Absent));
     world.up("b", 1);
