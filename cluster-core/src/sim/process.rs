@@ -53,6 +53,13 @@ pub(super) struct Live {
     pub(super) write_by: Option<Instant>,
 }
 
+/// How a link came to its end.
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    Closed,
+    Reset,
+}
+
 #[derive(Debug)]
 struct Link {
     id: LinkId,
@@ -123,7 +130,7 @@ impl Process {
     ) {
         match arrival {
             Arrival::Accepted { from } => {
-                let remote = format!("n{from}:{}", 40_000);
+                let remote = format!("n{from}:40000");
                 let id = self.endpoint.handle_accepted(now, PeerIdentity::Plaintext, remote);
                 self.add_link(id, socket);
             }
@@ -142,8 +149,8 @@ impl Process {
                 self.read(now, socket, &bytes, network);
             }
             Arrival::Writable => self.stirred.extend(self.session_of(socket)),
-            Arrival::Closed => self.link_ended(now, socket, "the peer closed the link", network),
-            Arrival::Reset => self.link_ended(now, socket, "the connection was reset", network),
+            Arrival::Closed => self.link_ended(now, socket, Ending::Closed, network),
+            Arrival::Reset => self.link_ended(now, socket, Ending::Reset, network),
         }
         self.settle(now, network);
     }
@@ -209,25 +216,18 @@ impl Process {
     }
 
     /// Nothing comes from a link any more.
-    fn link_ended(&mut self, now: Instant, socket: Socket, why: &str, network: &mut Network) {
-        let is_reset = why != "the peer closed the link";
-        match self.session_of(socket) {
-            Some(session) => {
-                if let Some(live) = self.sessions.get_mut(&session) {
-                    if is_reset {
-                        live.session.handle_link_lost(why);
-                    } else {
-                        live.session.handle_link_closed();
-                    }
-                    self.stirred.insert(session);
+    fn link_ended(&mut self, now: Instant, socket: Socket, how: Ending, network: &mut Network) {
+        if let Some(session) = self.session_of(socket) {
+            if let Some(live) = self.sessions.get_mut(&session) {
+                match how {
+                    Ending::Closed => live.session.handle_link_closed(),
+                    Ending::Reset => live.session.handle_link_lost("the connection was reset"),
                 }
+                self.stirred.insert(session);
             }
-            None => {
-                if let Some(link) = self.remove_socket(socket) {
-                    network.close(now, socket);
-                    self.endpoint.handle_link_closed(now, link.id, why.to_owned());
-                }
-            }
+        } else if let Some(link) = self.remove_socket(socket) {
+            network.close(now, socket);
+            self.endpoint.handle_link_closed(now, link.id, format!("{how:?}"));
         }
     }
 
