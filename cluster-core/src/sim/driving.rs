@@ -132,6 +132,9 @@ impl Process {
         }
         self.fill_state(id);
         self.write(now, id, network);
+        if let Some(live) = self.sessions.get_mut(&id) {
+            live.deadline = live.session.poll_timeout().into_iter().chain(live.write_by).min();
+        }
     }
 
     fn take_batch(&mut self, now: Instant, id: SessionId, batch: Batch, network: &mut Network) {

@@ -10,7 +10,7 @@ impl Sim {
     pub fn crash(&mut self, node: usize) {
         if self.end_process(node) {
             self.network.counters.crashes += 1;
-            self.trace.note(self.now, node, format_args!("is killed"), &[]);
+            self.trace.note(self.now, node, "is killed", &[]);
         }
     }
 
@@ -67,7 +67,7 @@ impl Sim {
         {
             slot.is_stopped = true;
             self.network.counters.pauses += 1;
-            self.trace.note(self.now, node, format_args!("is stopped"), &[]);
+            self.trace.note(self.now, node, "is stopped", &[]);
             self.plan(node);
         }
     }
@@ -77,7 +77,7 @@ impl Sim {
         let Some(slot) = self.slots.get_mut(node).filter(|slot| slot.is_stopped) else { return };
         slot.is_stopped = false;
         let inbox = std::mem::take(&mut slot.inbox);
-        self.trace.note(self.now, node, format_args!("goes on"), &[]);
+        self.trace.note(self.now, node, "goes on", &[]);
         for (socket, arrival) in inbox {
             self.act(node, |process, now, network| process.handle_arrival(now, socket, arrival, network));
         }

@@ -51,6 +51,8 @@ pub(super) struct Live {
     pub(super) socket: Socket,
     pub(super) out: VecDeque<Bytes>,
     pub(super) write_by: Option<Instant>,
+    /// The earliest of its deadlines, as of the last time that it was looked at.
+    pub(super) deadline: Option<Instant>,
 }
 
 /// How a link came to its end.
@@ -87,10 +89,7 @@ impl Process {
 
     /// When it wants to be woken next.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let sessions = self
-            .sessions
-            .values()
-            .filter_map(|live| live.session.poll_timeout().into_iter().chain(live.write_by).min());
+        let sessions = self.sessions.values().filter_map(|live| live.deadline);
         let machines = [self.engine.poll_timeout(), self.endpoint.poll_timeout()];
         machines.into_iter().flatten().chain(sessions).min()
     }
@@ -104,18 +103,15 @@ impl Process {
             self.endpoint.handle_timeout(now);
         }
         for (id, live) in &mut self.sessions {
-            let is_due = live.session.poll_timeout().is_some_and(|at| at <= now);
-            if is_due {
-                live.session.handle_timeout(now);
+            if live.deadline.is_none_or(|at| at > now) {
+                continue;
             }
-            let is_stuck = live.write_by.is_some_and(|by| by <= now);
-            if is_stuck {
+            live.session.handle_timeout(now);
+            if live.write_by.is_some_and(|by| by <= now) {
                 network.counters.write_deadlines += 1;
                 live.session.handle_link_lost("the peer has not taken a byte for 15 s");
             }
-            if is_due || is_stuck {
-                self.stirred.insert(*id);
-            }
+            self.stirred.insert(*id);
         }
         self.settle(now, network);
     }
@@ -265,7 +261,8 @@ impl Process {
             link.session = Some(id);
         }
         self.lanes.insert(peer.clone(), Arc::clone(&lanes));
-        self.sessions.insert(id, Live { peer, session, lanes, socket, out: VecDeque::new(), write_by: None });
+        let (out, write_by, deadline) = (VecDeque::new(), None, None);
+        self.sessions.insert(id, Live { peer, session, lanes, socket, out, write_by, deadline });
         self.stirred.insert(id);
     }
 

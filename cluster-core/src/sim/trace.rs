@@ -18,18 +18,14 @@ impl Trace {
         self.lines.get_or_insert_default();
     }
 
-    pub(super) fn note(&mut self, now: Instant, node: usize, what: fmt::Arguments<'_>, bytes: &[u8]) {
+    pub(super) fn note(&mut self, now: Instant, node: usize, what: &str, bytes: &[u8]) {
         self.happenings += 1;
         self.hash.update(&u64::try_from(now.since_origin().as_nanos()).unwrap_or(u64::MAX).to_le_bytes());
         self.hash.update(&(node as u64).to_le_bytes());
         self.hash.update(bytes);
-        match (&mut self.lines, what.as_str()) {
-            (None, Some(constant)) => self.hash.update(constant.as_bytes()),
-            (lines, _) => {
-                let text = what.to_string();
-                self.hash.update(text.as_bytes());
-                lines.iter_mut().for_each(|lines| lines.push(format!("{now} n{node} {text}")));
-            }
+        self.hash.update(what.as_bytes());
+        if let Some(lines) = &mut self.lines {
+            lines.push(format!("{now} n{node} {what}"));
         }
     }
 

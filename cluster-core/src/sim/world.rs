@@ -131,7 +131,7 @@ impl Sim {
             _ => return false,
         };
         let Some(mut process) = self.make_process(node, life) else { return false };
-        self.trace.note(self.now, node, format_args!("starts"), &[]);
+        self.trace.note(self.now, node, "starts", &[]);
         let addresses: Vec<Address> = (0..self.settings.nodes).map(Self::address).collect();
         process.engine.handle_discovered(self.now, "simulated", Ok(&addresses));
         if let Some(slot) = self.slots.get_mut(node) {
@@ -179,7 +179,7 @@ impl Sim {
                     self.arrive(node, socket, arrival);
                 }
             } else if let Some((_, node)) = self.timetable.first().copied() {
-                self.trace.note(self.now, node, format_args!("wakes"), &[]);
+                self.trace.note(self.now, node, "wakes", &[]);
                 self.act(node, |process, now, network| process.handle_timeout(now, network));
             }
         }
@@ -223,7 +223,7 @@ impl Sim {
             Arrival::Closed => "reads the end of a link",
             Arrival::Reset => "reads a reset",
         };
-        self.trace.note(self.now, node, format_args!("{what}"), bytes);
+        self.trace.note(self.now, node, what, bytes);
         self.act(node, |process, now, network| process.handle_arrival(now, socket, arrival, network));
     }
 
