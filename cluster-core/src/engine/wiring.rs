@@ -112,6 +112,7 @@ pub fn dial_outcome(outcome: &Dialled) -> DialOutcome {
         Dialled::ToSelf => DialOutcome::Myself,
         Dialled::NotConnected(ConnectFailure::Refused) => DialOutcome::ConnectionRefused,
         Dialled::NotConnected(ConnectFailure::TimedOut) => DialOutcome::NoAnswer,
+        Dialled::NotConnected(ConnectFailure::Silent) => DialOutcome::NoWelcome,
         Dialled::NotConnected(failure) => DialOutcome::Unreachable(failure.to_string()),
         Dialled::Failed(failure) => handshake_outcome(failure),
         Dialled::Declined { code, text, .. } => {

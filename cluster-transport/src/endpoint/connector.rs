@@ -13,8 +13,14 @@ pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Link, ConnectError>
 
 /// Makes links. The seam for links that are not sockets: in memory, or through something else.
 pub trait Connector: Send + Sync + 'static {
-    /// Makes a link to an address until the deadline.
-    fn connect<'a>(&'a self, address: &'a Address, deadline: tokio::time::Instant) -> Connecting<'a>;
+    /// Makes a link to an address until the deadline, and calls `reached` once somebody there has accepted it, though the link
+    /// may not be secured yet: a process that is frozen after that is told apart from one that is gone.
+    fn connect<'a>(
+        &'a self,
+        address: &'a Address,
+        deadline: tokio::time::Instant,
+        reached: &'a (dyn Fn() + Send + Sync),
+    ) -> Connecting<'a>;
 }
 
 /// Makes links over TCP, with TLS if it has an identity.
@@ -31,7 +37,12 @@ impl TcpConnector {
 }
 
 impl Connector for TcpConnector {
-    fn connect<'a>(&'a self, address: &'a Address, deadline: tokio::time::Instant) -> Connecting<'a> {
-        Box::pin(tcp::connect(address, self.tls.as_ref(), deadline))
+    fn connect<'a>(
+        &'a self,
+        address: &'a Address,
+        deadline: tokio::time::Instant,
+        reached: &'a (dyn Fn() + Send + Sync),
+    ) -> Connecting<'a> {
+        Box::pin(tcp::connect_telling(address, self.tls.as_ref(), deadline, reached))
     }
 }

@@ -81,10 +81,11 @@ pub(super) async fn run_accepted(shared: &Arc<Shared>, link: Link, remote: Strin
 /// Dials an address and runs the link that comes of it.
 pub(super) async fn dial(shared: Arc<Shared>, id: LinkId, address: Address) {
     let deadline = tokio::time::Instant::now() + shared.connect_timeout;
+    let reached = || shared.tell(|machine, _, now| machine.handle_reached(now, id));
     let connected = tokio::select! {
         biased;
         () = shared.stop.cancelled() => return,
-        connected = shared.connector.connect(&address, deadline) => connected,
+        connected = shared.connector.connect(&address, deadline, &reached) => connected,
     };
     match connected {
         Ok(link) => {
@@ -109,6 +110,7 @@ fn failure_of(error: &ConnectError) -> ConnectFailure {
     match error {
         ConnectError::Refused { .. } => ConnectFailure::Refused,
         ConnectError::TimedOut { .. } => ConnectFailure::TimedOut,
+        ConnectError::Silent { .. } => ConnectFailure::Silent,
         ConnectError::Resolve { .. } => ConnectFailure::Resolve(error.to_string()),
         ConnectError::Unreachable { .. } => ConnectFailure::Unreachable(error.to_string()),
         _ => ConnectFailure::Tls(error.to_string()),

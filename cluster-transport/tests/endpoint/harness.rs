@@ -82,7 +82,12 @@ static MEMORY: Mutex<BTreeMap<Address, Endpoint>> = Mutex::new(BTreeMap::new());
 struct MemoryConnector;
 
 impl Connector for MemoryConnector {
-    fn connect<'a>(&'a self, address: &'a Address, _: tokio::time::Instant) -> Connecting<'a> {
+    fn connect<'a>(
+        &'a self,
+        address: &'a Address,
+        _: tokio::time::Instant,
+        _: &'a (dyn Fn() + Send + Sync),
+    ) -> Connecting<'a> {
         Box::pin(async move {
             let listening = MEMORY.lock().unwrap().get(address).cloned();
             let endpoint = listening.ok_or(ConnectError::Refused { address: address.clone() })?;

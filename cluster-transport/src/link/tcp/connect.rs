@@ -52,9 +52,15 @@ pub enum ConnectError {
         /// What the system said.
         source: io::Error,
     },
-    /// No answer, to the connection attempt or in the TLS handshake.
+    /// No answer to the connection attempt.
     #[error("{address} did not answer in time")]
     TimedOut {
+        /// The address dialled.
+        address: Address,
+    },
+    /// The connection stands, and the TLS handshake has no answer: the process there does not run, or is something else.
+    #[error("{address} accepted the connection and then said nothing in time")]
+    Silent {
         /// The address dialled.
         address: Address,
     },
@@ -75,11 +81,26 @@ pub enum ConnectError {
 /// read, as [`TlsFault::RefusedOurs`]. Telling a peer why it is refused can take a second more than the deadline.
 /// Cancelling closes whatever was begun.
 pub async fn connect(address: &Address, tls: Option<&Tls>, deadline: Instant) -> Result<Link, ConnectError> {
+    connect_telling(address, tls, deadline, &|| {}).await
+}
+
+/// As [`connect`], and tells when the connection stands and TLS has yet to begin: from then on it is the process there that does
+/// not answer, not its host.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_telling(
+    address: &Address,
+    tls: Option<&Tls>,
+    deadline: Instant,
+    reached: &(dyn Fn() + Send + Sync),
+) -> Result<Link, ConnectError> {
     if address.scheme() != Scheme::Tcp {
         return Err(ConnectError::NotTcp { address: address.clone() });
     }
     let connected = timeout_at(deadline, async { connect_to_any(address, resolve(address).await?).await });
     let stream = connected.await.map_err(|_| ConnectError::TimedOut { address: address.clone() })??;
+    reached();
     match tls {
         None => Ok(plaintext(stream)),
         Some(tls) => handshake(stream, tls, address, deadline).await,
@@ -148,7 +169,7 @@ async fn handshake(
                 Err(source) => ConnectError::Unreachable { address, source },
             })
         }
-        Err(_) => Err(ConnectError::TimedOut { address }),
+        Err(_) => Err(ConnectError::Silent { address }),
     }
 }
 

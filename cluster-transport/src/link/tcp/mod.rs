@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
 pub use accept::{AcceptError, TcpAccept};
-pub use connect::{ConnectError, connect};
+pub use connect::{ConnectError, connect, connect_telling};
 pub use listener::{BindError, Listener};
 
 use super::{Link, LinkInfo, TransportKind};

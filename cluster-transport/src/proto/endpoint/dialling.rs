@@ -11,6 +11,17 @@ use crate::proto::credentials::PeerIdentity;
 use crate::proto::{Address, Instant, NodeId, SessionId};
 
 impl Endpoint {
+    /// Somebody accepted a dial of ours; the link is being secured.
+    pub fn handle_reached(&mut self, now: Instant, link: LinkId) {
+        self.expire(now);
+        if let Some(Stage::Connecting(dial)) = self.handshakes.stage_mut(link)
+            && !std::mem::replace(&mut dial.reached, true)
+        {
+            self.events.push_back(EndpointEvent::DialConnected { address: dial.address.clone() });
+        }
+        self.dial_due(now);
+    }
+
     /// A dial of ours has its byte link.
     pub fn handle_connected(&mut self, now: Instant, link: LinkId, identity: PeerIdentity) {
         self.expire(now);
@@ -18,7 +29,9 @@ impl Endpoint {
             Some((_, Stage::Connecting(dial))) => {
                 let hello = frames::hello(&self.settings, dial.replace, &mut self.rng);
                 self.send(link, hello);
-                self.events.push_back(EndpointEvent::DialConnected { address: dial.address.clone() });
+                if !dial.reached {
+                    self.events.push_back(EndpointEvent::DialConnected { address: dial.address.clone() });
+                }
                 let stage = Stage::WelcomeAwaited(Question { dial, identity, asked: now });
                 self.handshakes.insert(link, now + self.settings.handshake_timeout, stage);
             }
@@ -56,7 +69,7 @@ impl Endpoint {
 
     pub(super) fn start_dial(&mut self, now: Instant, address: Address, purpose: Purpose) {
         self.events.push_back(EndpointEvent::DialStarted { address: address.clone() });
-        self.connect(now, Dial { address, purpose, replace: None });
+        self.connect(now, Dial { address, purpose, replace: None, reached: false });
     }
 
     fn connect(&mut self, now: Instant, dial: Dial) {
@@ -100,7 +113,7 @@ impl Endpoint {
         if self.peers.last_go(&offer.node).is_some_and(|last| welcomed.question.asked < last) {
             // The session of that `Go` is over already. A fresh `Hello` keeps our `Go`s in the order of our `Hello`s.
             self.actions.push_back(EndpointAction::Close { link });
-            return self.connect(now, Dial { replace: None, ..welcomed.question.dial });
+            return self.connect(now, Dial { replace: None, reached: false, ..welcomed.question.dial });
         }
         let against = match standing {
             Standing::InSession(_) => Ok(()),
@@ -168,7 +181,7 @@ impl Endpoint {
             }
             // Once only: a peer that names another session each time waits for the next attempt.
             if dial.replace.is_none() {
-                return self.connect(now, Dial { replace: Some(session), ..dial.clone() });
+                return self.connect(now, Dial { replace: Some(session), reached: false, ..dial.clone() });
             }
         }
         let outcome = match refuse.code {

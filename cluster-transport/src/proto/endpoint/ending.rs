@@ -16,7 +16,8 @@ impl Endpoint {
             let Some((_, stage)) = self.handshakes.take(link) else { continue };
             if let Stage::Connecting(dial) = &stage {
                 self.actions.push_back(EndpointAction::Close { link });
-                self.conclude(now, dial, DialOutcome::NotConnected(ConnectFailure::TimedOut));
+                let failure = if dial.reached { ConnectFailure::Silent } else { ConnectFailure::TimedOut };
+                self.conclude(now, dial, DialOutcome::NotConnected(failure));
                 continue;
             }
             self.send(link, frames::close(CloseCode::HANDSHAKE_TIMEOUT, "the handshake took too long"));

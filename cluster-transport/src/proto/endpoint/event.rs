@@ -72,6 +72,9 @@ pub enum ConnectFailure {
     /// No answer in time.
     #[error("no answer in time")]
     TimedOut,
+    /// Somebody there accepted the connection and then said nothing.
+    #[error("the connection was accepted, and then nothing was said in time")]
+    Silent,
     /// The TLS handshake failed.
     #[error("TLS: {0}")]
     Tls(String),

@@ -23,6 +23,8 @@ pub(super) struct Dial {
     pub(super) purpose: Purpose,
     /// The session that the acceptor named and of which we have no end.
     pub(super) replace: Option<SessionId>,
+    /// Whether somebody there has accepted the connection.
+    pub(super) reached: bool,
 }
 
 /// Somebody who dialled us.
@@ -121,6 +123,10 @@ impl Handshakes {
     /// Takes a link out, to put it back with its deadline one stage further or to end it.
     pub(super) fn take(&mut self, link: LinkId) -> Option<(Instant, Stage)> {
         self.links.remove(&link).map(|handshake| (handshake.deadline, handshake.stage))
+    }
+
+    pub(super) fn stage_mut(&mut self, link: LinkId) -> Option<&mut Stage> {
+        self.links.get_mut(&link).map(|handshake| &mut handshake.stage)
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {

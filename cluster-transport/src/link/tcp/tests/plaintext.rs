@@ -59,7 +59,7 @@ async fn a_silent_acceptor_runs_into_the_deadline() {
     let tls = TestAuthority::new().node("a");
     // The kernel completes the connection, nobody answers on it.
     let error = connect(&address, Some(&tls), shortly()).await.unwrap_err();
-    assert_eq!(error.to_string(), format!("{address} did not answer in time"));
+    assert_eq!(error.to_string(), format!("{address} accepted the connection and then said nothing in time"));
 }
 
 #[tokio::test]

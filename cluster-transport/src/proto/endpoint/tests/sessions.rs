@@ -222,3 +222,26 @@ fn another_life_of_this_node_begins_without_sessions_and_dials_its_targets() {
         .any(|event| matches!(event, EndpointEvent::NewerIncarnation { new, .. } if new.epoch == 5));
     assert!(newer, "the other end did not notice");
 }
+
+#[test]
+fn a_dial_that_was_accepted_and_got_no_further_is_told_apart_from_one_that_was_not() {
+    let silent = |reached: bool| {
+        let mut a = Side::node("a");
+        let dialler = a.dial(at(1), "tcp://b:1");
+        if reached {
+            a.endpoint.handle_reached(at(1), dialler);
+            a.endpoint.handle_reached(at(1), dialler);
+        }
+        a.endpoint.handle_timeout(a.endpoint.poll_timeout().unwrap());
+        a.events()
+    };
+    let address = || address("tcp://b:1");
+    let outcome = |failure| {
+        let outcome = DialOutcome::NotConnected(failure);
+        EndpointEvent::DialOutcome { address: address(), outcome, changed: true }
+    };
+    let started = || EndpointEvent::DialStarted { address: address() };
+    let connected = EndpointEvent::DialConnected { address: address() };
+    assert_eq!(silent(false)[..2], [started(), outcome(ConnectFailure::TimedOut)]);
+    assert_eq!(silent(true)[..3], [started(), connected, outcome(ConnectFailure::Silent)]);
+}
