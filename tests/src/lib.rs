@@ -1,1 +1,19 @@
-//! Shared harness of the cross-crate and real-process tests.
+//! Harness of the tests that need more than one crate: members on real sockets, each on a thread of its own.
+//!
+//! Nothing sleeps to let others catch up: every wait is for a condition, with [`GIVE_UP`] as its limit.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod logs;
+mod member;
+mod recorder;
+mod traffic;
+
+use std::time::Duration;
+
+pub use logs::Logs;
+pub use member::{Member, Setup, reserve_port, room};
+pub use recorder::{Recorder, Told};
+pub use traffic::Traffic;
+
+/// A condition that has not come true by then never will.
+pub const GIVE_UP: Duration = Duration::from_secs(20);
