@@ -1,9 +1,10 @@
 //! What the transport tells, and where it goes: control and state to the engine at once, the rest to the host's task.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cluster_transport::endpoint::{Event, Handler, Incoming, SessionHandle};
-use cluster_transport::proto::endpoint::{DialOutcome, EndpointEvent};
+use cluster_transport::proto::endpoint::{DialOutcome, EndpointEvent, HandshakeFailure, NoLink};
 use cluster_transport::proto::lanes::{Batch, Payload};
 use cluster_transport::proto::{Lane, NodeId};
 
@@ -17,11 +18,15 @@ const DELTAS_PER_TURN: usize = 4;
 
 /// The endpoint's way to the engine.
 #[derive(Debug)]
-pub(super) struct Transport(pub(super) Arc<Inner>);
+pub(super) struct Transport {
+    inner: Arc<Inner>,
+    /// The epoch of the newer process with this node's id that was reported last.
+    reported: AtomicU64,
+}
 
 impl Handler for Transport {
     fn on_event(&self, event: Event) {
-        let inner = &self.0;
+        let inner = &self.inner;
         match event {
             Event::Up { session, event } => {
                 inner.peers().begin(session);
@@ -32,13 +37,13 @@ impl Handler for Transport {
                 if let EndpointEvent::Superseded { epoch, .. } = &event {
                     inner.reincarnate(*epoch);
                 }
-                log(inner.node(), &event);
+                self.log(&event);
             }
         }
     }
 
     fn on_incoming(&self, session: &Arc<SessionHandle>, incoming: Incoming) {
-        let inner = &self.0;
+        let inner = &self.inner;
         match incoming {
             Incoming::Batch(batch) => self.take_batch(session, batch),
             Incoming::Lagged { lane, direction, missed } => {
@@ -53,11 +58,11 @@ impl Handler for Transport {
     }
 
     fn on_heard(&self, session: &Arc<SessionHandle>) {
-        self.0.with_engine(|engine, now| engine.handle_heard(now, session.peer(), session.id()));
+        self.inner.with_engine(|engine, now| engine.handle_heard(now, session.peer(), session.id()));
     }
 
     fn before_sending(&self, session: &Arc<SessionHandle>) {
-        let peer = self.0.peers().of(session.peer(), session.id()).cloned();
+        let peer = self.inner.peers().of(session.peer(), session.id()).cloned();
         let Some(peer) = peer else { return };
         if !peer.take_wants_state() {
             return;
@@ -68,7 +73,7 @@ impl Handler for Transport {
                 break;
             }
             let Some(message) =
-                self.0.with_engine(|engine, _| engine.poll_state(session.peer(), session.id(), room))
+                self.inner.with_engine(|engine, _| engine.poll_state(session.peer(), session.id(), room))
             else {
                 return;
             };
@@ -82,8 +87,12 @@ impl Handler for Transport {
 }
 
 impl Transport {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner, reported: AtomicU64::new(0) }
+    }
+
     fn take_batch(&self, session: &Arc<SessionHandle>, batch: Batch) {
-        let inner = &self.0;
+        let inner = &self.inner;
         let (peer, id) = (session.peer(), session.id());
         match batch.lane() {
             Lane::Control => {
@@ -107,45 +116,63 @@ impl Transport {
 
     /// A position, a request for a pass or an acknowledgement may have come: there may be something for the state lane.
     fn state_may_wait(&self, node: &NodeId) {
-        if let Some(peer) = self.0.peers().get(node) {
+        if let Some(peer) = self.inner.peers().get(node) {
             peer.put_wants_state_back();
         }
     }
-}
 
-/// One line at each change of what an address or a caller does, not one an attempt.
-fn log(me: &NodeId, event: &EndpointEvent) {
-    match event {
-        EndpointEvent::DialOutcome { address, outcome, changed: true } => match outcome {
-            DialOutcome::InSession { .. } | DialOutcome::Abandoned => {}
-            DialOutcome::Alias { node, .. } => tracing::debug!(%address, %node, "another address of a peer"),
-            DialOutcome::ToSelf => {
-                tracing::warn!(%address, "this is this node itself: leave it out of the seeds")
+    /// One line at each change of what an address or a caller does, not one an attempt.
+    fn log(&self, event: &EndpointEvent) {
+        match event {
+            EndpointEvent::DialOutcome { address, outcome, changed: true } => match outcome {
+                DialOutcome::InSession { .. } | DialOutcome::Abandoned => {}
+                DialOutcome::Alias { node, .. } => {
+                    tracing::debug!(%address, %node, "another address of a peer")
+                }
+                DialOutcome::ToSelf => {
+                    tracing::info!(%address, "this address is this node's own: it is not dialled for a while")
+                }
+                DialOutcome::NotConnected(failure) => tracing::warn!(%address, "cannot connect: {failure}"),
+                DialOutcome::Failed(failure) => tracing::warn!(%address, "no session: {failure}"),
+                DialOutcome::Declined { node, code, text } => {
+                    tracing::warn!(%address, %node, "refused it: {}: {text}", code.words());
+                }
+                other => tracing::warn!(%address, "{other:?}"),
+            },
+            EndpointEvent::BackingOff { address, attempts, cap } => {
+                tracing::warn!(%address, "{attempts} attempts have failed: trying on, at most every {cap:?}");
             }
-            DialOutcome::NotConnected(failure) => tracing::warn!(%address, "cannot connect: {failure}"),
-            DialOutcome::Failed(failure) => tracing::warn!(%address, "no session: {failure}"),
-            DialOutcome::Declined { node, code, text } => {
-                tracing::warn!(%address, %node, "refused it: {}: {text}", code.words());
+            EndpointEvent::Refused { remote, node, code, text, changed: true } => {
+                let node = node.as_ref().map_or("a stranger", NodeId::as_str);
+                tracing::warn!(%remote, "refused {node}: {}: {text}", code.words());
             }
-            other => tracing::warn!(%address, "{other:?}"),
-        },
-        EndpointEvent::BackingOff { address, attempts, cap } => {
-            tracing::warn!(%address, "{attempts} attempts have failed: trying on, at most every {cap:?}");
+            EndpointEvent::CallerFailed {
+                failure: HandshakeFailure::NoLink { kind, text },
+                changed: true,
+                ..
+            } => {
+                match kind {
+                    // Health checks do that.
+                    NoLink::Silent => tracing::debug!("{text}"),
+                    _ => tracing::warn!("{text}"),
+                }
+            }
+            EndpointEvent::CallerFailed { remote, failure, changed: true } => {
+                tracing::warn!(%remote, "a caller did not get in: {failure}");
+            }
+            EndpointEvent::DuplicateId { epoch, other, .. } => {
+                if self.reported.fetch_max(*epoch, Ordering::Relaxed) < *epoch {
+                    let me = self.inner.node();
+                    let at = other.as_ref().map_or_else(|| "elsewhere".to_owned(), ToString::to_string);
+                    tracing::error!(
+                        "another process has this node's id {me}, at {at}: stop one of them or give it another id"
+                    );
+                }
+            }
+            EndpointEvent::SessionDown { node, cause, .. } => {
+                tracing::debug!(%node, "session ended: {cause:?}")
+            }
+            _ => {}
         }
-        EndpointEvent::Refused { remote, node, code, text, changed: true } => {
-            let node = node.as_ref().map_or("a stranger", NodeId::as_str);
-            tracing::warn!(%remote, "refused {node}: {}: {text}", code.words());
-        }
-        EndpointEvent::CallerFailed { remote, failure, changed: true } => {
-            tracing::warn!(%remote, "a caller did not get in: {failure}");
-        }
-        EndpointEvent::DuplicateId { other, .. } => {
-            let at = other.as_ref().map_or_else(|| "elsewhere".to_owned(), ToString::to_string);
-            tracing::error!(
-                "another process has this node's id {me}, at {at}: stop one of them or give it another id"
-            );
-        }
-        EndpointEvent::SessionDown { node, cause, .. } => tracing::debug!(%node, "session ended: {cause:?}"),
-        _ => {}
     }
 }

@@ -82,7 +82,7 @@ impl ClusterBuilder {
             tls: tls.clone(),
             connector: None,
             listeners: sockets,
-            handler: Arc::new(Transport(Arc::clone(&inner))),
+            handler: Arc::new(Transport::new(Arc::clone(&inner))),
         });
         inner.set_endpoint(endpoint);
         self.spawn_tasks(&inner, tls.zip(watched), &advertised);

@@ -13,9 +13,9 @@ use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 use super::Shared;
 use super::handler::Incoming;
 use super::session::{Ask, SessionHandle};
-use crate::link::tcp::{ConnectError, Listener};
+use crate::link::tcp::{AcceptError, ConnectError, Listener};
 use crate::link::{Link, LinkFault, LinkWriter};
-use crate::proto::endpoint::{ConnectFailure, LinkId};
+use crate::proto::endpoint::{ConnectFailure, LinkId, NoLink};
 use crate::proto::frame::{Decoded, Frame, MAX_FRAME, MAX_HANDSHAKE_FRAME, PREFIX};
 use crate::proto::requests::RequestEvent;
 use crate::proto::session::{Session, SessionEnd, SessionEvent};
@@ -59,7 +59,10 @@ pub(super) async fn accept(shared: Arc<Shared>, mut listener: Listener) {
             };
             match secured {
                 Ok(link) => run_accepted(&task, link, remote).await,
-                Err(error) => tracing::warn!(%remote, "{error}"),
+                Err(error) => {
+                    let (kind, text) = (no_link(&error), error.to_string());
+                    task.tell(|machine, _, now| machine.handle_accept_failed(now, remote, kind, text));
+                }
             }
         });
     }
@@ -114,6 +117,18 @@ fn failure_of(error: &ConnectError) -> ConnectFailure {
         ConnectError::Resolve { .. } => ConnectFailure::Resolve(error.to_string()),
         ConnectError::Unreachable { .. } => ConnectFailure::Unreachable(error.to_string()),
         _ => ConnectFailure::Tls(error.to_string()),
+    }
+}
+
+fn no_link(error: &AcceptError) -> NoLink {
+    match error {
+        AcceptError::Http { .. } => NoLink::Http,
+        AcceptError::TlsToPlaintext { .. } | AcceptError::PlaintextToTls { .. } => NoLink::OtherSecurity,
+        AcceptError::Stranger { .. } => NoLink::Stranger,
+        AcceptError::Silent { .. } => NoLink::Silent,
+        AcceptError::TimedOut { .. } => NoLink::TimedOut,
+        AcceptError::Tls { .. } => NoLink::Tls,
+        AcceptError::Io { .. } => NoLink::Broken,
     }
 }
 

@@ -6,7 +6,7 @@ use super::Endpoint;
 use super::admission::Judge;
 use super::callers::Trouble;
 use super::establishing::Origin;
-use super::event::{EndpointAction, EndpointEvent, HandshakeFailure, LinkId};
+use super::event::{EndpointAction, EndpointEvent, HandshakeFailure, LinkId, NoLink};
 use super::frames;
 use super::handshake::{Caller, Offer, Stage};
 use super::peers::{Room, Standing};
@@ -28,6 +28,13 @@ impl Endpoint {
             self.handshakes.insert(link, deadline, Stage::HelloAwaited(caller));
         }
         link
+    }
+
+    /// Somebody connected from `remote`, and no byte link came of it; `text` says why, with the remote end.
+    pub fn handle_accept_failed(&mut self, now: Instant, remote: String, kind: NoLink, text: String) {
+        self.expire(now);
+        self.caller_failed(remote, HandshakeFailure::NoLink { kind, text });
+        self.dial_due(now);
     }
 
     pub(super) fn on_hello(
@@ -154,15 +161,17 @@ impl Endpoint {
     ) {
         let (code, text) = (refusal.code, refusal.text.as_str().to_owned());
         let remote = caller.remote.clone();
-        let changed = self.callers.note(&remote, Trouble::Refused(code));
+        // Members meet that way all the time: it is no trouble, and must not make other trouble look new.
+        let routine = matches!(code, RefuseCode::ALREADY_CONNECTED | RefuseCode::SELF_CONNECTION);
+        let changed = !routine && self.callers.note(&remote, Trouble::Refused(code));
         self.events.push_back(EndpointEvent::Refused { remote, node, code, text, changed });
         self.send(link, frames::refuse(refusal));
         self.actions.push_back(EndpointAction::Close { link });
     }
 
-    pub(super) fn caller_failed(&mut self, caller: Caller, failure: HandshakeFailure) {
-        let changed = self.callers.note(&caller.remote, Trouble::Failed(failure.clone()));
-        self.events.push_back(EndpointEvent::CallerFailed { remote: caller.remote, failure, changed });
+    pub(super) fn caller_failed(&mut self, remote: String, failure: HandshakeFailure) {
+        let changed = self.callers.note(&remote, Trouble::Failed(failure.clone()));
+        self.events.push_back(EndpointEvent::CallerFailed { remote, failure, changed });
     }
 
     pub(super) fn judge(&self) -> Judge<'_> {

@@ -48,11 +48,11 @@ impl Endpoint {
             Stage::GoWithheld(welcomed) => {
                 self.conclude(now, &welcomed.question.dial, DialOutcome::Failed(failure));
             }
-            Stage::HelloAwaited(caller) => self.caller_failed(caller, failure),
+            Stage::HelloAwaited(caller) => self.caller_failed(caller.remote, failure),
             Stage::GoAwaited { caller, offer, .. } => {
                 // A dialler that closes after our `Welcome` has found another session of the pair: nothing to report.
                 if !matches!(failure, HandshakeFailure::LinkClosed(_)) {
-                    self.caller_failed(caller, failure);
+                    self.caller_failed(caller.remote, failure);
                 }
                 self.offer_gone(now, &offer);
             }

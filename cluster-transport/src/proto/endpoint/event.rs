@@ -83,6 +83,26 @@ pub enum ConnectFailure {
     Resolve(String),
 }
 
+/// What became of an accepted connection in place of a byte link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoLink {
+    /// An HTTP client came to the wrong port.
+    Http,
+    /// One of the two has TLS settings and the other has not.
+    OtherSecurity,
+    /// Somebody speaks neither the protocol nor TLS.
+    Stranger,
+    /// It closed without a byte, as health checks do.
+    Silent,
+    /// It took too long.
+    TimedOut,
+    /// TLS failed.
+    Tls,
+    /// It broke.
+    Broken,
+}
+
 /// Why a handshake ended without a session, other than by our own refusal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -90,6 +110,14 @@ pub enum HandshakeFailure {
     /// The peer did not answer in time.
     #[error("no answer to the handshake in time")]
     TimedOut,
+    /// A connection that was accepted did not become a byte link.
+    #[error("{text}")]
+    NoLink {
+        /// What it was instead.
+        kind: NoLink,
+        /// The same in words, with the remote end.
+        text: String,
+    },
     /// The link went away.
     #[error("the link was lost during the handshake: {0}")]
     LinkClosed(String),
@@ -115,6 +143,7 @@ impl HandshakeFailure {
         match (self, other) {
             (Self::Refused(a), Self::Refused(b)) => a.code == b.code,
             (Self::Closed { code: a, .. }, Self::Closed { code: b, .. }) => a == b,
+            (Self::NoLink { kind: a, .. }, Self::NoLink { kind: b, .. }) => a == b,
             _ => discriminant(self) == discriminant(other),
         }
     }

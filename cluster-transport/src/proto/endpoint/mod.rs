@@ -33,7 +33,7 @@ use peers::Peers;
 
 pub use dialler::DialError;
 pub use event::{
-    ConnectFailure, DialOutcome, EndpointAction, EndpointEvent, HandshakeFailure, LinkId, SessionEnd,
+    ConnectFailure, DialOutcome, EndpointAction, EndpointEvent, HandshakeFailure, LinkId, NoLink, SessionEnd,
 };
 pub use settings::{DialSettings, EndpointSettings, EndpointSettingsBuilder, SettingsError};
 

@@ -250,3 +250,37 @@ fn no_more_nodes_go_on_record_than_allowed_and_the_idle_ones_make_room() {
     let nodes: Vec<String> = b.endpoint.sessions().map(|(node, _)| node.to_string()).collect();
     assert_eq!(nodes, ["c", "d"]);
 }
+
+#[test]
+fn callers_without_a_link_are_news_once_and_members_that_meet_twice_are_none() {
+    let mut side = Side::node("b");
+    let mut news = |remote: &str, kind| {
+        side.endpoint.handle_accept_failed(at(1), remote.to_owned(), kind, "words".to_owned());
+        match &side.events()[..] {
+            [EndpointEvent::CallerFailed { changed, failure, .. }] => {
+                assert_eq!(*failure, HandshakeFailure::NoLink { kind, text: "words".to_owned() });
+                *changed
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(news("10.0.0.1:1", NoLink::Http));
+    assert!(!news("10.0.0.1:2", NoLink::Http));
+    assert!(news("10.0.0.2:1", NoLink::Http));
+    assert!(news("10.0.0.1:3", NoLink::Tls));
+    // A member of the same host that meets itself in between.
+    let link = side.endpoint.handle_accepted(at(1), PeerIdentity::Plaintext, "10.0.0.1:4".to_owned());
+    let hello = frames::hello(&side.endpoint.settings.clone(), None, &mut side.endpoint.rng);
+    side.endpoint.handle_frame(at(1), link, hello);
+    let changed: Vec<bool> = side
+        .events()
+        .into_iter()
+        .filter_map(|event| match event {
+            EndpointEvent::Refused { code: RefuseCode::SELF_CONNECTION, changed, .. } => Some(changed),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(changed, [false]);
+    side.endpoint.handle_accept_failed(at(1), "10.0.0.1:5".to_owned(), NoLink::Tls, "words".to_owned());
+    assert!(matches!(&side.events()[..], [EndpointEvent::CallerFailed { changed: false, .. }]));
+}
