@@ -61,7 +61,10 @@ impl Authority {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::default();
         (params.not_before, params.not_after) = validity(AUTHORITY_VALIDITY);
-        params.distinguished_name = common_name(format!("{cluster}.cluster authority"));
+        // Of two authorities with one name a peer could only say that the signature is bad.
+        let tail =
+            key.public_key_raw().iter().rev().take(4).fold(0_u32, |all, byte| all << 8 | u32::from(*byte));
+        params.distinguished_name = common_name(format!("{cluster}.cluster authority {tail:08x}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let pem = params.self_signed(&key)?.pem();
