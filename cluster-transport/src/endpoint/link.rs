@@ -14,7 +14,7 @@ use super::Shared;
 use super::handler::Incoming;
 use super::session::{Ask, SessionHandle};
 use crate::link::tcp::{AcceptError, ConnectError, Listener};
-use crate::link::{Link, LinkFault, LinkWriter};
+use crate::link::{Link, LinkFault, LinkWriter, Speech};
 use crate::proto::endpoint::{ConnectFailure, LinkId, NoLink};
 use crate::proto::frame::{Decoded, Frame, MAX_FRAME, MAX_HANDSHAKE_FRAME, PREFIX};
 use crate::proto::requests::RequestEvent;
@@ -196,6 +196,9 @@ impl<'a> LinkTask<'a> {
                     continue;
                 }
                 Ok(None) => {}
+                Err(_) if Speech::of(&self.buffer) == Speech::Tls => {
+                    return self.handshake_lost("the peer speaks TLS, and this node has no TLS settings");
+                }
                 Err(error) => return self.handshake_lost(&error.to_string()),
             }
             tokio::select! {

@@ -97,6 +97,9 @@ fn refusal(reason: &CertificateError) -> String {
             let names: Vec<&str> = presented.iter().take(MAX_LISTED).map(String::as_str).collect();
             format!("it is not for {} but for [{}]", expected.to_str(), names.join(", "))
         }
+        CertificateError::BadSignature => {
+            "an authority of the right name but with another key has issued it".to_owned()
+        }
         CertificateError::InvalidPurposeContext { .. } => {
             "it is not meant for this use: it needs serverAuth and clientAuth".to_owned()
         }
