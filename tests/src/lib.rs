@@ -3,15 +3,21 @@
 //! Nothing sleeps to let others catch up: every wait is for a condition, with [`GIVE_UP`] as its limit.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod hostile;
 mod logs;
 mod member;
+mod pair;
+mod pki;
 mod recorder;
 mod traffic;
 
 use std::time::Duration;
 
+pub use hostile::Hostile;
 pub use logs::Logs;
 pub use member::{Member, Setup, reserve_port, room};
+pub use pair::Pair;
+pub use pki::Pki;
 pub use recorder::{Recorder, Told};
 pub use traffic::Traffic;
 

@@ -43,10 +43,13 @@ impl Logs {
 
     /// The warnings and errors so far, addresses by their names and ports that have none as `*`.
     pub fn complaints(&self) -> Vec<String> {
+        self.lines(|line| line.starts_with("WARN") || line.starts_with("ERROR"))
+    }
+
+    /// The lines so far that fit, shown in the same way.
+    pub fn lines(&self, fits: impl Fn(&str) -> bool) -> Vec<String> {
         let text = self.text.borrow();
-        let complaints = text.lines().map(str::trim_start);
-        let complaints = complaints.filter(|line| line.starts_with("WARN") || line.starts_with("ERROR"));
-        complaints.map(|line| self.by_name(line)).collect()
+        text.lines().map(str::trim_start).filter(|line| fits(line)).map(|line| self.by_name(line)).collect()
     }
 
     /// Waits until a line contains these words.

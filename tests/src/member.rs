@@ -1,6 +1,6 @@
 //! A member of a cluster on a thread of its own, so that its log is its own and its death takes all its sockets along.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -29,6 +29,11 @@ impl Setup {
     pub fn new(name: &str) -> Self {
         let config = Config::builder().node_id(Some(name.parse().unwrap()));
         Self { name: name.to_owned(), config, directory: None }.bound("tcp://127.0.0.1:0")
+    }
+
+    /// The node id that it was made with.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Finds the others of this directory, and is found by them.
@@ -120,6 +125,12 @@ impl Member {
     /// Where it listens.
     pub fn address(&self) -> Address {
         self.cluster.bound().first().unwrap().1.clone()
+    }
+
+    /// Where it listens, for a socket.
+    pub fn socket_address(&self) -> SocketAddr {
+        let address = self.address();
+        SocketAddr::new(address.ip().unwrap(), address.port())
     }
 
     /// Shows the addresses of these members by name in its log.

@@ -22,9 +22,9 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Begins. The receiver gets a subscriber, in a room that is used for nothing else.
-    pub async fn start(from: &Member, to: &Member) -> Self {
-        let room = room(255);
+    /// Begins. The receiver gets a subscriber in this room, which is to be used for nothing else.
+    pub async fn start(from: &Member, to: &Member, number: u8) -> Self {
+        let room = room(number);
         to.subscribe(u64::MAX, &room).await;
         let (cluster, receiver) = (from.cluster.clone(), to.recorder.clone());
         let finish = Arc::new(AtomicBool::new(false));
@@ -34,7 +34,7 @@ impl Traffic {
             while sent < AT_LEAST || !finished.load(Ordering::Relaxed) {
                 arrived.documents_are(sent.saturating_sub(IN_FLIGHT)).await;
                 let notified = cluster.notify_document(&[room.id()], &sent.to_be_bytes());
-                assert_eq!((notified.nodes, notified.shed), (1, 0));
+                assert!(notified.nodes >= 1 && notified.shed == 0, "{notified:?}");
                 sent += 1;
             }
             sent
