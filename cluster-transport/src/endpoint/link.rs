@@ -281,7 +281,6 @@ impl<'a> LinkTask<'a> {
                         session.handle_link_lost("the peer has not taken a byte for 15 s");
                     }
                 }
-                () = handle.woken() => {}
                 read = self.link.reader.read_buf(&mut self.buffer) => match read {
                     Ok(0) => session.handle_link_closed(),
                     Ok(_) => {
@@ -301,6 +300,8 @@ impl<'a> LinkTask<'a> {
                         session.handle_link_lost(&LinkFault::from(error).to_string());
                     }
                 }
+                // Last, and every turn looks for what a wake would say: a flood of wakes never keeps the link waiting.
+                () = handle.woken() => {}
             }
         }
     }

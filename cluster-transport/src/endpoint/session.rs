@@ -212,6 +212,8 @@ impl SessionHandle {
     }
 
     pub(super) async fn woken(&self) {
+        // A `Notify` does not count against the task's budget: without this, endless wakes would hold the whole worker.
+        tokio::task::coop::consume_budget().await;
         self.wake.notified().await;
     }
 
