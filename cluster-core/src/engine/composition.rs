@@ -357,10 +357,21 @@ impl Engine {
         if let Some(greeting) = self.greetings.pop_front() {
             return Some(greeting);
         }
-        if let Some((to, version)) = self.state.poll_applied() {
-            return Some(Transmit { to, message: Applied { version }.encode() });
-        }
         self.members.poll_control().map(|(to, message)| Transmit { to, message })
+    }
+
+    /// The next message for a peer's control lane that says how far its state is applied here.
+    ///
+    /// To be sent once the host knows of all rooms that were [polled](Self::poll_room_event) before: the peer takes it to mean
+    /// that what is published here reaches its subscribers.
+    pub fn poll_applied(&mut self) -> Option<Transmit> {
+        let (to, version) = self.state.poll_applied()?;
+        Some(Transmit { to, message: Applied { version }.encode() })
+    }
+
+    /// Whether [`poll_applied`](Self::poll_applied) has something to say.
+    pub fn has_applied(&self) -> bool {
+        self.state.has_applied()
     }
 
     /// The next message for a peer's state lane, of at most `limit` bytes: asked for when the lane has room.

@@ -144,8 +144,8 @@ impl HostTask {
     }
 
     fn hand_over_rooms(&self) -> bool {
-        let changes = self.inner.take_room_events(ROOMS_AT_A_TIME);
-        if changes.is_empty() {
+        let (changes, applied) = self.inner.take_room_events(ROOMS_AT_A_TIME);
+        if changes.is_empty() && applied.is_empty() {
             return false;
         }
         let described_well = |event: &RoomEvent| match &event.change {
@@ -159,7 +159,10 @@ impl HostTask {
             Change::Disappeared(_) => true,
         };
         let changes: Vec<RoomEvent> = changes.into_iter().filter(described_well).collect();
-        self.host.rooms_changed(&changes);
+        if !changes.is_empty() {
+            self.host.rooms_changed(&changes);
+        }
+        applied.into_iter().for_each(|applied| self.inner.send_control(applied));
         true
     }
 

@@ -158,7 +158,10 @@ impl Inner {
         if engine.poll_timeout() != deadline {
             self.timer.notify_one();
         }
-        if engine.state().at() != at || self.reasons_changed(engine.members().reasons()) {
+        if engine.state().at() != at
+            || engine.has_applied()
+            || self.reasons_changed(engine.members().reasons())
+        {
             self.host_queue.wake();
         }
         drop(engine);
@@ -176,10 +179,22 @@ impl Inner {
         changed
     }
 
-    /// The next room changes for the host, at most so many.
-    pub(super) fn take_room_events(&self, limit: usize) -> Vec<RoomEvent> {
+    /// The next room changes for the host, at most so many; with the last of them, what peers may hear once the host knows.
+    pub(super) fn take_room_events(&self, limit: usize) -> (Vec<RoomEvent>, Vec<Transmit>) {
         let mut engine = self.engine();
-        std::iter::from_fn(|| engine.poll_room_event()).take(limit).collect()
+        let events: Vec<_> = std::iter::from_fn(|| engine.poll_room_event()).take(limit).collect();
+        let is_last = events.len() < limit;
+        let applied =
+            if is_last { std::iter::from_fn(|| engine.poll_applied()).collect() } else { Vec::new() };
+        (events, applied)
+    }
+
+    pub(super) fn send_control(&self, Transmit { to, message }: Transmit) {
+        let peer = self.peers().get(&to).cloned();
+        let Some(peer) = peer else { return };
+        if let Err(error) = peer.session.send(Lane::Control, &[], Payload::Shared(message)) {
+            peer.session.close(CloseCode::STALLED, &error.to_string());
+        }
     }
 
     fn hand_out(&self, engine: &mut Engine) {
@@ -188,12 +203,8 @@ impl Inner {
                 act(endpoint, action);
             }
         }
-        while let Some(Transmit { to, message }) = engine.poll_transmit() {
-            let peer = self.peers().get(&to).cloned();
-            let Some(peer) = peer else { continue };
-            if let Err(error) = peer.session.send(Lane::Control, &[], Payload::Shared(message)) {
-                peer.session.close(CloseCode::STALLED, &error.to_string());
-            }
+        while let Some(transmit) = engine.poll_transmit() {
+            self.send_control(transmit);
         }
         while let Some(event) = engine.poll_event() {
             self.take_event(event);

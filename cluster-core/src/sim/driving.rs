@@ -48,7 +48,7 @@ impl Process {
             stirred = true;
             self.take_action(now, action);
         }
-        while let Some(transmit) = self.engine.poll_transmit() {
+        while let Some(transmit) = self.engine.poll_transmit().or_else(|| self.engine.poll_applied()) {
             let Some(session) = self.endpoint.session_with(&transmit.to) else { continue };
             let Some(live) = self.sessions.get(&session) else { continue };
             self.stirred.insert(session);

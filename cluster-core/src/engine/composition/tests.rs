@@ -82,7 +82,7 @@ fn carry(now: Instant, from: &mut Engine, to: &mut Engine) -> bool {
     let sender = from.node().clone();
     let receiver = to.node().clone();
     let mut carried = false;
-    while let Some(transmit) = from.poll_transmit() {
+    while let Some(transmit) = from.poll_transmit().or_else(|| from.poll_applied()) {
         assert_eq!(transmit.to, receiver);
         to.handle_control(now, &sender, SESSION, &transmit.message);
         to.handle_heard(now, &sender, SESSION);

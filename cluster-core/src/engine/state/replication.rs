@@ -147,6 +147,11 @@ impl State {
         }
     }
 
+    /// Whether [`poll_applied`](Self::poll_applied) may have something to say.
+    pub fn has_applied(&self) -> bool {
+        !self.unacknowledged.is_empty()
+    }
+
     fn take_message(&mut self, now: Instant, node: &NodeId, message: &[u8]) -> Result<Intake, PeerFault> {
         let (kind, body) = split(message)?;
         let Some(peer) = self.peers.get_mut(node).filter(|peer| peer.link != Link::Down) else {
