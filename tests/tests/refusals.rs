@@ -99,7 +99,7 @@ async fn a_frame_of_garbage_in_a_session_ends_that_session_alone() {
     assert_eq!(peer.next().await, None);
     pair.a.recorder.was_told(|told| matches!(told, Told::Removed(who, _) if who == "x")).await;
     pair.a.together_with(&["b"]).await;
-    pair.finish(&[]).await;
+    pair.finish(&["WARN ended the session: the peer broke the protocol node=x"]).await;
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cluster_transport::endpoint::{Event, Handler, Incoming, SessionHandle};
-use cluster_transport::proto::endpoint::{DialOutcome, EndpointEvent, HandshakeFailure, NoLink};
+use cluster_transport::proto::body::CloseCode;
+use cluster_transport::proto::endpoint::{DialOutcome, EndpointEvent, HandshakeFailure, NoLink, SessionEnd};
 use cluster_transport::proto::lanes::{Batch, Payload};
 use cluster_transport::proto::{Lane, NodeId};
 
@@ -160,14 +161,24 @@ impl Transport {
             EndpointEvent::CallerFailed { remote, failure, changed: true } => {
                 tracing::warn!(%remote, "a caller did not get in: {failure}");
             }
-            EndpointEvent::DuplicateId { epoch, other, .. } => {
-                if self.reported.fetch_max(*epoch, Ordering::Relaxed) < *epoch {
-                    let me = self.inner.node();
-                    let at = other.as_ref().map_or_else(|| "elsewhere".to_owned(), ToString::to_string);
-                    tracing::error!(
-                        "another process has this node's id {me}, at {at}: stop one of them or give it another id"
-                    );
-                }
+            EndpointEvent::DuplicateId { epoch, other, .. }
+                if self.reported.fetch_max(*epoch, Ordering::Relaxed) < *epoch =>
+            {
+                let me = self.inner.node();
+                let at = other.as_ref().map_or_else(|| "elsewhere".to_owned(), ToString::to_string);
+                tracing::error!(
+                    "another process has this node's id {me}, at {at}: stop one of them or give it another id"
+                );
+            }
+            EndpointEvent::SessionDown { node, cause: SessionEnd::ClosedHere(code), .. }
+                if is_breach(*code) =>
+            {
+                tracing::warn!(%node, "ended the session: the peer broke the protocol");
+            }
+            EndpointEvent::SessionDown { node, cause: SessionEnd::ClosedByPeer { code, text }, .. }
+                if is_breach(*code) =>
+            {
+                tracing::warn!(%node, "the peer ended the session: we broke the protocol: {text}");
             }
             EndpointEvent::SessionDown { node, cause, .. } => {
                 tracing::debug!(%node, "session ended: {cause:?}")
@@ -175,4 +186,8 @@ impl Transport {
             _ => {}
         }
     }
+}
+
+fn is_breach(code: CloseCode) -> bool {
+    matches!(code, CloseCode::VIOLATION | CloseCode::UNKNOWN_KIND)
 }
