@@ -75,8 +75,12 @@ async fn http_on_the_cluster_port_gets_a_400_and_one_line() {
 async fn a_frame_of_garbage_before_the_handshake_is_answered_with_a_close() {
     let pair = Pair::start(|setup| setup).await;
     for _ in 0..3 {
-        let answer = send(&pair.a, &[0, 0, 0, 5, 1, 0xff, 0xff, 0xff, 0xff]).await;
-        assert!(!answer.is_empty());
+        let mut peer = Hostile::dial(&pair.a, None).await;
+        peer.send(&[0, 0, 0, 5, kind::HELLO, 0xff, 0xff, 0xff, 0xff]).await;
+        let Some(Frame::Close(close, _)) = peer.next().await else { panic!() };
+        let why = (close.code, close.text.as_str());
+        assert_eq!(why, (CloseCode::VIOLATION, "Hello does not decode"));
+        assert_eq!(peer.next().await, None);
     }
     pair.finish(&[
         "WARN a caller did not get in: protocol violation: Hello does not decode remote=127.0.0.1:*",
