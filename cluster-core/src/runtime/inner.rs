@@ -8,6 +8,7 @@ use bytes::Bytes;
 use cluster_transport::endpoint::{Clock, Endpoint, SessionHandle};
 use cluster_transport::proto::body::CloseCode;
 use cluster_transport::proto::lanes::Payload;
+use cluster_transport::proto::session::{Direction, Missed};
 use cluster_transport::proto::{Address, ClusterName, Incarnation, Instant, Lane, NodeId};
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -330,11 +331,12 @@ impl Inner {
         self.peers().iter().for_each(|(_, peer)| peer.state_is_waiting());
     }
 
-    /// Acts on the sessions of those who are interested in rooms, while nobody can be added or removed.
+    /// Sends to the sessions of those who are interested in rooms, while nobody can be added or removed. The host is told of
+    /// the notifications that `send` says were lost.
     pub(super) fn with_peers_of<T>(
         &self,
         rooms: &[RoomId],
-        act: impl FnOnce(&Interest, &[Arc<SessionHandle>]) -> T,
+        send: impl FnOnce(&Interest, &[Arc<SessionHandle>]) -> (T, Vec<(NodeId, u64)>),
     ) -> T {
         let engine = self.engine();
         let interest = engine.interest(rooms);
@@ -343,7 +345,17 @@ impl Inner {
             let known = interest.nodes.iter().filter_map(|node| peers.get(node));
             known.map(|peer| Arc::clone(&peer.session)).collect()
         };
-        act(&interest, &sessions)
+        let (result, lost) = send(&interest, &sessions);
+        drop(engine);
+        if !lost.is_empty() {
+            self.with_engine(|engine, now| {
+                for (peer, messages) in &lost {
+                    let missed = Missed::Known(*messages);
+                    engine.handle_lagged(now, peer, Lane::Notifications, Direction::Outbound, missed);
+                }
+            });
+        }
+        result
     }
 
     /// Asks a peer, and waits for its answer.

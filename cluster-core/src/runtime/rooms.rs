@@ -22,7 +22,8 @@ pub struct Notified {
     pub nodes: usize,
     /// How many did not need it.
     pub avoided: usize,
-    /// How many older messages gave way for it, because a node is too far behind. It is told, and so is this host.
+    /// How many messages were lost: older ones that gave way because a node is too far behind, or this one where it is longer
+    /// than a lane takes. This host is told as well, and so is a node whose messages gave way.
     pub shed: u64,
 }
 
@@ -130,15 +131,20 @@ impl Cluster {
         let mut sent = Notified::default();
         for rooms in rooms.chunks(notification::MAX_ROOMS) {
             // Sent under the engine's lock, so that nobody is removed or added between the decision and the sending.
-            let part = self.inner.with_peers_of(rooms, |interest, session| {
-                let head = notification::head(kind, rooms);
-                session.iter().fold(
-                    Notified { nodes: interest.nodes.len(), avoided: interest.avoided, shed: 0 },
-                    |sent, session| {
-                        let pushed = session.send(Lane::Notifications, &head, Payload::Copied(payload));
-                        Notified { shed: sent.shed + pushed.map_or(0, |pushed| pushed.shed), ..sent }
-                    },
-                )
+            let head = notification::head(kind, rooms);
+            let part = self.inner.with_peers_of(rooms, |interest, sessions| {
+                let mut part = Notified { nodes: interest.nodes.len(), avoided: interest.avoided, shed: 0 };
+                let mut lost = Vec::new();
+                for session in sessions {
+                    let pushed = session.send(Lane::Notifications, &head, Payload::Copied(payload));
+                    // One that is longer than the lane takes is lost as much as one that gave way.
+                    let shed = pushed.map_or(1, |pushed| pushed.shed);
+                    if shed > 0 {
+                        part.shed += shed;
+                        lost.push((session.peer().clone(), shed));
+                    }
+                }
+                (part, lost)
             });
             sent = Notified {
                 nodes: sent.nodes.max(part.nodes),

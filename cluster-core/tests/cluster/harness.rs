@@ -13,6 +13,7 @@ use cluster_core::host::{Answer, Host, Readiness, Refusal};
 use cluster_core::runtime::Cluster;
 use cluster_transport::binding::Binding;
 use cluster_transport::proto::NodeId;
+use cluster_transport::proto::session::{Direction, Missed};
 use tokio::sync::Notify;
 
 /// A condition that has not come true by then never will.
@@ -27,6 +28,7 @@ pub(crate) enum Told {
     Event(String, String),
     Removed(String, String),
     Doubted(String),
+    Lagged(String, Direction, Missed),
     Ready,
     NotReady(Vec<String>),
 }
@@ -129,6 +131,10 @@ impl Host for Recorder {
         } else {
             answer.refuse("no such request here");
         }
+    }
+
+    fn lagged(&self, peer: &NodeId, direction: Direction, missed: Missed) {
+        self.write(Told::Lagged(peer.to_string(), direction, missed));
     }
 
     fn member_event(&self, event: &MemberEvent) {

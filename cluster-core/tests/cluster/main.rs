@@ -8,6 +8,7 @@ use std::time::Duration;
 use cluster_core::discovery::MemoryDirectory;
 use cluster_core::engine::{ClusterEvent, ConnectionId, IndexEntry};
 use cluster_core::runtime::{CommandOutcome, Reset};
+use cluster_transport::proto::session::{Direction, Missed};
 use harness::{GIVE_UP, TestNode, Told, room, three};
 
 #[tokio::test]
@@ -69,6 +70,17 @@ async fn a_notification_of_five_mebibytes_arrives_whole() {
     nodes[0].cluster.notify_document(&[room(1).id()], &payload);
     let expected = Told::Document { from: "n0".into(), rooms: vec![room(1).id()], payload };
     assert_eq!(nodes[1].next_notification().await, expected);
+}
+
+#[tokio::test]
+async fn a_publisher_is_told_of_a_notification_that_no_lane_takes() {
+    let nodes = three().await;
+    let subscribed = nodes[1].cluster.subscribe(ConnectionId(1), &room(1)).unwrap();
+    nodes[1].cluster.heard(subscribed.version, GIVE_UP).await.unwrap();
+    let sent = nodes[0].cluster.notify_document(&[room(1).id()], &vec![0; 17 << 20]);
+    assert_eq!((sent.nodes, sent.shed), (1, 1));
+    let lost = Told::Lagged("n1".into(), Direction::Outbound, Missed::Known(1));
+    nodes[0].told(|told| *told == lost).await;
 }
 
 /// Every event, on every node: exactly one call on each of the others, none on the sender.
