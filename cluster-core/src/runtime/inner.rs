@@ -265,6 +265,15 @@ impl Inner {
         self.verified.subscribe()
     }
 
+    /// Waits for the endpoint's end, which is the member's too if a task of it has panicked.
+    pub(super) async fn run_endpoint(&self) {
+        let Some(endpoint) = self.endpoint.get() else { return };
+        endpoint.ended().await;
+        if endpoint.has_failed() {
+            self.fail("a task of the endpoint has panicked".to_owned());
+        }
+    }
+
     /// Runs the engine's deadlines.
     pub(super) async fn run_timer(&self) {
         loop {

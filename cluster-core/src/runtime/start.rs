@@ -92,6 +92,8 @@ impl ClusterBuilder {
     /// Every task ends with the member; one that panics ends the member.
     fn spawn_tasks(self, inner: &Arc<Inner>, tls: Option<(Tls, TlsFiles)>, advertised: &[Address]) {
         let timer = Arc::clone(inner);
+        let watched_over = Arc::clone(inner);
+        guard(inner, "the watch over the endpoint", async move { watched_over.run_endpoint().await });
         guard(inner, "the engine's timer", async move { timer.run_timer().await });
         guard(inner, "the host's task", host_task::run(Arc::clone(inner), self.host));
         for provider in self.providers {

@@ -49,7 +49,7 @@ pub(super) async fn accept(shared: Arc<Shared>, mut listener: Listener) {
             accepted = listener.accept() => accepted,
         };
         let task = Arc::clone(&shared);
-        shared.tasks.spawn(async move {
+        shared.spawn(async move {
             let remote = accepted.remote().to_string();
             let deadline = tokio::time::Instant::now() + task.connect_timeout;
             let secured = tokio::select! {

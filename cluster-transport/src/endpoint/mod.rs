@@ -11,6 +11,7 @@ mod link;
 mod pump;
 mod session;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -74,6 +75,7 @@ pub(crate) struct Shared {
     connector: Arc<dyn Connector>,
     connect_timeout: Duration,
     tasks: TaskTracker,
+    failed: AtomicBool,
     stop: CancellationToken,
 }
 
@@ -99,11 +101,12 @@ impl Endpoint {
             connector,
             connect_timeout,
             tasks: TaskTracker::new(),
+            failed: AtomicBool::new(false),
             stop: CancellationToken::new(),
         });
-        shared.tasks.spawn(pump::run(Arc::clone(&shared)));
+        shared.spawn(pump::run(Arc::clone(&shared)));
         for listener in listeners {
-            shared.tasks.spawn(link::accept(Arc::clone(&shared), listener));
+            shared.spawn(link::accept(Arc::clone(&shared), listener));
         }
         Self { shared }
     }
@@ -147,7 +150,7 @@ impl Endpoint {
     /// Gives a link that was made elsewhere, such as one in memory, to the endpoint as if it had been accepted.
     pub fn accept(&self, link: Link, remote: String) {
         let shared = Arc::clone(&self.shared);
-        self.shared.tasks.spawn(async move { link::run_accepted(&shared, link, remote).await });
+        self.shared.spawn(async move { link::run_accepted(&shared, link, remote).await });
     }
 
     /// The endpoint's clock.
@@ -185,6 +188,16 @@ impl Endpoint {
         self.shared.tasks.close();
     }
 
+    /// Waits until the endpoint has stopped: shut down, aborted, or because a task of it has panicked. Cancel safe.
+    pub async fn ended(&self) {
+        self.shared.stop.cancelled().await;
+    }
+
+    /// Whether a task of it has panicked, in its handler perhaps. All others were ended then.
+    pub fn has_failed(&self) -> bool {
+        self.shared.failed.load(Ordering::Acquire)
+    }
+
     fn with_machine<T>(&self, act: impl FnOnce(&mut Machine, Instant) -> T) -> T {
         let result = act(&mut self.shared.machine(), self.shared.clock.now());
         self.shared.wake.notify_one();
@@ -193,11 +206,32 @@ impl Endpoint {
 }
 
 impl Shared {
+    /// Runs a task of the endpoint; its panic ends the endpoint, for half of one would be worse than none.
+    fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
+        let guard = EndOnPanic(Arc::clone(self));
+        self.tasks.spawn(async move {
+            let _guard = guard;
+            task.await;
+        });
+    }
+
     fn machine(&self) -> MutexGuard<'_, Machine> {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pump(&self) -> MutexGuard<'_, Pump> {
         self.pump.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct EndOnPanic(Arc<Shared>);
+
+impl Drop for EndOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.failed.store(true, Ordering::Release);
+            self.0.stop.cancel();
+            self.0.tasks.close();
+        }
     }
 }

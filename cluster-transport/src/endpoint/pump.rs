@@ -110,7 +110,7 @@ impl Shared {
     ) {
         let (link, command) = match action {
             EndpointAction::Connect { link, address } => {
-                self.tasks.spawn(link::dial(Arc::clone(self), link, address));
+                self.spawn(link::dial(Arc::clone(self), link, address));
                 return;
             }
             EndpointAction::EndSession { session, code } => {

@@ -36,8 +36,20 @@ pub(crate) enum Seen {
     Cancelled,
 }
 
+/// What a handler does besides remembering.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Quirk {
+    #[default]
+    None,
+    /// Wakes its session's task at every turn.
+    WakesItself,
+    /// Panics at its first batch.
+    Panics,
+}
+
 #[derive(Default)]
 struct Recorder {
+    quirk: Quirk,
     seen: Mutex<Vec<Seen>>,
     news: Notify,
 }
@@ -54,9 +66,16 @@ impl Handler for Recorder {
         self.record(Seen::Event(event));
     }
 
+    fn before_sending(&self, session: &Arc<SessionHandle>) {
+        if self.quirk == Quirk::WakesItself {
+            session.wake();
+        }
+    }
+
     fn on_incoming(&self, session: &Arc<SessionHandle>, incoming: Incoming) {
         match incoming {
             Incoming::Batch(batch) => {
+                assert!(self.quirk != Quirk::Panics, "as the test wants it");
                 for message in &batch {
                     self.record(Seen::Message(batch.lane(), message.to_vec()));
                 }
@@ -121,6 +140,10 @@ impl Node {
     }
 
     pub(crate) fn start_in(cluster: &str, name: &str, carrier: Carrier) -> Self {
+        Self::start_as(cluster, name, carrier, Quirk::None)
+    }
+
+    pub(crate) fn start_as(cluster: &str, name: &str, carrier: Carrier, quirk: Quirk) -> Self {
         let cluster: ClusterName = cluster.parse().unwrap();
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address: Address = format!("tcp://{}", listener.local_addr()).parse().unwrap();
@@ -132,7 +155,7 @@ impl Node {
             .build()
             .unwrap();
         let tls = (carrier == Carrier::Tls).then(|| tls_of(&cluster, name));
-        let recorder = Arc::new(Recorder::default());
+        let recorder = Arc::new(Recorder { quirk, ..Recorder::default() });
         let mut seed = [0; 32];
         seed.iter_mut().zip(name.bytes()).for_each(|(seed, byte)| *seed = byte);
         let handler = Arc::clone(&recorder) as Arc<dyn Handler>;
@@ -239,7 +262,12 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) async fn connect(carrier: Carrier) -> Self {
-        let (a, b) = (Node::start("a", carrier), Node::start("b", carrier));
+        Self::connect_to(carrier, Quirk::None).await
+    }
+
+    /// The node that is dialled has a quirk.
+    pub(crate) async fn connect_to(carrier: Carrier, quirk: Quirk) -> Self {
+        let (a, b) = (Node::start("a", carrier), Node::start_as("kuzzle", "b", carrier, quirk));
         a.endpoint.add_target(b.address.clone()).unwrap();
         Self { a, b }
     }
