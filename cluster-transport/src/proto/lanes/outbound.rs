@@ -29,6 +29,8 @@ const BLOCK: usize = 64 * 1024;
 const CONTROL_BLOCK: usize = 4 * 1024;
 /// A peer that leaves this much of the control lane unread is not taking part.
 const CONTROL_CAPACITY: usize = 1 << 20;
+/// No honest peer has had so many numbers; beyond it ours could run out.
+const MAX_POSITION: u64 = 1 << 63;
 
 /// Why a lane did not take a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -439,6 +441,9 @@ impl Outbound {
         let wanted = position.filter(|p| self.lane.is_resumed() && *p <= self.next);
         let Some(wanted) = wanted else {
             let lost = self.clear();
+            // Numbers that this side has forgotten: below them, all that is new would be taken for repeats.
+            let known = position.filter(|p| self.lane.is_resumed() && *p > self.next && *p < MAX_POSITION);
+            self.next = known.map_or(self.next, |known| known + 1);
             return Started { first: self.next, continues: false, lost };
         };
         self.unsent_bytes += self.sent_bytes;

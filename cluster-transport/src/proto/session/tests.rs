@@ -362,6 +362,24 @@ fn a_peer_without_memory_gets_the_head_and_both_ends_are_told() {
 }
 
 #[test]
+fn a_sender_without_memory_begins_above_what_its_peer_has_had() {
+    let mut pair = Pair::new(&settings());
+    for _ in 0..5 {
+        pair.a.send(Lane::Notifications, b"before");
+    }
+    pair.settle();
+    pair.cut(0);
+    pair.a.lanes = Arc::new(PeerLanes::new(&settings()));
+    (pair.b.received, pair.b.lagged) = Default::default();
+    pair.connect();
+    pair.a.send(Lane::Notifications, b"after");
+    pair.settle();
+    assert_eq!(pair.b.received, [(Lane::Notifications, b"after".to_vec())]);
+    let unknown = (Lane::Notifications, Direction::Inbound, Missed::Unknown);
+    assert!(pair.b.lagged.contains(&unknown), "{:?}", pair.b.lagged);
+}
+
+#[test]
 fn a_replaced_session_says_nothing_that_counts() {
     let mut pair = Pair::new(&settings());
     pair.settle();
