@@ -195,9 +195,11 @@ impl Cluster {
         payload: &[u8],
         timeout: Duration,
     ) -> Result<Bytes, RequestFailure> {
+        let too_long = |_| RequestFailure::NameTooLong { len: name.len(), limit: u16::MAX.into() };
+        let length = u16::try_from(name.len()).map_err(too_long)?;
         let mut message = BytesMut::with_capacity(3 + name.len() + payload.len());
         message.put_u8(APPLICATION);
-        message.put_u16(u16::try_from(name.len()).unwrap_or(u16::MAX));
+        message.put_u16(length);
         message.put_slice(name.as_bytes());
         message.put_slice(payload);
         self.inner.ask(node, message.freeze(), timeout).await

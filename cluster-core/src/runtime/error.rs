@@ -90,6 +90,14 @@ pub enum RequestFailure {
         /// The node.
         node: NodeId,
     },
+    /// The name of the request is too long.
+    #[error("the name of a request may have {limit} bytes, not {len}")]
+    NameTooLong {
+        /// How long it is.
+        len: usize,
+        /// How long it may be.
+        limit: usize,
+    },
     /// The request was sent, or should have been.
     #[error(transparent)]
     Request(#[from] RequestError),
