@@ -231,7 +231,9 @@ impl Inner {
             EngineEvent::State(event) => tracing::warn!("{event:?}"),
             EngineEvent::Member(event) => {
                 match &event {
-                    MemberEvent::Removed { node, incarnation, .. } => self.peers().remove(node, *incarnation),
+                    MemberEvent::Removed { node, incarnation, .. } => {
+                        self.peers().remove(node, *incarnation);
+                    }
                     MemberEvent::NotReady { reasons } if self.config.on_minority() == OnMinority::Stop => {
                         if let Some(quorum) = reasons.iter().find(|why| matches!(why, Reason::Quorum { .. }))
                         {

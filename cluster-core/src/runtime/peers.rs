@@ -45,8 +45,11 @@ impl Peers {
 
     /// This life of the node is no member any more.
     pub(super) fn remove(&mut self, node: &NodeId, incarnation: Incarnation) {
-        if self.0.get(node).is_some_and(|peer| peer.session.incarnation() == incarnation) {
-            self.0.remove(node);
+        if self.0.get(node).is_some_and(|peer| peer.session.incarnation() == incarnation)
+            && let Some(peer) = self.0.remove(node)
+        {
+            // From now on nothing is kept for it: if it comes back, both sides are told of the gap.
+            peer.session.give_up();
         }
     }
 

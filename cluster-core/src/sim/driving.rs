@@ -97,6 +97,9 @@ impl Process {
             EngineEvent::Member(event) => match event {
                 MemberEvent::Removed { node, .. } => {
                     counters.removals += 1;
+                    if let Some(lanes) = self.lanes.get(&node) {
+                        lanes.give_up();
+                    }
                     if self.endpoint.session_with(&node).is_none() {
                         self.lanes.remove(&node);
                     }

@@ -36,8 +36,17 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) enum Command {
     Send(Bytes),
-    Establish(Box<Session>, Arc<SessionHandle>),
+    Establish(Beginning),
     Close,
+}
+
+/// A session that begins on a link.
+#[derive(Debug)]
+pub(super) struct Beginning {
+    pub(super) session: Box<Session>,
+    pub(super) handle: Arc<SessionHandle>,
+    /// The session whose lanes it goes on with; nothing is read before that one's task is done with what it had read.
+    pub(super) before: Option<Arc<SessionHandle>>,
 }
 
 /// Accepts until the endpoint stops.
@@ -163,11 +172,13 @@ impl<'a> LinkTask<'a> {
     async fn run(mut self) {
         let established = self.handshake().await;
         self.shared.pump().remove_link(self.id);
-        if let Some((begun, handle)) = established {
+        if let Some(Beginning { session: begun, handle, before }) = established {
             self.codec.set_max_frame_length(MAX_FRAME);
-            let session = begun.start().session;
+            let session = handle.id();
+            if let Some(before) = before {
+                before.ended().await;
+            }
             let end = self.session(*begun, &handle).await;
-            handle.set_ended();
             self.shared.tell(|machine, pump, now| {
                 pump.remove_session(session);
                 machine.handle_session_ended(now, session, end.into());
@@ -177,13 +188,13 @@ impl<'a> LinkTask<'a> {
     }
 
     /// Carries the handshake; what it agreed on, or nothing when the link is to be closed.
-    async fn handshake(&mut self) -> Option<(Box<Session>, Arc<SessionHandle>)> {
+    async fn handshake(&mut self) -> Option<Beginning> {
         loop {
             // Commands go first: a frame may belong to the session that one of them begins.
             while let Ok(command) = self.commands.try_recv() {
                 match command {
                     Command::Send(frame) => self.out.push_back(frame),
-                    Command::Establish(session, handle) => return Some((session, handle)),
+                    Command::Establish(beginning) => return Some(beginning),
                     Command::Close => {
                         let _ = tokio::time::timeout(LAST_WORDS, self.write_all()).await;
                         return None;
@@ -206,7 +217,7 @@ impl<'a> LinkTask<'a> {
                 () = self.shared.stop.cancelled() => return None,
                 command = self.commands.recv() => match command {
                     Some(Command::Send(frame)) => self.out.push_back(frame),
-                    Some(Command::Establish(start, handle)) => return Some((start, handle)),
+                    Some(Command::Establish(beginning)) => return Some(beginning),
                     Some(Command::Close) => {
                         let _ = tokio::time::timeout(LAST_WORDS, self.write_all()).await;
                         return None;
@@ -256,6 +267,8 @@ impl<'a> LinkTask<'a> {
         let mut write_by = None;
         loop {
             if let Some(end) = self.turn(&mut session, handle) {
+                // The next session of the pair may go on; what is left here are words to the peer.
+                handle.set_ended();
                 if self.shared.stop.is_cancelled() {
                     return end;
                 }

@@ -3,18 +3,20 @@
 //! One pump at a time runs, so order is kept; events go first, so that a session's `Up` is told before its link carries it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
+use super::clock::Clock;
 use super::handler::Event;
-use super::link::{self, Command};
+use super::link::{self, Beginning, Command};
 use super::session::{Ask, SessionHandle};
 use super::{Machine, Shared};
 use crate::link::LinkInfo;
 use crate::proto::endpoint::{EndpointAction, EndpointEvent, LinkId};
-use crate::proto::session::Session;
-use crate::proto::{Instant, SessionId};
+use crate::proto::lanes::PeerLanes;
+use crate::proto::session::{Session, SessionStart};
+use crate::proto::{Instant, NodeId, SessionId};
 
 /// How many commands may wait for a link's task: a handshake needs three.
 const COMMANDS: usize = 16;
@@ -24,6 +26,16 @@ const COMMANDS: usize = 16;
 pub(super) struct Pump {
     links: HashMap<LinkId, LinkEntry>,
     sessions: HashMap<SessionId, Arc<SessionHandle>>,
+    /// The last session of each node, whose lanes the next one may go on with.
+    last: HashMap<NodeId, Last>,
+}
+
+#[derive(Debug)]
+struct Last {
+    lanes: Weak<PeerLanes>,
+    /// Shared by all sessions of these lanes, so that a handle of an earlier one wakes the present one.
+    wake: Arc<Notify>,
+    handle: Weak<SessionHandle>,
 }
 
 #[derive(Debug)]
@@ -48,6 +60,21 @@ impl Pump {
     /// A session has ended.
     pub(super) fn remove_session(&mut self, session: SessionId) {
         self.sessions.remove(&session);
+    }
+
+    /// Registers a session that begins.
+    fn begin(&mut self, start: &SessionStart, info: LinkInfo, clock: Clock) -> Beginning {
+        self.last.retain(|_, last| last.lanes.strong_count() > 0);
+        let lanes = Arc::downgrade(&start.lanes);
+        let last = self.last.remove(&start.peer).filter(|last| last.lanes.ptr_eq(&lanes));
+        let (wake, before) = match last {
+            Some(last) => (last.wake, last.handle.upgrade()),
+            None => (Arc::default(), None),
+        };
+        let handle = Arc::new(SessionHandle::new(start.clone(), info, clock, Arc::clone(&wake)));
+        self.sessions.insert(start.session, Arc::clone(&handle));
+        self.last.insert(start.peer.clone(), Last { lanes, wake, handle: Arc::downgrade(&handle) });
+        Beginning { session: Box::new(Session::new(start.clone())), handle, before }
     }
 
     /// The sessions that run.
@@ -90,14 +117,13 @@ impl Shared {
     }
 
     /// Begins sessions before anybody is told of them: what is sent from then on belongs to them.
-    fn begin_sessions(&self, pump: &mut Pump, actions: &[EndpointAction]) -> HashMap<SessionId, Session> {
+    fn begin_sessions(&self, pump: &mut Pump, actions: &[EndpointAction]) -> HashMap<SessionId, Beginning> {
         let mut begun = HashMap::new();
         for action in actions {
             let EndpointAction::Establish { link, start } = action else { continue };
             let Some(entry) = pump.links.get(link) else { continue };
-            let handle = SessionHandle::new(start.clone(), entry.info.clone(), self.clock);
-            pump.sessions.insert(start.session, Arc::new(handle));
-            begun.insert(start.session, Session::new(start.clone()));
+            let info = entry.info.clone();
+            begun.insert(start.session, pump.begin(start, info, self.clock));
         }
         begun
     }
@@ -105,7 +131,7 @@ impl Shared {
     fn act(
         self: &Arc<Self>,
         pump: &mut Pump,
-        begun: &mut HashMap<SessionId, Session>,
+        begun: &mut HashMap<SessionId, Beginning>,
         action: EndpointAction,
     ) {
         let (link, command) = match action {
@@ -122,9 +148,8 @@ impl Shared {
             EndpointAction::Send { link, frame } => (link, Command::Send(frame.encode())),
             EndpointAction::Close { link } => (link, Command::Close),
             EndpointAction::Establish { link, start } => {
-                let Some(handle) = pump.sessions.get(&start.session) else { return };
-                let Some(session) = begun.remove(&start.session) else { return };
-                (link, Command::Establish(Box::new(session), Arc::clone(handle)))
+                let Some(beginning) = begun.remove(&start.session) else { return };
+                (link, Command::Establish(beginning))
             }
         };
         if let Some(entry) = pump.links.get(&link)

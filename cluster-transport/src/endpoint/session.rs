@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,7 +31,8 @@ pub struct SessionHandle {
     start: SessionStart,
     info: LinkInfo,
     clock: Clock,
-    wake: Notify,
+    /// Shared with the sessions before and after it on the same lanes.
+    wake: Arc<Notify>,
     asks: Mutex<Vec<Ask>>,
     waiting: Mutex<BTreeMap<RequestId, oneshot::Sender<Outcome>>>,
     heard: AtomicU64,
@@ -49,13 +50,13 @@ impl fmt::Debug for SessionHandle {
 }
 
 impl SessionHandle {
-    pub(super) fn new(start: SessionStart, info: LinkInfo, clock: Clock) -> Self {
+    pub(super) fn new(start: SessionStart, info: LinkInfo, clock: Clock, wake: Arc<Notify>) -> Self {
         let heard = AtomicU64::new(nanos(clock.now()));
         Self {
             start,
             info,
             clock,
-            wake: Notify::new(),
+            wake,
             asks: Mutex::default(),
             waiting: Mutex::default(),
             heard,
@@ -122,7 +123,7 @@ impl SessionHandle {
         }
         let pushed = self.start.lanes.push_with_head(lane, head, message)?;
         if pushed.wake {
-            self.wake.notify_one();
+            self.wake();
         }
         Ok(pushed)
     }
@@ -135,7 +136,7 @@ impl SessionHandle {
     /// Records that a batch has been taken, so that its messages are acknowledged.
     pub fn done(&self, lane: Lane, end: u64) {
         self.start.lanes.done(lane, end);
-        self.wake.notify_one();
+        self.wake();
     }
 
     /// As [`done`](Self::done), from within the handler: the session's task acknowledges anyway.
@@ -192,6 +193,12 @@ impl SessionHandle {
         })
     }
 
+    /// Gives up what the events and notifications lanes hold for the peer: the next session of the same pair begins with a gap that
+    /// both sides are told of.
+    pub fn give_up(&self) {
+        self.start.lanes.give_up();
+    }
+
     /// Closes the session with a word to the peer.
     pub fn close(&self, code: CloseCode, text: &str) {
         self.ask(Ask::Close(code, text.to_owned()));
@@ -235,6 +242,8 @@ impl SessionHandle {
             let _ = waiting.send(Outcome::LinkLost);
         }
         self.ended.cancel();
+        // A wake that this session's task took may have been for the next one.
+        self.wake.notify_one();
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, BTreeMap<RequestId, oneshot::Sender<Outcome>>> {

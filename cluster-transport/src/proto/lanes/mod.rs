@@ -96,6 +96,14 @@ impl PeerLanes {
         }
     }
 
+    /// Gives up what the lanes hold whose numbers outlive a link. A later session begins with a gap that both sides are told of, even if
+    /// nothing was held: what would have been sent meanwhile is not kept.
+    pub fn give_up(&self) {
+        for lane in Lane::ALL.into_iter().filter(|lane| lane.is_resumed()) {
+            lock(&self.outbound[lane]).give_up();
+        }
+    }
+
     /// The session whose input counts.
     pub fn owner(&self) -> Option<SessionId> {
         lock(&self.inbound).owner

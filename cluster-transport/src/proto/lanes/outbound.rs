@@ -165,6 +165,7 @@ pub struct Outbound {
     sent_bytes: usize,
     unsent_bytes: usize,
     idle: bool,
+    given_up: bool,
     pushed: u64,
     shed: u64,
 }
@@ -186,6 +187,7 @@ impl Outbound {
             sent_bytes: 0,
             unsent_bytes: 0,
             idle: true,
+            given_up: false,
             pushed: 0,
             shed: 0,
         }
@@ -438,6 +440,12 @@ impl Outbound {
         self.session = Some(session);
         self.window = usize::try_from(window).unwrap_or(usize::MAX);
         self.idle = false;
+        if std::mem::take(&mut self.given_up) {
+            let lost = self.clear();
+            // One number that never comes: the peer sees that it does not continue.
+            self.next += 1;
+            return Started { first: self.next, continues: false, lost };
+        }
         let wanted = position.filter(|p| self.lane.is_resumed() && *p <= self.next);
         let Some(wanted) = wanted else {
             let lost = self.clear();
@@ -454,6 +462,11 @@ impl Outbound {
         }
         let first = self.queue.front().map_or(self.next - u64::from(self.open_count), |entry| entry.first);
         Started { first, continues: true, lost: 0 }
+    }
+
+    /// The next session begins with a gap; the present one, if there is one, goes on.
+    pub(super) fn give_up(&mut self) {
+        self.given_up = true;
     }
 
     /// Gives everything up; returns how many messages nobody will get.

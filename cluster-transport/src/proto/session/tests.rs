@@ -365,6 +365,26 @@ fn a_session_of_the_same_pair_goes_on_where_the_last_one_ended() {
 }
 
 #[test]
+fn a_peer_that_was_given_up_is_told_of_the_gap_even_if_nothing_was_held_for_it() {
+    let mut pair = Pair::new(&settings());
+    pair.a.send(Lane::Events, b"before");
+    pair.settle();
+    pair.cut(0);
+    pair.b.lagged.clear();
+    pair.a.lanes.give_up();
+    pair.connect();
+    pair.a.send(Lane::Events, b"after");
+    pair.settle();
+    assert_eq!(
+        pair.b.received,
+        [b"before".to_vec(), b"after".to_vec()].map(|message| (Lane::Events, message))
+    );
+    assert_eq!(pair.b.lagged, first_contact());
+    assert!(pair.a.lagged.contains(&(Lane::Events, Direction::Outbound, Missed::Unknown)));
+    assert_eq!((&pair.a.ended[1..], &pair.b.ended[1..]), (&[][..], &[][..]));
+}
+
+#[test]
 fn a_peer_without_memory_gets_the_head_and_both_ends_are_told() {
     let mut pair = Pair::new(&settings());
     pair.a.send(Lane::Notifications, b"old");

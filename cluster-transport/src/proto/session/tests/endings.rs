@@ -177,13 +177,7 @@ proptest! {
                     end.lanes.push(lane, Payload::Shared(message.into())).unwrap();
                     sent += 1;
                 }
-                Step::Exchange(bytes) => {
-                    let (from_a, from_b) = (pair.a.written(bytes), pair.b.written(bytes));
-                    from_a.iter().for_each(|chunk| pair.b.wire.extend_from_slice(chunk));
-                    from_b.iter().for_each(|chunk| pair.a.wire.extend_from_slice(chunk));
-                    pair.a.read(pair.now);
-                    pair.b.read(pair.now);
-                }
+                Step::Exchange(bytes) => pair.exchange(bytes),
                 Step::Cut(survives) => {
                     pair.cut(survives);
                     pair.connect();
