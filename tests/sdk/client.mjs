@@ -12,8 +12,8 @@ export const COLLECTION = 'taxis';
 export const PATIENCE = 20_000;
 
 /** A client that is connected to the node that serves on this port. */
-export async function connect(port) {
-  const kuzzle = new Kuzzle(new WebSocket('127.0.0.1', { port }));
+export async function connect(port, options = {}) {
+  const kuzzle = new Kuzzle(new WebSocket('127.0.0.1', { port, ...options }));
   await within(kuzzle.connect(), 'a connection');
   return kuzzle;
 }

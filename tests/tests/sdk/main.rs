@@ -22,6 +22,19 @@ fn all_nodes_count_and_list_the_same() {
 }
 
 #[test]
+fn a_stopped_and_continued_node_stays_a_member_and_misses_nothing() {
+    let nodes = Nodes::start();
+    script::run("frozen.mjs", &nodes.ports(), |request| {
+        match request {
+            "stop" => nodes.signal_last("-STOP"),
+            "continue" => nodes.signal_last("-CONT"),
+            other => panic!("{other:?} is not expected"),
+        }
+        "done".to_owned()
+    });
+}
+
+#[test]
 fn a_killed_node_is_gone_at_once_and_sees_everything_when_it_is_back() {
     let mut nodes = Nodes::start();
     script::run("killed.mjs", &nodes.ports(), |request| match request {

@@ -55,6 +55,13 @@ impl Nodes {
         last.child.wait().expect("a child");
     }
 
+    /// Sends the last node a signal, as `kill` spells it.
+    pub(crate) fn signal_last(&self, signal: &str) {
+        let last = self.nodes.last().expect("three nodes");
+        let sent = Command::new("kill").args([signal, &last.child.id().to_string()]).status();
+        assert!(sent.expect("kill starts").success(), "{signal} was not sent");
+    }
+
     /// Starts the last node again, on its addresses; how long it took until it was ready.
     pub(crate) fn restart_last(&mut self) -> Duration {
         let began = Instant::now();
@@ -112,10 +119,13 @@ impl Drop for Node {
     }
 }
 
-/// The node's binary, built with the profile of the tests.
+/// The node's binary: the one that `CLUSTER_NODE_BINARY` names, else built with the profile of the tests.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(named) = std::env::var_os("CLUSTER_NODE_BINARY") {
+            return named.into();
+        }
         let built = Command::new(env!("CARGO"))
             .args(["build", "--quiet", "--package", "cluster-node", "--bin", "cluster-node"])
             .arg("--message-format=json-render-diagnostics")
