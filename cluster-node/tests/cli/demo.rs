@@ -60,6 +60,13 @@ fn the_story_is_told_once_and_ends_with_code_0() {
 }
 
 #[test]
+fn the_names_of_many_nodes_are_found_in_any_order() {
+    let ended = run(&["demo", "--once", "--base-port", "0", "--no-tls", "--nodes", "11"]);
+    assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""), "{}", ended.output);
+    assert!(ended.output.contains("node-2 has found node-1, node-10, node-11, node-3"), "{}", ended.output);
+}
+
+#[test]
 fn after_the_story_the_nodes_serve_until_a_signal() {
     let mut demo = Process::start(&["demo", "--base-port", "0", "--no-tls", "--nodes", "2"]);
     let mut urls = Vec::new();

@@ -1,5 +1,6 @@
 //! What happens in the demonstration.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use cluster_transport::proto::NodeId;
@@ -68,13 +69,10 @@ impl Story {
 
     async fn find(&self, tell: &mut Teller<'_>) -> Result<(), Failure> {
         for player in &self.players {
-            let others: Vec<NodeId> = self
-                .players
-                .iter()
-                .map(|other| other.name().clone())
-                .filter(|id| id != player.name())
-                .collect();
-            let found = player.node.until(|cluster| cluster.members() == others);
+            let others = self.players.iter().map(Player::name).filter(|name| *name != player.name());
+            let others: BTreeSet<NodeId> = others.cloned().collect();
+            let found =
+                player.node.until(|cluster| cluster.members().into_iter().collect::<BTreeSet<_>>() == others);
             step(format!("{} finds all others", player.name()), sure(found)).await?;
             tell(format!("{} has found {}", player.name(), list(&others)));
         }
@@ -218,6 +216,6 @@ fn nobody() -> Failure {
     Failure::Usage("a demonstration needs at least two nodes".to_owned())
 }
 
-fn list(nodes: &[NodeId]) -> String {
+fn list(nodes: &BTreeSet<NodeId>) -> String {
     nodes.iter().map(NodeId::as_str).collect::<Vec<_>>().join(", ")
 }
