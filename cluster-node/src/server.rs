@@ -87,7 +87,7 @@ impl Server {
             clients: clients.clone(),
             stop: stop.clone(),
         };
-        let router = http::router(state).merge(more);
+        let router = http::router(state, more);
         // Notifications are small and must not wait for each other.
         let socket = socket.tap_io(|stream| {
             let _ = stream.set_nodelay(true);

@@ -15,8 +15,10 @@ use super::query::{bare, with_headers};
 use super::{State, socket};
 use crate::api::{ApiError, Request};
 
-pub(super) fn router(state: State) -> Router {
+/// The routes of the client API and those that somebody else serves, and one answer for all that is neither.
+pub(super) fn router(state: State, more: Router) -> Router {
     Router::new()
+        .merge(more.with_state(()))
         .route("/", any(upgrade))
         .route("/_query", post(query))
         .route("/_listSubscriptions", get(list))

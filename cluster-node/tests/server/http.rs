@@ -111,7 +111,13 @@ async fn the_process_and_its_readiness_can_be_asked_for() {
 #[tokio::test]
 async fn an_unknown_url_is_answered_with_an_envelope() {
     let host = alone(ServerLimits::default()).await;
-    for (head, url) in [("GET /nowhere?a=b", "/nowhere?a=b"), ("GET /", "/"), ("GET /_query", "/_query")] {
+    let unknown = [
+        ("GET /nowhere?a=b", "/nowhere?a=b"),
+        ("GET /", "/"),
+        ("GET /_query", "/_query"),
+        ("GET /_plugin/cluster/reset", "/_plugin/cluster/reset"),
+    ];
+    for (head, url) in unknown {
         let answer = ask(host.address(), &format!("{head}\nx-kuzzle-request-id: mine"), "").await;
         assert_eq!((answer.status, answer.header("x-kuzzle-request-id")), (404, Some("mine")), "{head}");
         let error = json!({
