@@ -16,6 +16,7 @@ const MAX_REQUEST_ID: usize = 128;
 pub(crate) struct Failure {
     pub(crate) status: StatusCode,
     pub(crate) id: &'static str,
+    /// Domain, subdomain and error in 8, 8 and 16 bits.
     pub(crate) code: u32,
     pub(crate) message: String,
     pub(crate) props: Vec<String>,

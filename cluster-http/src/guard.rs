@@ -58,7 +58,7 @@ fn unauthorised(message: &str) -> Failure {
     Failure {
         status: StatusCode::UNAUTHORIZED,
         id: "security.rights.unauthorized",
-        code: 117_637_121,
+        code: 0x0703_0001,
         message: message.to_owned(),
         props: Vec::new(),
     }
@@ -68,7 +68,7 @@ fn forbidden(message: String) -> Failure {
     Failure {
         status: StatusCode::FORBIDDEN,
         id: "security.rights.forbidden",
-        code: 117_637_122,
+        code: 0x0703_0002,
         message,
         props: Vec::new(),
     }

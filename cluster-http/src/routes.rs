@@ -43,7 +43,7 @@ fn not_ready(reasons: Vec<String>) -> Failure {
     Failure {
         status: StatusCode::SERVICE_UNAVAILABLE,
         id: "plugin.cluster.not_ready",
-        code: 83_820_545,
+        code: 0x04ff_0001,
         message: format!("This node is not ready: {}.", reasons.join("; ")),
         props: reasons,
     }
@@ -92,7 +92,7 @@ fn wish(body: &[u8]) -> Result<Reset, Failure> {
         Err(error) => Err(Failure {
             status: StatusCode::BAD_REQUEST,
             id: "api.assert.invalid_argument",
-            code: 33_619_972,
+            code: 0x0201_0002,
             message: format!("The body is neither empty nor {{\"blank\": true}}: {error}"),
             props: Vec::new(),
         }),

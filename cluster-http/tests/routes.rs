@@ -156,5 +156,6 @@ async fn a_body_that_is_no_wish_is_refused() {
         let (status, answer) = ask(&cluster, reset("127.0.0.1:999", &[], body)).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
         assert_eq!(answer["error"]["id"], "api.assert.invalid_argument");
+        assert_eq!(answer["error"]["code"], 33_619_970);
     }
 }
