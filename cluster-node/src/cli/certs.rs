@@ -19,7 +19,7 @@ pub(super) struct Arguments {
     /// The name of the cluster
     #[arg(long, value_name = "NAME", default_value = DEFAULT_CLUSTER_NAME)]
     cluster: ClusterName,
-    /// The folder with the ca.pem and ca-key.pem to sign with, in place of a new authority
+    /// Sign with the ca.pem and ca-key.pem in this folder, in place of a new authority
     #[arg(long, value_name = "DIR")]
     ca: Option<PathBuf>,
     /// Replace files that exist

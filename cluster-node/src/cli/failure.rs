@@ -21,7 +21,7 @@ pub enum Failure {
     Usage(String),
     /// Certificates could not be made.
     #[error(transparent)]
-    Certs(#[from] CertsError),
+    Certs(CertsError),
     /// The node could not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -52,6 +52,19 @@ impl Failure {
             Self::Start(StartError::Bind(_) | StartError::Lookup { .. } | StartError::Random(_)) => 1,
             Self::Start(_) => 2,
             Self::Listen(_) | Self::Runtime(_) | Self::Ended(_) | Self::Step { .. } => 1,
+        }
+    }
+}
+
+impl From<CertsError> for Failure {
+    /// A file that is there already is named with the options of `certs` that help.
+    fn from(error: CertsError) -> Self {
+        match error {
+            CertsError::Exists { path } => Self::Usage(format!(
+                "{} exists already: --force replaces it, --ca DIR signs with the authority in a folder",
+                path.display()
+            )),
+            other => Self::Certs(other),
         }
     }
 }

@@ -81,7 +81,7 @@ fn certificates_are_made_and_not_overwritten_unasked() {
     for file in ["ca.pem", "ca-key.pem", "node-a.pem", "node-a-key.pem", "node-b.pem", "node-b-key.pem"] {
         assert!(folder.path().join(file).is_file(), "{file}");
     }
-    refused(&run(&["certs", "--out", out, "--nodes", "node-a"]), 2, &["exists already"]);
+    refused(&run(&["certs", "--out", out, "--nodes", "node-a"]), 2, &["exists already", "--force"]);
     refused(&run(&["certs", "--out", out, "--nodes", "node-a", "--ca", out]), 2, &["node-a"]);
     let again = run(&["certs", "--out", out, "--nodes", "node-a", "--ca", out, "--force"]);
     assert_eq!(again.code, Some(0), "{again:?}");
