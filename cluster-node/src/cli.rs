@@ -11,7 +11,7 @@ mod signals;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 pub use failure::Failure;
@@ -49,6 +49,11 @@ impl Command {
             Self::Demo(_) => "error",
         }
     }
+}
+
+/// What the command line may say.
+pub fn grammar() -> clap::Command {
+    Arguments::command()
 }
 
 /// Does what the command line asks for.
