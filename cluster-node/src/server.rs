@@ -3,6 +3,7 @@
 //! [`Listener`] binds, [`Server::start`] serves, [`Server::stop`] sends the clients elsewhere. The routes of the client
 //! API are here; others are merged in by whoever starts the server.
 
+mod accept;
 mod http;
 mod limits;
 mod query;
@@ -14,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt as _;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -24,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use limits::{
-    DEFAULT_CONNECTIONS, DEFAULT_IDLE_TIMEOUT, DEFAULT_OUTGOING_BYTES, DEFAULT_REQUEST_BYTES, ServerLimits,
+    DEFAULT_CONNECTIONS, DEFAULT_IDLE_TIMEOUT, DEFAULT_OUTGOING_BYTES, DEFAULT_PLAIN_CONNECTIONS,
+    DEFAULT_PLAIN_FOR, DEFAULT_REQUEST_BYTES, ServerLimits,
 };
 
 use crate::node::Node;
@@ -72,7 +73,7 @@ pub struct Server {
     address: SocketAddr,
     stop: CancellationToken,
     clients: TaskTracker,
-    task: JoinHandle<io::Result<()>>,
+    task: JoinHandle<()>,
 }
 
 impl Server {
@@ -88,13 +89,8 @@ impl Server {
             stop: stop.clone(),
         };
         let router = http::router(state, more);
-        // Notifications are small and must not wait for each other.
-        let socket = socket.tap_io(|stream| {
-            let _ = stream.set_nodelay(true);
-        });
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let serve = axum::serve(socket, service).with_graceful_shutdown(stop.clone().cancelled_owned());
-        Self { address, stop, clients, task: tokio::spawn(serve.into_future()) }
+        let accept = accept::run(socket, router, limits, stop.clone(), clients.clone());
+        Self { address, stop, clients, task: tokio::spawn(accept) }
     }
 
     /// Where it listens.
@@ -107,12 +103,13 @@ impl Server {
         self.stop.cancel();
         self.clients.close();
         let ended = async {
+            let accepting = (&mut self.task).await;
             self.clients.wait().await;
-            (&mut self.task).await
+            accepting
         };
         match timeout(STOP_WITHIN, ended).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(ended) => tracing::warn!("the server has failed: {ended:?}"),
+            Ok(Ok(())) => {}
+            Ok(Err(failed)) => tracing::warn!("the server has failed: {failed}"),
             Err(_) => {
                 tracing::debug!("some clients have not gone in time");
                 self.task.abort();

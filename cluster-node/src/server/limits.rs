@@ -8,6 +8,12 @@ pub const DEFAULT_REQUEST_BYTES: usize = 1024 * 1024;
 /// How many clients may be connected by default.
 pub const DEFAULT_CONNECTIONS: usize = 50_000;
 
+/// How many plain HTTP connections may be open by default.
+pub const DEFAULT_PLAIN_CONNECTIONS: usize = 1_000;
+
+/// How long a plain HTTP connection may be open by default.
+pub const DEFAULT_PLAIN_FOR: Duration = Duration::from_secs(60);
+
 /// How many bytes may wait for a client by default.
 pub const DEFAULT_OUTGOING_BYTES: usize = 8 * 1024 * 1024;
 
@@ -19,6 +25,8 @@ pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct ServerLimits {
     pub(super) request_bytes: usize,
     pub(super) connections: usize,
+    pub(super) plain_connections: usize,
+    pub(super) plain_for: Duration,
     pub(super) outgoing_bytes: usize,
     pub(super) idle_timeout: Duration,
 }
@@ -28,6 +36,8 @@ impl Default for ServerLimits {
         Self {
             request_bytes: DEFAULT_REQUEST_BYTES,
             connections: DEFAULT_CONNECTIONS,
+            plain_connections: DEFAULT_PLAIN_CONNECTIONS,
+            plain_for: DEFAULT_PLAIN_FOR,
             outgoing_bytes: DEFAULT_OUTGOING_BYTES,
             idle_timeout: DEFAULT_IDLE_TIMEOUT,
         }
@@ -45,6 +55,19 @@ impl ServerLimits {
     #[must_use]
     pub fn with_connections(self, connections: usize) -> Self {
         Self { connections, ..self }
+    }
+
+    /// How many connections that are not WebSockets may be open; the next ones wait. Default [`DEFAULT_PLAIN_CONNECTIONS`].
+    #[must_use]
+    pub fn with_plain_connections(self, plain_connections: usize) -> Self {
+        Self { plain_connections, ..self }
+    }
+
+    /// How long a connection that is not a WebSocket may be open, idle or not; an answer that is under way then is still
+    /// given. Default [`DEFAULT_PLAIN_FOR`].
+    #[must_use]
+    pub fn with_plain_for(self, plain_for: Duration) -> Self {
+        Self { plain_for, ..self }
     }
 
     /// How many bytes may wait for a client before it is told to go. Default, and worst-case memory a client:

@@ -5,6 +5,8 @@ use std::time::Duration;
 use cluster_node::client::{Client, ClientError};
 use cluster_node::server::ServerLimits;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::{alone, realtime, within};
 
@@ -82,4 +84,30 @@ async fn a_node_that_stops_sends_its_clients_elsewhere() {
     within(host.stop()).await;
     assert_eq!(farewell(&mut client).await, (1011, "Connection closed by remote host".to_owned()));
     assert_eq!(cluster.status().rooms, 0);
+}
+
+#[tokio::test]
+async fn a_plain_connection_ends_after_a_while() {
+    let host = alone(ServerLimits::default().with_plain_for(Duration::from_millis(50))).await;
+    let mut silent = within(TcpStream::connect(host.address())).await.expect("a connection");
+    assert_eq!(within(silent.read(&mut [0; 1])).await.expect("an end"), 0);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_plain_connection_too_many_waits_for_another_to_go() {
+    let host = alone(ServerLimits::default().with_plain_connections(1)).await;
+    let connect = || within(TcpStream::connect(host.address()));
+    let (mut first, mut second) =
+        (connect().await.expect("a connection"), connect().await.expect("a connection"));
+    let ask = b"GET /_healthcheck HTTP/1.1\r\nhost: node\r\n\r\n";
+    second.write_all(ask).await.expect("written");
+    // Answered on the first connection, which is then kept: the second has not been taken.
+    first.write_all(ask).await.expect("written");
+    let mut byte = [0; 1];
+    assert_eq!(within(first.read(&mut byte)).await.expect("an answer"), 1);
+    assert!(second.try_read(&mut byte).is_err());
+    drop(first);
+    assert_eq!(within(second.read(&mut byte)).await.expect("an answer"), 1);
+    host.stop().await;
 }

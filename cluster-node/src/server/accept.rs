@@ -1,0 +1,95 @@
+//! Accepting: how many plain HTTP connections there may be, and for how long.
+//!
+//! A connection that becomes a WebSocket is counted among the clients from then on. One that stays plain ends after a
+//! while, whatever it does or leaves undone, so nobody holds a place for ever.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use super::limits::ServerLimits;
+
+/// How long an answer that is under way may still take when its connection has to end.
+const LAST_ANSWER: Duration = Duration::from_secs(10);
+
+/// After an error of accepting, such as too many open files.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts until the server stops. With as many plain connections as there may be, the next ones wait.
+pub(super) async fn run(
+    listener: TcpListener,
+    router: Router,
+    limits: ServerLimits,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) {
+    let slots = Arc::new(Semaphore::new(limits.plain_connections.min(Semaphore::MAX_PERMITS)));
+    let next = async || {
+        let slot = Arc::clone(&slots).acquire_owned().await;
+        (slot, listener.accept().await)
+    };
+    loop {
+        let (slot, accepted) = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            next = next() => next,
+        };
+        match accepted {
+            Ok((stream, remote)) => {
+                let connection = serve(stream, remote, router.clone(), limits.plain_for, stop.clone());
+                tasks.spawn(async move {
+                    connection.await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!("cannot accept a client: {error}");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Serves a connection until it ends or becomes a WebSocket.
+async fn serve(
+    stream: TcpStream,
+    remote: SocketAddr,
+    router: Router,
+    plain_for: Duration,
+    stop: CancellationToken,
+) {
+    // Notifications are small and must not wait for each other.
+    let _ = stream.set_nodelay(true);
+    let answer = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(remote));
+        let answer = router.clone().oneshot(request.map(Body::new));
+        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new());
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), answer).with_upgrades());
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        () = sleep(plain_for) => {}
+        // An error is one more way of being gone.
+        _ = connection.as_mut() => return,
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(LAST_ANSWER, connection).await;
+}
