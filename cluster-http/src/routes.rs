@@ -22,8 +22,8 @@ const MAX_BODY: usize = 16 * 1024;
 ///
 /// `POST /_plugin/cluster/reset` is guarded: with `plugins.cluster.adminToken` set, the header `Authorization: Bearer <token>` is
 /// required from everywhere; without it only loopback is answered, and not what came through a proxy or from a web page.
-/// For that the service has to be made with `into_make_service_with_connect_info::<SocketAddr>()`; otherwise nobody is
-/// taken for local.
+/// For that each request needs its `ConnectInfo<SocketAddr>`, as `into_make_service_with_connect_info` gives it; otherwise
+/// nobody is taken for local.
 pub fn router(cluster: Cluster) -> Router {
     Router::new()
         .route("/_plugin/cluster/health", get(health))
@@ -43,6 +43,7 @@ fn not_ready(reasons: Vec<String>) -> Failure {
     Failure {
         status: StatusCode::SERVICE_UNAVAILABLE,
         id: "plugin.cluster.not_ready",
+        // The last subdomain of the plugins' domain: Kuzzle gives no plugin a number of its own.
         code: 0x04ff_0001,
         message: format!("This node is not ready: {}.", reasons.join("; ")),
         props: reasons,

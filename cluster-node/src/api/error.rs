@@ -74,7 +74,7 @@ pub enum ApiError {
         /// The action.
         action: String,
     },
-    /// The node has as many clients as it may.
+    /// The node has as many clients as it may. The text is not Kuzzle's: it names the limit.
     #[error("Rejected: this node has {limit} clients, as many as it may have.")]
     Overloaded {
         /// How many it may have.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cluster_core::config::{Config, Sources};
+use cluster_core::engine::members::doubted_after;
 use tokio::time::timeout;
 
 use super::signals::Signals;
@@ -92,6 +93,6 @@ fn show(config: &Config) {
     for setting in config.effective() {
         say(format_args!("{} = {}  ({})", setting.key, setting.value, setting.source));
     }
-    let doubted = (2 * config.heartbeat()).max(Duration::from_millis(1_500));
+    let doubted = doubted_after(config.heartbeat());
     say(format_args!("A member is doubted after {doubted:?} without a byte from it."));
 }

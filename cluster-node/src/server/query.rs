@@ -14,7 +14,7 @@ const REQUEST_ID: &str = "x-kuzzle-request-id";
 const VOLATILE: &str = "x-kuzzle-volatile";
 
 /// The longest request id that is taken from a header.
-const MAX_ID: usize = 256;
+const MAX_ID: usize = 128;
 
 impl State {
     /// Does what a request asks for.

@@ -51,7 +51,7 @@ pub use self::settings::{
 };
 pub use self::table::{MAX_MEMBERS, Member};
 pub use self::targets::MAX_TARGETS;
-pub use self::timing::DEFAULT_HEARTBEAT;
+pub use self::timing::{DEFAULT_HEARTBEAT, doubted_after};
 pub use self::verbs::{Drain, DrainError, UnknownNode};
 pub use self::wire::{Claims, MAX_ADDRESSES, StateRow};
 

@@ -5,6 +5,11 @@ use std::time::Duration;
 /// Default heartbeat: a silent cut is noticed within 2.5 s, at two small messages a second and peer.
 pub const DEFAULT_HEARTBEAT: Duration = Duration::from_millis(500);
 
+/// How long a member may send nothing before it is doubted, at this heartbeat.
+pub fn doubted_after(heartbeat: Duration) -> Duration {
+    Timing::new(heartbeat).silence()
+}
+
 /// The second of two refusals comes this long after the first: a process that restarts at once has bound its port by then.
 pub(super) const REFUSALS_APART: Duration = Duration::from_millis(100);
 /// How long an address may hold readiness back: many round trips, and less than a user notices.
