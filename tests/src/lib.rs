@@ -1,11 +1,18 @@
 //! Harness of the tests that need more than one crate: members on real sockets, each on a thread of its own.
 //!
 //! Nothing sleeps to let others catch up: every wait is for a condition, with [`GIVE_UP`] as its limit.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod hostile;
 mod logs;
 mod member;
+mod nodes;
 mod pair;
 mod pki;
 mod recorder;
@@ -16,6 +23,7 @@ use std::time::Duration;
 pub use hostile::Hostile;
 pub use logs::Logs;
 pub use member::{Member, Setup, reserve_port, room};
+pub use nodes::{Nodes, binary};
 pub use pair::Pair;
 pub use pki::Pki;
 pub use recorder::{Recorder, Told};

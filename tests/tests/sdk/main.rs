@@ -4,10 +4,9 @@
 //! operator of a node can do, to kill it and to start it again, it asks of the test.
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-mod nodes;
 mod script;
 
-use nodes::Nodes;
+use cluster_tests::Nodes;
 
 #[test]
 fn each_subscription_gets_exactly_what_its_filter_says() {
@@ -26,8 +25,8 @@ fn a_stopped_and_continued_node_stays_a_member_and_misses_nothing() {
     let nodes = Nodes::start();
     script::run("frozen.mjs", &nodes.ports(), |request| {
         match request {
-            "stop" => nodes.signal_last("-STOP"),
-            "continue" => nodes.signal_last("-CONT"),
+            "stop" => nodes.signal_last("STOP"),
+            "continue" => nodes.signal_last("CONT"),
             other => panic!("{other:?} is not expected"),
         }
         "done".to_owned()

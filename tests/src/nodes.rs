@@ -10,12 +10,14 @@ use tempfile::TempDir;
 
 const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
 
-/// A cluster of processes, each ended at the latest with this value.
-pub(crate) struct Nodes {
+/// A cluster of processes with mutual TLS, each ended at the latest with this value.
+#[derive(Debug)]
+pub struct Nodes {
     certificates: TempDir,
     nodes: Vec<Node>,
 }
 
+#[derive(Debug)]
 struct Node {
     child: Child,
     /// Where clients connect, and where members do.
@@ -25,7 +27,7 @@ struct Node {
 
 impl Nodes {
     /// Three nodes that are ready.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let certificates = tempfile::tempdir().expect("a folder");
         let mut certs = Command::new(binary());
         certs.args(["certs", "--nodes", &NAMES.join(","), "--out"]).arg(certificates.path());
@@ -44,26 +46,31 @@ impl Nodes {
     }
 
     /// Where clients connect.
-    pub(crate) fn ports(&self) -> Vec<u16> {
+    pub fn ports(&self) -> Vec<u16> {
         self.nodes.iter().map(|node| node.port).collect()
     }
 
+    /// The processes, in the order of their ports.
+    pub fn processes(&self) -> Vec<u32> {
+        self.nodes.iter().map(|node| node.child.id()).collect()
+    }
+
+    /// Sends the last node a signal, such as `STOP`.
+    pub fn signal_last(&self, signal: &str) {
+        let last = self.nodes.last().expect("three nodes");
+        let kill = Command::new("kill").arg(format!("-{signal}")).arg(last.child.id().to_string()).status();
+        assert!(kill.expect("kill starts").success());
+    }
+
     /// Ends the last node as `kill -9` does.
-    pub(crate) fn kill_last(&mut self) {
+    pub fn kill_last(&mut self) {
         let last = self.nodes.last_mut().expect("three nodes");
         last.child.kill().expect("a child that runs");
         last.child.wait().expect("a child");
     }
 
-    /// Sends the last node a signal, as `kill` spells it.
-    pub(crate) fn signal_last(&self, signal: &str) {
-        let last = self.nodes.last().expect("three nodes");
-        let sent = Command::new("kill").args([signal, &last.child.id().to_string()]).status();
-        assert!(sent.expect("kill starts").success(), "{signal} was not sent");
-    }
-
     /// Starts the last node again, on its addresses; how long it took until it was ready.
-    pub(crate) fn restart_last(&mut self) -> Duration {
+    pub fn restart_last(&mut self) -> Duration {
         let began = Instant::now();
         let last = self.nodes.pop().expect("three nodes");
         let (node, mut lines) = self.launch("node-c", (last.port, last.member_port));
@@ -119,12 +126,12 @@ impl Drop for Node {
     }
 }
 
-/// The node's binary: the one that `CLUSTER_NODE_BINARY` names, else built with the profile of the tests.
-fn binary() -> &'static Path {
+/// The node's binary: that of `CLUSTER_NODE_BINARY`, or else built with the profile of the tests.
+pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        if let Some(named) = std::env::var_os("CLUSTER_NODE_BINARY") {
-            return named.into();
+        if let Some(chosen) = std::env::var_os("CLUSTER_NODE_BINARY") {
+            return PathBuf::from(chosen);
         }
         let built = Command::new(env!("CARGO"))
             .args(["build", "--quiet", "--package", "cluster-node", "--bin", "cluster-node"])
