@@ -62,6 +62,29 @@ fn a_configuration_that_cannot_be_is_one_line_and_code_2() {
     refused(&run(&["run", "--config", "/nowhere/kuzzlerc"]), 2, &["/nowhere/kuzzlerc"]);
 }
 
+/// The complete sample configuration of the original's documentation, which binds the site's addresses and knows no TLS.
+const ORIGINAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../cluster-core/src/config/tests/kuzzlerc.json");
+
+#[test]
+fn the_sample_of_the_original_stops_for_want_of_tls_and_names_both_remedies() {
+    let remedies = ["tcp://[_site_:ipv4]:7511", "plugins.cluster.tls.certificate", "dangerousPlaintext"];
+    refused(&run(&["run", "--config", ORIGINAL, "--set", "server.port=0"]), 2, &remedies);
+}
+
+#[test]
+fn timers_of_the_original_are_honoured_in_either_spelling_and_the_others_keep_their_defaults() {
+    let ended = run(&["run", "--check-config", "--config", ORIGINAL]);
+    let one = run(&["run", "--check-config", "--set", "plugins.cluster.timers.joinAttemptIntervall=2000"]);
+    let shown = |ended: &Ended, setting: &str| ended.output.lines().any(|line| line.starts_with(setting));
+    for ended in [&ended, &one] {
+        assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""));
+        assert!(shown(ended, "plugins.cluster.timers.joinAttemptInterval = 2000"), "{ended:?}");
+        assert!(shown(ended, "plugins.cluster.timers.discoverTimeout = 3000"), "{ended:?}");
+    }
+    assert!(shown(&ended, "plugins.cluster.timers.waitForMissingRooms = 4500"), "{ended:?}");
+    assert!(shown(&one, "plugins.cluster.timers.waitForMissingRooms = 500"), "{one:?}");
+}
+
 #[test]
 fn the_settings_in_effect_can_be_shown() {
     let ended = run(&["run", "--check-config", "--set", "plugins.cluster.timers.heartbeat=5000"]);
