@@ -1,7 +1,8 @@
 //! The runtime: one engine on real links, a clock and a host. [`Cluster`] is the handle that a node implementation holds.
 //!
 //! The engine is in a mutex that is held for one input and the handing out of what comes of it; nothing awaits and no host
-//! is called under it. Lock order: engine, then the table of peers, then a lane.
+//! is called under it. Lock order: the endpoint's pump, then the engine, then the endpoint's machine or the table of peers,
+//! then a lane.
 
 mod commands;
 mod error;
