@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::RequestFailure;
 use super::host_task::HostQueue;
 use super::peers::{Peer, Peers};
+use super::rooms::Notified;
 use crate::config::{BindingName, Config, OnMinority};
 use crate::engine::members::{Action, MemberEvent, Reason};
 use crate::engine::state::{RoomEvent, StateEvent};
@@ -34,6 +35,16 @@ pub(super) struct Counters {
     pub(super) notifications_avoided: AtomicU64,
     /// Messages of peers that did not decode.
     pub(super) faults: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn count_notified(&self, notified: &Notified) {
+        let count = |counter: &AtomicU64, n: usize| {
+            counter.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
+        };
+        count(&self.notifications_sent, notified.nodes);
+        count(&self.notifications_avoided, notified.avoided);
+    }
 }
 
 /// What an engine runs with.
@@ -358,15 +369,29 @@ impl Inner {
         };
         let (result, lost) = send(&interest, &sessions);
         drop(engine);
-        if !lost.is_empty() {
-            self.with_engine(|engine, now| {
-                for (peer, messages) in &lost {
-                    let missed = Missed::Known(*messages);
-                    engine.handle_lagged(now, peer, Lane::Notifications, Direction::Outbound, missed);
-                }
-            });
-        }
+        self.tell_lost(Lane::Notifications, &lost);
         result
+    }
+
+    /// Sends while the peer of this session cannot be removed. Nothing is done if it is no member any more, or has forgotten what
+    /// was exchanged before: what is sent with the session would reach nobody.
+    pub(super) fn with_member_of<T>(&self, session: &SessionHandle, send: impl FnOnce() -> T) -> Option<T> {
+        let _engine = self.engine();
+        let is_member =
+            self.peers().get(session.peer()).is_some_and(|peer| peer.session.shares_lanes_with(session));
+        is_member.then(send)
+    }
+
+    /// Tells the host of messages that gave way on their way to peers.
+    pub(super) fn tell_lost(&self, lane: Lane, lost: &[(NodeId, u64)]) {
+        if lost.is_empty() {
+            return;
+        }
+        self.with_engine(|engine, now| {
+            for (peer, messages) in lost {
+                engine.handle_lagged(now, peer, lane, Direction::Outbound, Missed::Known(*messages));
+            }
+        });
     }
 
     /// Asks a peer, and waits for its answer.

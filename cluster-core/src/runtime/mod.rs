@@ -13,6 +13,7 @@ mod peers;
 mod rooms;
 mod start;
 mod status;
+mod waiting;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! What a host does with rooms, and what it sends to those who are in them elsewhere.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cluster_transport::endpoint::SendFailure;
@@ -16,7 +15,7 @@ use crate::engine::state::{
 use crate::engine::{ClusterEvent, ConnectionId, NotificationKind, RoomId, RoomInfo};
 
 /// Where a notification went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notified {
     /// To how many other nodes.
     pub nodes: usize,
@@ -25,6 +24,30 @@ pub struct Notified {
     /// How many messages were lost: older ones that gave way because a node is too far behind, or this one where it is longer
     /// than a lane takes. This host is told as well, and so is a node whose messages gave way.
     pub shed: u64,
+    /// On the way to which nodes they were lost, and how many for each.
+    pub shed_at: Vec<(NodeId, u64)>,
+}
+
+impl Notified {
+    pub(super) fn lose(&mut self, peer: &NodeId, messages: u64) {
+        self.shed += messages;
+        self.shed_at.push((peer.clone(), messages));
+    }
+
+    /// Adds what became of the same message at other nodes.
+    pub(super) fn add(&mut self, other: Self) {
+        self.nodes += other.nodes;
+        self.avoided += other.avoided;
+        self.shed += other.shed;
+        self.shed_at.extend(other.shed_at);
+    }
+
+    /// Adds what became of another part of the same notification.
+    pub(super) fn merge(&mut self, other: Self) {
+        let (nodes, avoided) = (self.nodes.max(other.nodes), self.avoided.max(other.avoided));
+        self.add(other);
+        (self.nodes, self.avoided) = (nodes, avoided);
+    }
 }
 
 /// Rooms.
@@ -133,44 +156,41 @@ impl Cluster {
             // Sent under the engine's lock, so that nobody is removed or added between the decision and the sending.
             let head = notification::head(kind, rooms);
             let part = self.inner.with_peers_of(rooms, |interest, sessions| {
-                let mut part = Notified { nodes: interest.nodes.len(), avoided: interest.avoided, shed: 0 };
-                let mut lost = Vec::new();
+                let mut part = Notified { nodes: interest.nodes.len(), ..Notified::default() };
+                part.avoided = interest.avoided;
                 for session in sessions {
                     let pushed = session.send(Lane::Notifications, &head, Payload::Copied(payload));
                     // One that is longer than the lane takes is lost as much as one that gave way.
                     let shed = pushed.map_or(1, |pushed| pushed.shed);
                     if shed > 0 {
-                        part.shed += shed;
-                        lost.push((session.peer().clone(), shed));
+                        part.lose(session.peer(), shed);
                     }
                 }
+                let lost = part.shed_at.clone();
                 (part, lost)
             });
-            sent = Notified {
-                nodes: sent.nodes.max(part.nodes),
-                avoided: sent.avoided.max(part.avoided),
-                shed: sent.shed + part.shed,
-            };
+            sent.merge(part);
         }
-        let count = |counter: &std::sync::atomic::AtomicU64, n: usize| {
-            counter.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
-        };
-        count(&self.inner.counters.notifications_sent, sent.nodes);
-        count(&self.inner.counters.notifications_avoided, sent.avoided);
+        self.inner.counters.count_notified(&sent);
         sent
     }
 
-    /// Tells every other member. Sent and applied whether anybody is ready or not; returns to how many.
+    /// Tells every other member. Sent and applied whether anybody is ready or not. Never waits: at a node that is too far behind the
+    /// oldest events give way; the answer names it, and its host is told that its caches are stale.
     ///
     /// # Errors
     /// When the event is longer than a message may be.
-    pub fn publish_event(&self, event: &ClusterEvent) -> Result<usize, SendFailure> {
+    pub fn publish_event(&self, event: &ClusterEvent) -> Result<Notified, SendFailure> {
         let message = event.encode();
-        let peers = self.inner.all_peers();
-        for peer in &peers {
-            peer.session.send(Lane::Events, &[], Payload::Shared(message.clone()))?;
+        let mut sent = Notified::default();
+        for peer in self.inner.all_peers() {
+            let pushed = peer.session.send(Lane::Events, &[], Payload::Shared(message.clone()))?;
+            sent.nodes += 1;
+            if pushed.shed > 0 {
+                sent.lose(peer.session.peer(), pushed.shed);
+            }
         }
-        Ok(peers.len())
+        Ok(sent)
     }
 
     /// The members besides this one, sorted.

@@ -1,6 +1,6 @@
 //! Members whose hosts write down what they are told.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,6 +37,8 @@ pub(crate) enum Told {
 struct Recorder {
     told: Mutex<Vec<Told>>,
     news: Notify,
+    blocked: Mutex<bool>,
+    unblocked: Condvar,
 }
 
 impl Recorder {
@@ -69,6 +71,11 @@ impl Host for Recorder {
     }
 
     fn document_notification(&self, from: &NodeId, rooms: &[RoomId], payload: &Bytes) {
+        if *self.blocked.lock().unwrap() {
+            tokio::task::block_in_place(|| {
+                drop(self.unblocked.wait_while(self.blocked.lock().unwrap(), |blocked| *blocked).unwrap());
+            });
+        }
         self.write(Told::Document {
             from: from.to_string(),
             rooms: rooms.to_vec(),
@@ -185,6 +192,21 @@ impl TestNode {
         self.cluster.bound()[0].1.port()
     }
 
+    /// Its host hangs at the next notification. Needs a runtime of several threads.
+    pub(crate) fn block(&self) {
+        *self.recorder.blocked.lock().unwrap() = true;
+    }
+
+    pub(crate) fn unblock(&self) {
+        *self.recorder.blocked.lock().unwrap() = false;
+        self.recorder.unblocked.notify_all();
+    }
+
+    /// Waits until everything that the host was told fits.
+    pub(crate) async fn until(&self, fits: impl Fn(&[Told]) -> bool) {
+        self.wait(|told| fits(told).then_some(())).await;
+    }
+
     /// Waits until the host was told something that fits.
     pub(crate) async fn told(&self, fits: impl Fn(&Told) -> bool) {
         self.wait(|told| told.iter().any(&fits).then_some(())).await;
@@ -240,6 +262,7 @@ impl TestNode {
 
 impl Drop for TestNode {
     fn drop(&mut self) {
+        self.unblock();
         self.cluster.abort();
     }
 }
@@ -258,12 +281,18 @@ pub(crate) async fn three_in(directory: &MemoryDirectory) -> Vec<TestNode> {
     for i in 0..3 {
         nodes.push(TestNode::start(&format!("n{i}"), directory, |builder| builder).await);
     }
-    for node in &nodes {
+    together(&nodes).await;
+    nodes
+}
+
+/// Waits until all are ready, know each other, and agree.
+pub(crate) async fn together(nodes: &[TestNode]) {
+    for node in nodes {
         let together = async {
             loop {
                 let status = node.cluster.status();
                 let ready = status.members.iter().filter(|member| member.ready && member.agrees).count();
-                if status.ready && status.converged && ready == 2 {
+                if status.ready && status.converged && ready + 1 == nodes.len() {
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -273,5 +302,4 @@ pub(crate) async fn three_in(directory: &MemoryDirectory) -> Vec<TestNode> {
             panic!("the nodes do not come together: {:#?}", node.cluster.status());
         }
     }
-    nodes
 }

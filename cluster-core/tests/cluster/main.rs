@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod harness;
+mod waiting;
 
 use std::time::Duration;
 
@@ -101,7 +102,7 @@ async fn every_event_is_told_once_to_each_other_host() {
     ];
     for (event, _) in &events {
         for node in &nodes {
-            assert_eq!(node.cluster.publish_event(event).unwrap(), 2);
+            assert_eq!(node.cluster.publish_event(event).unwrap().nodes, 2);
         }
     }
     for node in &nodes {

@@ -14,7 +14,7 @@ use super::clock::Clock;
 use super::error::{RequestError, SendFailure};
 use crate::link::LinkInfo;
 use crate::proto::body::CloseCode;
-use crate::proto::lanes::{LaneLag, Payload, Pushed};
+use crate::proto::lanes::{LaneLag, Payload, Pushed, RoomFor};
 use crate::proto::requests::{FailureCode, Outcome, RequestId};
 use crate::proto::session::SessionStart;
 use crate::proto::{Incarnation, Instant, Lane, NodeId, SessionId};
@@ -26,7 +26,8 @@ pub(super) enum Ask {
     Close(CloseCode, String),
 }
 
-/// A session with a peer. All methods may be called from any thread; none waits, but for [`request`](Self::request).
+/// A session with a peer. All methods may be called from any thread; none waits, but for
+/// [`request`](Self::request) and [`send_waiting`](Self::send_waiting).
 pub struct SessionHandle {
     start: SessionStart,
     info: LinkInfo,
@@ -90,6 +91,11 @@ impl SessionHandle {
         self.start.we_dialled
     }
 
+    /// Whether both are sessions of the same lanes: one goes on where the other ended.
+    pub fn shares_lanes_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.start.lanes, &other.start.lanes)
+    }
+
     /// What carries the session.
     pub fn link(&self) -> &LinkInfo {
         &self.info
@@ -118,14 +124,80 @@ impl SessionHandle {
     /// # Errors
     /// When the session has ended, the message is too long, or the lane does not shed and is full.
     pub fn send(&self, lane: Lane, head: &[u8], message: Payload<'_>) -> Result<Pushed, SendFailure> {
-        if self.closed.load(Ordering::Relaxed) && !lane.is_resumed() {
+        if self.is_over_for(lane) {
             return Err(SendFailure::Ended);
         }
-        let pushed = self.start.lanes.push_with_head(lane, head, message)?;
+        Ok(self.pushed(self.start.lanes.push_with_head(lane, head, message)?))
+    }
+
+    /// As [`send`](Self::send), but waits for room first, at most for so long. Then it sheds, or is refused, as `send` is.
+    ///
+    /// While the peer takes what is sent, nothing is lost at any rate. Those who wait for the same lane are served in their order,
+    /// before those who begin to wait; a caller of `send` does not stand in that queue. Costs what `send` costs if there is room.
+    ///
+    /// Cancel safe: dropped before it is ready, nothing was sent.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send). On a lane whose numbers end with the session, the end of the session ends the wait.
+    pub async fn send_waiting(
+        &self,
+        lane: Lane,
+        head: &[u8],
+        message: Payload<'_>,
+        at_most: Duration,
+    ) -> Result<Pushed, SendFailure> {
+        if let Some(pushed) = self.send_if_room(lane, head, message.clone())? {
+            return Ok(pushed);
+        }
+        let mut room = self.room_for(lane, head.len() + message.len());
+        let deadline = tokio::time::Instant::now() + at_most;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.ended.cancelled(), if !lane.is_resumed() => return Err(SendFailure::Ended),
+                () = tokio::time::sleep_until(deadline) => break,
+                () = &mut room => {}
+            }
+            if let Some(pushed) = room.push(head, message.clone())? {
+                return Ok(self.pushed(pushed));
+            }
+        }
+        drop(room);
+        self.send(lane, head, message)
+    }
+
+    /// As [`send`](Self::send), if there is room: nothing gives way, and nobody who waits is overtaken. `None` if there is none.
+    ///
+    /// # Errors
+    /// When the session has ended or the message is too long.
+    pub fn send_if_room(
+        &self,
+        lane: Lane,
+        head: &[u8],
+        message: Payload<'_>,
+    ) -> Result<Option<Pushed>, SendFailure> {
+        if self.is_over_for(lane) {
+            return Err(SendFailure::Ended);
+        }
+        let pushed = self.start.lanes.push_if_room(lane, head, message)?;
+        Ok(pushed.map(|pushed| self.pushed(pushed)))
+    }
+
+    /// Waits until a lane has room for a message of so many bytes, its head included. Cancel safe.
+    pub fn room_for(&self, lane: Lane, len: usize) -> RoomFor {
+        self.start.lanes.room_for(lane, len)
+    }
+
+    fn pushed(&self, pushed: Pushed) -> Pushed {
         if pushed.wake {
             self.wake();
         }
-        Ok(pushed)
+        pushed
+    }
+
+    /// Whether the session has ended, and nothing goes on with what this lane takes.
+    fn is_over_for(&self, lane: Lane) -> bool {
+        self.closed.load(Ordering::Relaxed) && !lane.is_resumed()
     }
 
     /// Has the session's task look for something to send, and call the handler's `before_sending`.

@@ -146,11 +146,8 @@ impl Session {
 
     fn start_lane(&mut self, lane: Lane) {
         let position = self.start.peer_positions.on(lane);
-        let started = self.start.lanes.outbound(lane).start(
-            self.start.session,
-            self.start.peer_windows[lane],
-            position,
-        );
+        let (session, window) = (self.start.session, self.start.peer_windows[lane]);
+        let started = self.start.lanes.changing(lane, |outbound| outbound.start(session, window, position));
         let start = LaneStart { session: self.start.session, lane, first: started.first };
         self.frames.push_back(Frame::LaneStart(start).encode());
         if lane.is_resumed() && !started.continues && (started.first > 0 || started.lost > 0) {
@@ -237,7 +234,10 @@ impl Session {
         loop {
             let mut idle = true;
             for lane in Lane::ALL {
-                let Some(sent) = self.start.lanes.outbound(lane).poll(self.start.session) else { continue };
+                let session = self.start.session;
+                let Some(sent) = self.start.lanes.changing(lane, |outbound| outbound.poll(session)) else {
+                    continue;
+                };
                 idle = false;
                 for bytes in sent.into_iter().flatten().filter(|bytes| !bytes.is_empty()) {
                     left = left.saturating_sub(bytes.len());
@@ -297,7 +297,7 @@ impl Session {
             }
 
             Frame::Acknowledge(Acknowledge { lane, next }) => {
-                match self.start.lanes.outbound(lane).acknowledged(next) {
+                match self.start.lanes.acknowledged(lane, next) {
                     true => Ok(()),
                     false => Err(Fault::NotSent { lane, next }),
                 }

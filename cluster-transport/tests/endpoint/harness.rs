@@ -11,11 +11,21 @@ use cluster_transport::endpoint::{
 use cluster_transport::link::memory;
 use cluster_transport::link::tcp::{ConnectError, Listener};
 use cluster_transport::proto::endpoint::{DialSettings, EndpointEvent, EndpointSettings, SessionEnd};
-use cluster_transport::proto::lanes::Payload;
+use cluster_transport::proto::lanes::{LaneSettings, Payload};
 use cluster_transport::proto::requests::FailureCode;
+use cluster_transport::proto::session::{Direction, Missed};
 use cluster_transport::proto::{Address, ClusterName, Incarnation, Lane};
 use cluster_transport::tls::{Tls, TlsIdentity};
 use tokio::sync::Notify;
+
+/// Runs a test over every kind of link.
+macro_rules! over_every_link {
+    ($($name:ident),* $(,)?) => {
+        mod tcp { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Tcp).await } )* }
+        mod tls { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Tls).await } )* }
+        mod memory { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Memory).await } )* }
+    };
+}
 
 /// A condition that has not come true by then never will.
 pub(crate) const GIVE_UP: Duration = Duration::from_secs(20);
@@ -31,7 +41,7 @@ pub(crate) enum Carrier {
 pub(crate) enum Seen {
     Event(Event),
     Message(Lane, Vec<u8>),
-    Lagged(Lane),
+    Lagged(Lane, Direction, Missed),
     Asked,
     Cancelled,
 }
@@ -45,12 +55,19 @@ pub(crate) enum Quirk {
     WakesItself,
     /// Panics at its first batch.
     Panics,
+    /// Takes no batch until it is told to.
+    Holds,
 }
+
+/// A batch that waits to be taken: its session, lane and end.
+type Held = (Arc<SessionHandle>, Lane, u64);
 
 #[derive(Default)]
 struct Recorder {
     quirk: Quirk,
     seen: Mutex<Vec<Seen>>,
+    /// What a holding handler has not taken; nothing once it takes everything.
+    held: Mutex<Option<Vec<Held>>>,
     news: Notify,
 }
 
@@ -79,9 +96,14 @@ impl Handler for Recorder {
                 for message in &batch {
                     self.record(Seen::Message(batch.lane(), message.to_vec()));
                 }
-                session.done(batch.lane(), batch.end());
+                match &mut *self.held.lock().unwrap() {
+                    Some(held) => held.push((Arc::clone(session), batch.lane(), batch.end())),
+                    None => session.done(batch.lane(), batch.end()),
+                }
             }
-            Incoming::Lagged { lane, .. } => self.record(Seen::Lagged(lane)),
+            Incoming::Lagged { lane, direction, missed } => {
+                self.record(Seen::Lagged(lane, direction, missed))
+            }
             Incoming::Asked { id, payload } => {
                 if payload.starts_with(b"echo") {
                     session.reply(id, Payload::Shared(payload.clone()));
@@ -144,6 +166,16 @@ impl Node {
     }
 
     pub(crate) fn start_as(cluster: &str, name: &str, carrier: Carrier, quirk: Quirk) -> Self {
+        Self::start_with(cluster, name, carrier, quirk, LaneSettings::default())
+    }
+
+    pub(crate) fn start_with(
+        cluster: &str,
+        name: &str,
+        carrier: Carrier,
+        quirk: Quirk,
+        lanes: LaneSettings,
+    ) -> Self {
         let cluster: ClusterName = cluster.parse().unwrap();
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address: Address = format!("tcp://{}", listener.local_addr()).parse().unwrap();
@@ -152,10 +184,12 @@ impl Node {
         let settings = EndpointSettings::builder(cluster.clone(), name.parse().unwrap(), incarnation)
             .advertised([address.clone()])
             .dial(dial)
+            .lanes(lanes)
             .build()
             .unwrap();
         let tls = (carrier == Carrier::Tls).then(|| tls_of(&cluster, name));
-        let recorder = Arc::new(Recorder { quirk, ..Recorder::default() });
+        let held = Mutex::new((quirk == Quirk::Holds).then(Vec::new));
+        let recorder = Arc::new(Recorder { quirk, held, ..Recorder::default() });
         let mut seed = [0; 32];
         seed.iter_mut().zip(name.bytes()).for_each(|(seed, byte)| *seed = byte);
         let handler = Arc::clone(&recorder) as Arc<dyn Handler>;
@@ -164,6 +198,14 @@ impl Node {
         let endpoint = Endpoint::start(Parts { settings, seed, clock, tls, connector, listeners, handler });
         MEMORY.lock().unwrap().insert(address.clone(), endpoint.clone());
         Self { name: name.to_owned(), endpoint, address, recorder }
+    }
+
+    /// A handler that holds takes what it has, and everything from now on.
+    pub(crate) fn release(&self) {
+        let held = self.recorder.held.lock().unwrap().take();
+        for (session, lane, end) in held.into_iter().flatten() {
+            session.done(lane, end);
+        }
     }
 
     /// Takes the first thing seen that fits, waiting for it.
@@ -246,6 +288,10 @@ impl Node {
     pub(crate) fn count(&self, fits: impl Fn(&Seen) -> bool) -> usize {
         self.recorder.seen.lock().unwrap().iter().filter(|seen| fits(seen)).count()
     }
+
+    pub(crate) fn sum(&self, of: impl Fn(&Seen) -> u64) -> u64 {
+        self.recorder.seen.lock().unwrap().iter().map(of).sum()
+    }
 }
 
 impl Drop for Node {
@@ -268,6 +314,14 @@ impl Pair {
     /// The node that is dialled has a quirk.
     pub(crate) async fn connect_to(carrier: Carrier, quirk: Quirk) -> Self {
         let (a, b) = (Node::start("a", carrier), Node::start_as("kuzzle", "b", carrier, quirk));
+        a.endpoint.add_target(b.address.clone()).unwrap();
+        Self { a, b }
+    }
+
+    /// Both nodes have these limits.
+    pub(crate) async fn connect_with(carrier: Carrier, quirk: Quirk, lanes: LaneSettings) -> Self {
+        let start = |name, quirk| Node::start_with("kuzzle", name, carrier, quirk, lanes.clone());
+        let (a, b) = (start("a", Quirk::None), start("b", quirk));
         a.endpoint.add_target(b.address.clone()).unwrap();
         Self { a, b }
     }

@@ -1,7 +1,9 @@
 //! Endpoints on real links: one suite over TCP, TCP with TLS, and memory.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[macro_use]
 mod harness;
+mod back_pressure;
 mod quirks;
 
 use std::time::Duration;
@@ -11,15 +13,6 @@ use cluster_transport::proto::Lane;
 use cluster_transport::proto::endpoint::{EndpointEvent, SessionEnd};
 use cluster_transport::proto::lanes::Payload;
 use harness::{Carrier, GIVE_UP, Node, Pair, Seen};
-
-/// Runs a test over every kind of link.
-macro_rules! over_every_link {
-    ($($name:ident),* $(,)?) => {
-        mod tcp { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Tcp).await } )* }
-        mod tls { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Tls).await } )* }
-        mod memory { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Memory).await } )* }
-    };
-}
 
 over_every_link!(
     messages_arrive_once_and_in_order_on_every_lane,
@@ -134,7 +127,7 @@ async fn a_lost_link_is_dialled_again_and_the_numbers_go_on() {
     assert_ne!(first.id(), second.id());
     second.send(Lane::Notifications, &[], Payload::Copied(b"2")).unwrap();
     assert_eq!(pair.b.messages(Lane::Notifications, 1).await, [b"2".to_vec()]);
-    let unknown = pair.b.count(|seen| matches!(seen, Seen::Lagged(Lane::Notifications)));
+    let unknown = pair.b.count(|seen| matches!(seen, Seen::Lagged(Lane::Notifications, ..)));
     assert_eq!(unknown, 1, "first contact only: the second session continues the first");
 }
 

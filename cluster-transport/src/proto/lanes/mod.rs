@@ -7,6 +7,8 @@
 mod handed;
 mod inbound;
 mod outbound;
+mod outcome;
+mod room;
 mod settings;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +16,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 pub use inbound::{Batch, InboundFault, Messages};
-pub use outbound::{LaneLag, Outbound, Pushed, SendError, Sent};
+pub use outbound::{Outbound, Sent};
+pub use outcome::{LaneLag, Pushed, SendError};
+pub use room::RoomFor;
 pub use settings::LaneSettings;
 
 use self::handed::Handed;
@@ -58,7 +62,7 @@ impl PeerLanes {
     /// # Errors
     /// When the message is longer than the lane takes, or the lane does not shed and is full.
     pub fn push(&self, lane: Lane, message: Payload<'_>) -> Result<Pushed, SendError> {
-        lock(&self.outbound[lane]).push(&[], message)
+        self.push_with_head(lane, &[], message)
     }
 
     /// As [`push`](Self::push), with a head that is copied in front of the message.
@@ -66,7 +70,8 @@ impl PeerLanes {
     /// # Errors
     /// As [`push`](Self::push).
     pub fn push_with_head(&self, lane: Lane, head: &[u8], message: Payload<'_>) -> Result<Pushed, SendError> {
-        lock(&self.outbound[lane]).push(head, message)
+        // What gives way makes room for those who wait.
+        self.changing(lane, |outbound| outbound.push(head, message))
     }
 
     /// How many bytes a lane takes before its window is full.
@@ -100,7 +105,7 @@ impl PeerLanes {
     /// nothing was held: what would have been sent meanwhile is not kept.
     pub fn give_up(&self) {
         for lane in Lane::ALL.into_iter().filter(|lane| lane.is_resumed()) {
-            lock(&self.outbound[lane]).give_up();
+            self.changing(lane, Outbound::give_up);
         }
     }
 
@@ -163,6 +168,16 @@ pub enum Payload<'a> {
 }
 
 impl Payload<'_> {
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.as_slice().is_empty()
+    }
+
     fn as_slice(&self) -> &[u8] {
         match self {
             Self::Copied(bytes) => bytes,

@@ -12,7 +12,8 @@ use super::super::frame::{
     FRAGMENT_HEAD, Fragment, Frame, Lagged, MAX_FRAME, PREFIX, SEGMENT_HEAD, segment_head, set_length,
 };
 use super::super::{Lane, SessionId};
-use super::{LaneSettings, Payload};
+use super::room::Waiters;
+use super::{LaneLag, LaneSettings, Payload, Pushed, SendError};
 
 /// Up to here a message is copied into the open segment; longer ones go by reference.
 const MAX_COPIED: usize = 1024;
@@ -31,58 +32,6 @@ const CONTROL_BLOCK: usize = 4 * 1024;
 const CONTROL_CAPACITY: usize = 1 << 20;
 /// No honest peer has had so many numbers; beyond it ours could run out.
 const MAX_POSITION: u64 = 1 << 63;
-
-/// Why a lane did not take a message.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SendError {
-    /// The message is longer than the lane takes.
-    #[error("a message of {len} bytes is over the limit of {limit} on the {lane} lane")]
-    TooLong {
-        /// The lane.
-        lane: Lane,
-        /// How long it is.
-        len: usize,
-        /// How long it may be.
-        limit: usize,
-    },
-    /// The lane does not shed, and holds as much as it may.
-    #[error(
-        "the {lane} lane holds {queued} unsent bytes, the limit is {limit}: try again when the peer has caught up"
-    )]
-    Full {
-        /// The lane.
-        lane: Lane,
-        /// How many bytes wait.
-        queued: usize,
-        /// How many may.
-        limit: usize,
-    },
-}
-
-/// What became of a message that a lane took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pushed {
-    /// Whether the link has to be woken: it was idle.
-    pub wake: bool,
-    /// How many older messages gave way.
-    pub shed: u64,
-}
-
-/// How far a lane's receiver is behind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LaneLag {
-    /// Bytes that wait to be sent.
-    pub unsent_bytes: usize,
-    /// Bytes that were sent and not acknowledged.
-    pub unacknowledged_bytes: usize,
-    /// Messages that wait, in parts counted as parts.
-    pub unsent_messages: u64,
-    /// Messages taken by the lane since it was made.
-    pub pushed: u64,
-    /// Messages that gave way since the lane was made.
-    pub shed: u64,
-}
 
 /// What a lane gives to the link.
 pub type Sent = [Option<Bytes>; 2];
@@ -168,6 +117,7 @@ pub struct Outbound {
     given_up: bool,
     pushed: u64,
     shed: u64,
+    pub(super) waiters: Waiters,
 }
 
 impl Outbound {
@@ -190,6 +140,7 @@ impl Outbound {
             given_up: false,
             pushed: 0,
             shed: 0,
+            waiters: Waiters::default(),
         }
     }
 
@@ -225,6 +176,32 @@ impl Outbound {
 
     pub(super) fn room(&self) -> usize {
         self.window.saturating_sub(self.sent_bytes + self.unsent())
+    }
+
+    /// Bytes that count against what the lane may hold.
+    pub(super) fn held(&self) -> usize {
+        self.unsent() + if self.lane.is_resumed() { self.sent_bytes } else { 0 }
+    }
+
+    /// How many bytes the lane takes without shedding or refusing anything.
+    pub(super) fn free(&self) -> usize {
+        // What is given up is lost anyway, and nobody need wait for it.
+        if self.given_up { usize::MAX } else { self.may_hold().saturating_sub(self.held()) }
+    }
+
+    /// How many bytes a message of this length takes, at most.
+    pub(super) fn cost(len: usize) -> usize {
+        len.saturating_add((len / MAX_PART + 1) * (PREFIX + FRAGMENT_HEAD))
+    }
+
+    /// The longest message that the lane takes.
+    pub(super) fn longest(&self) -> usize {
+        self.max_message
+    }
+
+    /// How many bytes the lane may hold.
+    pub(super) fn may_hold(&self) -> usize {
+        if self.lane.is_resumed() { self.ring } else { self.capacity() }
     }
 
     /// Takes a message that consists of a head, always copied, and the rest.
@@ -411,13 +388,17 @@ impl Outbound {
         Some(sent)
     }
 
-    /// Takes an acknowledgement in. False if it speaks of what was not sent.
-    pub(in crate::proto) fn acknowledged(&mut self, next: u64) -> bool {
-        let sent_end = match self.sent.checked_sub(1).and_then(|last| self.queue.get(last)) {
+    /// The number after the last one that was sent.
+    pub(super) fn sent_end(&self) -> u64 {
+        match self.sent.checked_sub(1).and_then(|last| self.queue.get(last)) {
             Some(entry) => entry.end,
             None => self.queue.front().map_or(self.next - u64::from(self.open_count), |entry| entry.first),
-        };
-        if next > sent_end {
+        }
+    }
+
+    /// Takes an acknowledgement in. False if it speaks of what was not sent.
+    pub(in crate::proto) fn acknowledged(&mut self, next: u64) -> bool {
+        if next > self.sent_end() {
             return false;
         }
         while self.sent > 0 && self.queue.front().is_some_and(|entry| entry.end <= next) {
@@ -438,7 +419,9 @@ impl Outbound {
         position: Option<u64>,
     ) -> Started {
         self.session = Some(session);
-        self.window = usize::try_from(window).unwrap_or(usize::MAX);
+        let window = usize::try_from(window).unwrap_or(usize::MAX);
+        // What was sent cannot give way, so no more than the ring may be.
+        self.window = if self.lane.is_resumed() { window.min(self.ring) } else { window };
         self.idle = false;
         if std::mem::take(&mut self.given_up) {
             let lost = self.clear();

@@ -1,0 +1,177 @@
+//! Waiting for room in a lane: who waits, in which order, and who is woken when the peer has taken something.
+//!
+//! Room is what a lane takes without shedding or refusing anything. Whoever finds none takes a ticket; tickets are served in
+//! their order, and whoever comes new stands behind those who wait. A ticket leaves the queue when there is room for it, under
+//! the lock that made the room, so no wake is lost; a woken one that goes away without using the room passes it on.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::outbound::Outbound;
+use super::{Lane, Payload, PeerLanes, Pushed, SendError};
+
+/// Those who wait are woken once this part of the ring is free: not one message, but a few thousand, follow a wake.
+const WAKE_AT: usize = 8;
+
+/// Who waits for room in a lane.
+#[derive(Debug, Default)]
+pub(super) struct Waiters {
+    next: u64,
+    queue: BTreeMap<Ticket, Waiter>,
+}
+
+/// The place of one who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Ticket(u64);
+
+#[derive(Debug)]
+struct Waiter {
+    len: usize,
+    waker: Waker,
+}
+
+impl Waiters {
+    /// Whether it is this one's turn: nobody else waits, or only later ones.
+    fn is_turn_of(&self, ticket: Option<Ticket>) -> bool {
+        self.queue.keys().next().is_none_or(|first| ticket.is_some_and(|ticket| ticket <= *first))
+    }
+
+    /// Queues at the old place, or at a new one. What stood there is to be dropped once the lock is released.
+    fn wait(&mut self, ticket: &mut Option<Ticket>, len: usize, waker: &Waker) -> Option<Waiter> {
+        let ticket = *ticket.get_or_insert_with(|| {
+            self.next += 1;
+            Ticket(self.next)
+        });
+        self.queue.insert(ticket, Waiter { len, waker: waker.clone() })
+    }
+}
+
+impl Outbound {
+    fn takes(&self, ticket: Option<Ticket>, len: usize) -> bool {
+        let has_room = self.held() == 0 || Self::cost(len) <= self.free();
+        has_room && self.waiters.is_turn_of(ticket)
+    }
+
+    /// Takes those out of the queue for whom there is room together. To be woken once the lock is released.
+    fn take_woken(&mut self) -> Vec<Waker> {
+        let mut woken = Vec::new();
+        if self.waiters.queue.is_empty() {
+            return woken;
+        }
+        let (mut free, mut is_empty, enough) = (self.free(), self.held() == 0, self.may_hold() / WAKE_AT);
+        while let Some(first) = self.waiters.queue.first_entry() {
+            let cost = Self::cost(first.get().len);
+            if !is_empty && cost.max(enough) > free {
+                break;
+            }
+            is_empty = false;
+            free = free.saturating_sub(cost);
+            woken.push(first.remove().waker);
+        }
+        woken
+    }
+}
+
+impl PeerLanes {
+    /// Puts a message into a lane if that costs nobody anything: nothing gives way, and nobody waits who came before. `None` if
+    /// there is no such room. Never waits.
+    ///
+    /// # Errors
+    /// When the message is longer than the lane takes.
+    pub fn push_if_room(
+        &self,
+        lane: Lane,
+        head: &[u8],
+        message: Payload<'_>,
+    ) -> Result<Option<Pushed>, SendError> {
+        self.push_in_turn(lane, None, head, message)
+    }
+
+    /// Waits until a lane has room for a message of so many bytes, its head included.
+    pub fn room_for(self: &Arc<Self>, lane: Lane, len: usize) -> RoomFor {
+        RoomFor { lanes: Arc::clone(self), lane, len, ticket: None }
+    }
+
+    /// Takes an acknowledgement in, and wakes those for whom there is room now. False if it speaks of what was not sent.
+    pub(in crate::proto) fn acknowledged(&self, lane: Lane, next: u64) -> bool {
+        self.changing(lane, |outbound| outbound.acknowledged(next))
+    }
+
+    /// Changes a lane and wakes those for whom that has made room.
+    pub(in crate::proto) fn changing<T>(&self, lane: Lane, change: impl FnOnce(&mut Outbound) -> T) -> T {
+        let mut outbound = self.outbound(lane);
+        let result = change(&mut outbound);
+        let woken = outbound.take_woken();
+        drop(outbound);
+        woken.into_iter().for_each(Waker::wake);
+        result
+    }
+
+    fn push_in_turn(
+        &self,
+        lane: Lane,
+        ticket: Option<Ticket>,
+        head: &[u8],
+        message: Payload<'_>,
+    ) -> Result<Option<Pushed>, SendError> {
+        let mut outbound = self.outbound(lane);
+        let len = head.len() + message.as_slice().len();
+        if len <= outbound.longest() && !outbound.takes(ticket, len) {
+            return Ok(None);
+        }
+        outbound.push(head, message).map(Some)
+    }
+}
+
+/// Waits for room in a lane: a future that is ready when [`push`](Self::push) will probably succeed. Made by
+/// [`PeerLanes::room_for`].
+///
+/// Cancel safe: dropped, it gives its place to the next one. It has to be polled or dropped once it was woken, for those behind it
+/// may be waiting for it.
+#[derive(Debug)]
+pub struct RoomFor {
+    lanes: Arc<PeerLanes>,
+    lane: Lane,
+    len: usize,
+    ticket: Option<Ticket>,
+}
+
+impl RoomFor {
+    /// Puts the message in whose room was waited for; `None` if somebody who does not wait was quicker. Then the future may be
+    /// polled again, and keeps its place.
+    ///
+    /// # Errors
+    /// When the message is longer than the lane takes.
+    pub fn push(&mut self, head: &[u8], message: Payload<'_>) -> Result<Option<Pushed>, SendError> {
+        self.lanes.push_in_turn(self.lane, self.ticket, head, message)
+    }
+}
+
+impl Future for RoomFor {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let mut outbound = this.lanes.outbound(this.lane);
+        if this.len > outbound.longest() || outbound.takes(this.ticket, this.len) {
+            return Poll::Ready(());
+        }
+        let replaced = outbound.waiters.wait(&mut this.ticket, this.len, context.waker());
+        drop(outbound);
+        drop(replaced);
+        Poll::Pending
+    }
+}
+
+impl Drop for RoomFor {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.lanes.changing(self.lane, |outbound| outbound.waiters.queue.remove(&ticket));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
