@@ -64,14 +64,18 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
-    /// Redis is configured.
+    /// A Redis Cluster with a database other than 0.
     #[error(
-        "plugins.cluster.redis, given by {given_by}: finding other nodes through Redis is not supported by this \
-         version; remove it and list their addresses in plugins.cluster.seeds, as [\"tcp://host:7511\"]"
+        "{key}, given by {given_by}, is a Redis Cluster, and of one with the database {database}: a Redis Cluster has \
+         database 0 alone; set the database to 0, or name one server instead of a list"
     )]
-    RedisUnsupported {
+    RedisClusterDatabase {
+        /// The setting with the nodes.
+        key: &'static str,
         /// Where it was given.
         given_by: Source,
+        /// The database that was asked for.
+        database: u32,
     },
     /// Both `bind` and one of `bindings` are given.
     #[error(

@@ -4,8 +4,13 @@ use strsim::damerau_levenshtein;
 
 use super::settings::Settings;
 
-/// The key that is refused until there is something behind it.
-pub(super) const REDIS: &str = "plugins.cluster.redis";
+/// The settings that are objects of many members: a path may lead into them, and sources are merged in them.
+const TREES: [&str; 4] = [
+    "plugins.cluster.redis",
+    "services.internalCache.node",
+    "services.internalCache.options",
+    "services.internalCache.clusterOptions",
+];
 /// What Kuzzle itself reads, and this node has no need of.
 const IGNORED: &str = "plugins.cluster.privileged";
 /// A key that Kuzzle's own documentation spells with a letter too many, and the key it means.
@@ -26,6 +31,8 @@ pub(super) enum Spelling {
 pub(super) enum Meaning {
     /// A setting.
     Setting(&'static str, Spelling),
+    /// A setting that is a tree, or something in it: how many parts of the path lead to the setting.
+    Tree(&'static str, usize),
     /// An object that holds settings.
     Group,
     /// A known key without effect.
@@ -38,7 +45,9 @@ pub(super) enum Meaning {
 
 pub(super) fn meaning(path: &[String]) -> Meaning {
     let is = |key: &str| key.split('.').eq(path);
-    if let Some(key) = Settings::KEYS.iter().chain(&[REDIS]).find(|key| is(key)) {
+    if let Some((key, depth)) = TREES.iter().find_map(|key| Some((key, depth_in(path, key)?))) {
+        Meaning::Tree(key, depth)
+    } else if let Some(key) = Settings::KEYS.iter().find(|key| is(key)) {
         Meaning::Setting(key, Spelling::Correct)
     } else if is(MISSPELT.0) {
         Meaning::Setting(MISSPELT.1, Spelling::Misspelt)
@@ -57,6 +66,12 @@ pub(super) fn meaning(path: &[String]) -> Meaning {
 pub(super) fn leads_to(path: &[String], key: &str) -> bool {
     let mut parts = key.split('.');
     path.iter().all(|part| parts.next() == Some(part))
+}
+
+/// The number of parts of a key that a path begins with.
+fn depth_in(path: &[String], key: &str) -> Option<usize> {
+    let depth = key.split('.').count();
+    key.split('.').eq(path.get(..depth)?).then_some(depth)
 }
 
 /// The setting, or group of settings, that a path was most likely meant to be.
@@ -103,10 +118,17 @@ mod tests {
             ("plugins.cluster.timers", Meaning::Group),
             ("plugins", Meaning::Group),
             ("plugins.cluster.privileged", Meaning::Ignored),
-            ("plugins.cluster.redis", Meaning::Setting(REDIS, Spelling::Correct)),
+            ("plugins.cluster.redis", Meaning::Tree("plugins.cluster.redis", 3)),
+            ("services.internalCache.node.host", Meaning::Tree("services.internalCache.node", 3)),
+            (
+                "services.internalCache.nodes",
+                Meaning::Setting("services.internalCache.nodes", Spelling::Correct),
+            ),
+            ("services", Meaning::Group),
+            ("services.internalCache.backend", Meaning::Elsewhere),
             ("plugins.common", Meaning::Elsewhere),
             ("server.protocols.http", Meaning::Elsewhere),
-            ("services", Meaning::Elsewhere),
+            ("services.db", Meaning::Elsewhere),
             ("plugins.cluster.minimumnodes", Meaning::Unknown),
             ("plugins.cluster.minimumNodes.x", Meaning::Unknown),
         ] {

@@ -49,7 +49,7 @@ pub(super) fn merge(sources: &Sources) -> Result<impl Iterator<Item = Given>, Co
         let mut path = path.split('.').map(str::to_owned).collect();
         merged.take(&mut path, value, Some(text), &Source::Assignment)?;
     }
-    merged.finish()
+    Ok(merged.0.into_values())
 }
 
 #[derive(Default)]
@@ -67,6 +67,10 @@ impl Merged {
             (Meaning::Setting(key, spelling), value) => {
                 let (text, source) = (text.map(str::to_owned), source.clone());
                 self.keep(Given { key, value, text, source, spelling });
+            }
+            (Meaning::Tree(key, depth), value) => {
+                let inside = path.get(depth..).unwrap_or_default();
+                self.graft(key, inside, literal(value, text.filter(|_| !inside.is_empty())), source);
             }
             (Meaning::Group, Value::Object(members)) => {
                 for (name, member) in members {
@@ -104,13 +108,36 @@ impl Merged {
         }
     }
 
-    fn finish(mut self) -> Result<impl Iterator<Item = Given>, ConfigError> {
-        match self.0.remove(keys::REDIS) {
-            Some(redis) if !redis.value.is_null() => {
-                Err(ConfigError::RedisUnsupported { given_by: redis.source })
+    /// Puts a value into a tree, beside what earlier sources gave there; `null` takes back what they gave at its place.
+    fn graft(&mut self, key: &'static str, inside: &[String], value: Value, source: &Source) {
+        let nested = inside
+            .iter()
+            .rev()
+            .fold(value, |value, name| Value::Object([(name.clone(), value)].into_iter().collect()));
+        let mut tree = self.0.remove(key).map_or(Value::Null, |given| given.value);
+        graft(&mut tree, nested);
+        let (source, spelling) = (source.clone(), Spelling::Correct);
+        self.0.insert(key, Given { key, value: tree, text: None, source, spelling });
+    }
+}
+
+/// Objects member by member, everything else as a whole. JSON from a file is at most 512 deep.
+fn graft(onto: &mut Value, value: Value) {
+    match (onto, value) {
+        (Value::Object(onto), Value::Object(members)) => {
+            for (name, member) in members {
+                graft(onto.entry(name).or_insert(Value::Null), member);
             }
-            _ => Ok(self.0.into_values()),
         }
+        (onto, value) => *onto = value,
+    }
+}
+
+/// What stands for itself inside of a tree: a password of digits is a text there.
+fn literal(value: Value, text: Option<&str>) -> Value {
+    match (&value, text) {
+        (Value::Number(_), Some(text)) => text.into(),
+        _ => value,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The configuration of a node: the file of a Kuzzle host, the environment and the command line over it, or a builder.
 //!
-//! Ours are the keys under `plugins.cluster`, with `server.port` and `server.host`; all else in a file is left alone. An unknown
+//! Ours are the keys under `plugins.cluster`, with `server.port`, `server.host` and what `services.internalCache` says of its
+//! Redis; all else in a file is left alone. An unknown
 //! key of ours, a value of the wrong type or out of range is an error that names the key, the value, where it was given and
 //! what fits. A [`Config`] that exists is a valid one. It remembers where each value came from.
 //!
@@ -13,6 +14,7 @@ mod kinds;
 mod layers;
 mod limits;
 mod listen;
+mod redis;
 mod security;
 mod settings;
 mod sources;
@@ -29,6 +31,10 @@ use cluster_transport::binding::Binding;
 pub use defaults::*;
 pub use error::{ConfigError, ExposureError};
 pub use listen::{BindingName, Listener};
+pub use redis::{
+    DEFAULT_REDIS_PORT, DEFAULT_SENTINEL_PORT, PemSource, RedisHost, RedisLogin, RedisOptions, RedisSettings,
+    RedisTls, RedisTopology, RedisVerification, Secret,
+};
 pub use security::{Security, TlsFiles};
 pub use sources::{Source, Sources};
 pub use table::Effective;
@@ -44,6 +50,7 @@ pub struct Config {
     security: Security,
     listeners: Arc<[Listener]>,
     filter_seed: FilterSeed,
+    redis: Option<Arc<RedisSettings>>,
 }
 
 /// Sets values by program; what is not set keeps its default. The values are checked by [`ConfigBuilder::build`].
@@ -93,6 +100,12 @@ impl Config {
         self.filter_seed
     }
 
+    /// The Redis through which others are found, if one is configured: `plugins.cluster.redis`, else what
+    /// `services.internalCache` says of `nodes`, else of `node`.
+    pub fn redis(&self) -> Option<&RedisSettings> {
+        self.redis.as_deref()
+    }
+
     /// Whether a binding may be bound at the address that it was found to mean.
     ///
     /// Without TLS that is loopback only, unless plaintext is allowed anywhere.
@@ -122,6 +135,7 @@ impl ConfigBuilder {
                 derived
             }
         };
-        Ok(Config { settings: self.settings, security, listeners, filter_seed })
+        let redis = RedisSettings::of(settings)?.map(Arc::new);
+        Ok(Config { settings: self.settings, security, listeners, filter_seed, redis })
     }
 }

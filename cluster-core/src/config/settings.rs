@@ -12,6 +12,7 @@ use super::defaults::*;
 use super::error::ConfigError;
 use super::kinds::{Amount, BindingOnPort, FilePath, Kind, List, OrNull, Parsed, PlaintextFlag, Token};
 use super::layers::Given;
+use super::redis::{RedisOptions, Tree};
 use super::sources::Source;
 use super::table::{self, Effective, Sourced, settings};
 use super::values::{AcceptedCommand, AdminToken, FilterSeed, OnMinority, Plaintext, ServerHost};
@@ -61,6 +62,9 @@ settings! {
 
     /// The addresses that are dialled to find the cluster. Default none.
     public seeds: Arc<[Address]> = Arc::default(), "plugins.cluster.seeds", List(Parsed("tcp://host:port"));
+
+    /// The Redis through which others are found. Default none: the one of `services.internalCache`, if that is given.
+    derived redis: Option<RedisOptions> = None, "plugins.cluster.redis", OrNull(Tree);
 
     /// How many nodes, this one included, must see each other before any of them is ready. Default 1.
     public minimum_nodes: NonZeroUsize = DEFAULT_MINIMUM_NODES, "plugins.cluster.minimumNodes", Amount(1..=10_000);
@@ -155,4 +159,21 @@ settings! {
     /// How many bytes of state a member may have. Default, and worst-case memory a member: 512 MiB.
     derived state_bytes_per_member: usize = DEFAULT_STATE_BYTES_PER_MEMBER,
         "plugins.cluster.limits.stateBytesPerMember", Amount(FRAME..=64 * GIB);
+
+    /// The one server of the host's own Redis. Default none.
+    derived cache_node: Option<RedisOptions> = None, "services.internalCache.node", OrNull(Tree);
+
+    /// The nodes of the host's own Redis Cluster, in place of the one server. Default none.
+    derived cache_nodes: Option<RedisOptions> = None, "services.internalCache.nodes", OrNull(Tree);
+
+    /// The database in the host's own Redis. Default none: 0.
+    derived cache_database: Option<u32> = None, "services.internalCache.database",
+        OrNull(Amount(0..=u64::from(u32::MAX)));
+
+    /// Options for each server of the host's own Redis. Default none.
+    derived cache_options: Option<RedisOptions> = None, "services.internalCache.options", OrNull(Tree);
+
+    /// Options of the host's own Redis Cluster, of which `redisOptions` is read. Default none.
+    derived cache_cluster_options: Option<RedisOptions> = None, "services.internalCache.clusterOptions",
+        OrNull(Tree);
 }

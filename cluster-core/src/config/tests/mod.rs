@@ -40,6 +40,8 @@ fn bindings(config: &Config) -> Vec<(BindingName, String)> {
 
 const SAMPLE: &str = include_str!("../../../../docs/config.sample.jsonc");
 const KUZZLERC: &str = include_str!("kuzzlerc.json");
+const NODES: &str =
+    r#"[{"host":"redis1","port":6379},{"host":"redis2","port":6379},{"host":"redis3","port":6379}]"#;
 
 #[test]
 fn the_sample_file_holds_every_setting_with_its_default() {
@@ -77,7 +79,13 @@ fn the_complete_sample_of_the_original_means_what_it_says() {
             from("plugins.cluster.timers.joinAttemptInterval", "2000"),
             from("plugins.cluster.timers.heartbeat", "5000"),
             from("plugins.cluster.timers.waitForMissingRooms", "4500"),
+            from("services.internalCache.nodes", NODES),
+            from("services.internalCache.database", "0"),
         ]
+    );
+    assert_eq!(
+        config.redis().map(ToString::to_string).as_deref(),
+        Some("the Redis Cluster of redis1:6379, redis2:6379, redis3:6379")
     );
     assert_eq!(config.join_attempt_interval(), Duration::from_secs(2));
     assert_eq!(config.wait_for_missing_rooms(), Duration::from_millis(4500));

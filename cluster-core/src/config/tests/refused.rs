@@ -119,12 +119,6 @@ fn a_bad_text_or_list_in_a_file_is_named_with_what_fits() {
                 "plugins.cluster.limits.windowBytes.state is 1, {by}: expected a whole number from 65536 to 1073741824"
             ),
         ),
-        (
-            json!({ "redis": { "host": "redis" } }),
-            format!(
-                "plugins.cluster.redis, {by}: finding other nodes through Redis is not supported by this version; remove it and list their addresses in plugins.cluster.seeds, as [\"tcp://host:7511\"]"
-            ),
-        ),
     ] {
         assert_eq!(error(&cluster(&given)), wanted);
     }
