@@ -8,6 +8,7 @@
     reason = "clippy.toml bans them for the pure parts, which deny them again"
 )]
 
+mod backoff;
 pub mod config;
 pub mod discovery;
 pub mod engine;
@@ -17,3 +18,4 @@ mod protocol_md;
 pub mod runtime;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
+pub mod store;

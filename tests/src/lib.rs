@@ -16,6 +16,7 @@ mod nodes;
 mod pair;
 mod pki;
 mod recorder;
+mod redis;
 mod traffic;
 
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub use nodes::{Nodes, binary};
 pub use pair::Pair;
 pub use pki::Pki;
 pub use recorder::{Recorder, Told};
+pub use redis::{Guard, RedisCluster, RedisSentinel, RedisServer};
 pub use traffic::Traffic;
 
 /// A condition that has not come true by then never will.
