@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cluster_transport::proto::Address;
 
-use super::{Looking, Provider};
+use super::{Announcement, Found, Looking, Provider};
 
 /// Nodes of one process that share a directory find each other. Clones are the same directory.
+///
+/// It keeps the addresses of nodes that have left: to those who look they are hints that come to nothing.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDirectory {
     addresses: Arc<Mutex<BTreeSet<Address>>>,
@@ -18,13 +20,10 @@ impl Provider for MemoryDirectory {
         "memory"
     }
 
-    fn announce(&self, own: &[Address]) {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).extend(own.iter().cloned());
-    }
-
-    fn look(&self) -> Looking<'_> {
-        let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+    fn look<'a>(&'a self, own: &'a Announcement) -> Looking<'a> {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        addresses.extend(own.addresses.iter().cloned());
         let found = addresses.iter().cloned().collect();
-        Box::pin(async { Ok(found) })
+        Box::pin(async { Ok(Found::new(found)) })
     }
 }

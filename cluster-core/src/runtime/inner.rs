@@ -13,6 +13,7 @@ use cluster_transport::proto::{Address, ClusterName, Incarnation, Instant, Lane,
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
+use super::discovery::Providers;
 use super::error::RequestFailure;
 use super::host_task::HostQueue;
 use super::peers::{Peer, Peers};
@@ -69,6 +70,7 @@ pub(super) struct Inner {
     clock: Clock,
     pub(super) host_queue: HostQueue,
     pub(super) counters: Counters,
+    pub(super) providers: Providers,
     /// Told after every input of the engine.
     changed: Notify,
     /// The engine's next deadline may be earlier than it was.
@@ -99,6 +101,7 @@ impl Inner {
             clock,
             host_queue: HostQueue::default(),
             counters: Counters::default(),
+            providers: Providers::default(),
             changed: Notify::new(),
             timer: Notify::new(),
             verified: broadcast::Sender::new(VERIFICATIONS),
@@ -326,9 +329,12 @@ impl Inner {
 
     pub(super) async fn leave(&self) {
         self.with_engine(|engine, now| engine.leave(now));
-        if let Some(endpoint) = self.endpoint.get() {
-            endpoint.shutdown().await;
-        }
+        let shutdown = async {
+            if let Some(endpoint) = self.endpoint.get() {
+                endpoint.shutdown().await;
+            }
+        };
+        tokio::join!(self.providers.leave(), shutdown);
         self.stop.cancel();
     }
 

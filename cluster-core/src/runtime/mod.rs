@@ -5,6 +5,7 @@
 //! then a lane.
 
 mod commands;
+mod discovery;
 mod error;
 mod handler;
 mod host_task;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use cluster_transport::proto::{Address, ClusterName, Incarnation, NodeId};
 
 pub use commands::{CommandOutcome, Outcomes, Reset};
+pub use discovery::ProviderStatus;
 pub use error::{NotHeard, RequestFailure, StartError};
 pub use rooms::Notified;
 pub use start::ClusterBuilder;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use cluster_transport::binding::{Binding, Interface};
 use cluster_transport::endpoint::{Clock, Endpoint, Parts as EndpointParts};
@@ -16,18 +16,17 @@ use cluster_transport::tls::{DEFAULT_WATCH_INTERVAL, Tls, TlsFiles, TlsIdentity,
 use sha2::{Digest as _, Sha256};
 
 use super::Cluster;
+use super::discovery::{self, Identity, Providers};
 use super::error::StartError;
 use super::handler::Transport;
 use super::host_task;
 use super::inner::{Inner, Parts};
 use crate::config::{BindingName, Config, Security};
-use crate::discovery::{Provider, Seeds};
+use crate::discovery::Provider;
 use crate::engine::members::{Discovery, MembersSettings};
 use crate::engine::{Engine, EngineSettings};
 use crate::host::Host;
-
-/// How often a provider is asked once it has answered.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+use crate::store::Store;
 
 /// Starts a [`Cluster`] member.
 pub struct ClusterBuilder {
@@ -60,9 +59,8 @@ impl ClusterBuilder {
     /// When its certificates cannot be used, an address cannot be bound, or must not be bound without TLS.
     pub async fn start(mut self) -> Result<Cluster, StartError> {
         let config = self.config.clone();
-        if !config.seeds().is_empty() {
-            self.providers.push(Arc::new(Seeds::new(config.seeds())));
-        }
+        let store = config.redis().map(|redis| Store::new(redis.clone(), config.cluster_name()));
+        self.providers.extend(discovery::configured(&config, store.as_ref()));
         let (tls, watched) = load_tls(&config)?;
         let node = node_id(&config, tls.as_ref())?;
         if let Some(tls) = &tls {
@@ -96,9 +94,9 @@ impl ClusterBuilder {
         guard(inner, "the watch over the endpoint", async move { watched_over.run_endpoint().await });
         guard(inner, "the engine's timer", async move { timer.run_timer().await });
         guard(inner, "the host's task", host_task::run(Arc::clone(inner), self.host));
+        let identity = Arc::new(Identity::new(advertised, tls.as_ref().map(|(tls, _)| tls.clone())));
         for provider in self.providers {
-            provider.announce(advertised);
-            guard(inner, "discovery", look(Arc::clone(inner), provider));
+            guard(inner, "discovery", Providers::ask(inner, provider, Arc::clone(&identity)));
         }
         if let Some((tls, files)) = tls {
             guard(inner, "the watcher of certificates", watch(Arc::clone(inner), tls, files));
@@ -117,31 +115,6 @@ fn guard(inner: &Arc<Inner>, name: &'static str, task: impl Future<Output = ()> 
             inner.fail(format!("{name} has panicked"));
         }
     });
-}
-
-async fn look(inner: Arc<Inner>, provider: Arc<dyn Provider>) {
-    loop {
-        let deadline = inner.config().discover_timeout();
-        let answer = tokio::time::timeout(deadline, provider.look()).await;
-        let answer = answer.map_err(|_| format!("no answer within {deadline:?}"));
-        let answer = answer.and_then(|answer| answer.map_err(|error| error.to_string()));
-        let pause = match &answer {
-            Ok(_) => LOOK_AGAIN,
-            Err(why) => {
-                tracing::warn!(provider = provider.name(), "cannot say who is there: {why}");
-                inner.config().join_attempt_interval()
-            }
-        };
-        inner.with_engine(|engine, now| {
-            let answer = answer.as_deref().map_err(String::as_str);
-            engine.handle_discovered(now, provider.name(), answer);
-        });
-        tokio::select! {
-            biased;
-            () = inner.stop().cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
 }
 
 async fn watch(inner: Arc<Inner>, tls: Tls, files: TlsFiles) {

@@ -7,6 +7,7 @@ use cluster_transport::endpoint::SessionHandle;
 use cluster_transport::proto::{Instant, Lane};
 use serde::Serialize;
 
+use super::discovery::ProviderStatus;
 use super::inner::Inner;
 use crate::engine::members::Member;
 use crate::engine::state::OwnerView;
@@ -43,6 +44,8 @@ pub struct Status {
     pub health: u32,
     /// The other members, sorted by node.
     pub members: Vec<MemberStatus>,
+    /// The providers of addresses, in the order in which they were given.
+    pub discovery: Vec<ProviderStatus>,
     /// Notifications handed to the lanes of members.
     pub notifications_sent: u64,
     /// Notifications that a member did not need.
@@ -133,6 +136,7 @@ pub(super) fn of(inner: &Inner) -> Status {
                     member_status(now, node.as_str(), member, state.replica(node), session)
                 })
                 .collect(),
+            discovery: inner.providers.status(now),
             notifications_sent: load(&inner.counters.notifications_sent),
             notifications_avoided: load(&inner.counters.notifications_avoided),
             faults: load(&inner.counters.faults),

@@ -67,6 +67,14 @@ impl TlsIdentity {
         self.inner.leaf.not_after
     }
 
+    /// What stands for each authority that is trusted: its name and its public key, in DER.
+    pub fn authorities(&self) -> Vec<Vec<u8>> {
+        let anchors = self.inner.roots.roots.iter();
+        anchors
+            .map(|anchor| [anchor.subject.as_ref(), anchor.subject_public_key_info.as_ref()].concat())
+            .collect()
+    }
+
     /// What to call the certificate in a message.
     pub(super) fn certificate_name(&self) -> &str {
         &self.inner.source.certificate.name
