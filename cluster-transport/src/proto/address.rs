@@ -3,9 +3,9 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
 
 /// The longest address, in bytes of text.
 pub const MAX_ADDRESS: usize = 280;
@@ -44,7 +44,7 @@ impl Scheme {
 /// A bare `host:port` is TCP. The text is normalised, so equal addresses are equal texts. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
-    text: Arc<str>,
+    text: SmolStr,
     scheme: Scheme,
     port: u16,
 }

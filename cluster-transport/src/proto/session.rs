@@ -229,21 +229,28 @@ impl Session {
         if self.ended {
             return false;
         }
-        self.acknowledge(out);
-        let mut left = budget;
+        for lane in Lane::ALL.into_iter().filter(|lane| *lane != Lane::Control) {
+            self.acknowledge(lane, out);
+        }
+        let has_more = self.transmit_lanes(out, budget);
+        if !out.is_empty() || self.owes_much(Lane::Control) {
+            self.acknowledge(Lane::Control, out);
+        }
+        has_more
+    }
+
+    /// A frame of each lane in turn, as long as any has one. False if none has.
+    fn transmit_lanes(&self, out: &mut VecDeque<Bytes>, mut budget: usize) -> bool {
         loop {
             let mut idle = true;
             for lane in Lane::ALL {
-                let session = self.start.session;
-                let Some(sent) = self.start.lanes.changing(lane, |outbound| outbound.poll(session)) else {
-                    continue;
-                };
+                let Some(sent) = self.start.lanes.poll(lane, self.start.session) else { continue };
                 idle = false;
                 for bytes in sent.into_iter().flatten().filter(|bytes| !bytes.is_empty()) {
-                    left = left.saturating_sub(bytes.len());
+                    budget = budget.saturating_sub(bytes.len());
                     out.push_back(bytes);
                 }
-                if left == 0 {
+                if budget == 0 {
                     return true;
                 }
             }
@@ -405,15 +412,29 @@ impl Session {
         }
     }
 
-    fn acknowledge(&mut self, out: &mut VecDeque<Bytes>) {
-        for lane in Lane::ALL {
-            let next = self.start.lanes.handed(lane);
-            if next > self.acknowledged[lane] {
-                self.acknowledged[lane] = next;
-                self.start.lanes.inbound().lane_mut(lane).acknowledged(next);
-                out.push_back(Frame::Acknowledge(Acknowledge { lane, next }).encode());
-            }
+    fn acknowledge(&mut self, lane: Lane, out: &mut VecDeque<Bytes>) {
+        if !self.start.lanes.is_owing(lane) {
+            return;
         }
+        self.start.lanes.settled(lane);
+        let next = self.start.lanes.handed(lane);
+        if next > self.acknowledged[lane] {
+            self.acknowledged[lane] = next;
+            self.start.lanes.inbound().lane_mut(lane).acknowledged(next);
+            out.push_back(Frame::Acknowledge(Acknowledge { lane, next }).encode());
+        }
+    }
+
+    /// Whether so much is not acknowledged that the peer should hear of it though there is nothing else to say to it.
+    ///
+    /// Nobody waits for an acknowledgement of the control lane before its window is used up. Peers always have something to
+    /// say to each other soon, so that it travels along: an idle pair sends half as many packets.
+    fn owes_much(&self, lane: Lane) -> bool {
+        if !self.start.lanes.is_owing(lane) {
+            return false;
+        }
+        let window = usize::try_from(self.start.lanes.settings().windows[lane]).unwrap_or(usize::MAX);
+        self.start.lanes.inbound().lane(lane).unacknowledged_bytes() > window / 4
     }
 
     /// A leave takes effect when the last messages have arrived, or have had their time.

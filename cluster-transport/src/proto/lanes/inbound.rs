@@ -236,6 +236,11 @@ impl InboundLane {
         self.expected
     }
 
+    /// Bytes of the frames taken in this session that were not acknowledged.
+    pub(in crate::proto) fn unacknowledged_bytes(&self) -> usize {
+        self.unacknowledged_bytes
+    }
+
     /// Whether everything below `end` has arrived.
     pub(in crate::proto) fn has_reached(&self, end: u64) -> bool {
         self.expected.unwrap_or_default() >= end

@@ -4,6 +4,7 @@
 //! session that carries the lanes just now, and by whoever hands received messages to the application. A session must own
 //! the receiving side: [`PeerLanes::fence`] names the one session whose input counts, anything else is dropped and counted.
 
+mod flags;
 mod handed;
 mod inbound;
 mod outbound;
@@ -21,6 +22,7 @@ pub use outcome::{LaneLag, Pushed, SendError};
 pub use room::RoomFor;
 pub use settings::LaneSettings;
 
+use self::flags::LaneFlags;
 use self::handed::Handed;
 pub(super) use self::inbound::{Inbound, InboundLimits, Taken};
 use super::body::Positions;
@@ -32,8 +34,12 @@ use super::{Lane, PerLane, SessionId};
 pub struct PeerLanes {
     settings: LaneSettings,
     outbound: PerLane<Mutex<Outbound>>,
+    /// The lanes that may have something to send: those that are not idle.
+    busy: LaneFlags,
     inbound: Mutex<Inbound>,
     handed: PerLane<Mutex<Handed>>,
+    /// The lanes that may have something to acknowledge.
+    owing: LaneFlags,
     requests: Mutex<Requests>,
 }
 
@@ -43,8 +49,10 @@ impl PeerLanes {
         Self {
             settings: settings.clone(),
             outbound: PerLane::from_fn(|lane| Mutex::new(Outbound::new(lane, settings))),
+            busy: LaneFlags::default(),
             inbound: Mutex::new(Inbound::default()),
             handed: PerLane::default(),
+            owing: LaneFlags::default(),
             requests: Mutex::new(Requests::new(settings.max_requests)),
         }
     }
@@ -122,11 +130,13 @@ impl PeerLanes {
     /// Records that the application has taken a batch, so that it can be acknowledged.
     pub fn done(&self, lane: Lane, end: u64) {
         lock(&self.handed[lane]).done(end);
+        self.owing.set(lane);
     }
 
     /// Records that numbers were taken in that have nothing to hand over.
     pub(super) fn absorbed(&self, lane: Lane, from: u64, to: u64) {
         lock(&self.handed[lane]).absorbed(from, to);
+        self.owing.set(lane);
     }
 
     /// Ends all requests, unless another session has taken over.
@@ -134,6 +144,33 @@ impl PeerLanes {
         if lock(&self.inbound).owner == Some(session) {
             self.requests().handle_link_lost();
         }
+    }
+
+    /// The next frame of a lane that its window lets out.
+    pub(super) fn poll(&self, lane: Lane, session: SessionId) -> Option<Sent> {
+        if !self.busy.is_set(lane) {
+            return None;
+        }
+        self.changing(lane, |outbound| outbound.poll(session))
+    }
+
+    /// Notes whether a lane that is locked has something to send.
+    fn note_busy(&self, lane: Lane, outbound: &Outbound) {
+        if outbound.is_idle() {
+            self.busy.clear(lane);
+        } else {
+            self.busy.set(lane);
+        }
+    }
+
+    /// Whether the application may have taken something since [`settled`](Self::settled).
+    pub(super) fn is_owing(&self, lane: Lane) -> bool {
+        self.owing.is_set(lane)
+    }
+
+    /// What the application has taken is about to be acknowledged.
+    pub(super) fn settled(&self, lane: Lane) {
+        self.owing.clear(lane);
     }
 
     pub(super) fn handed(&self, lane: Lane) -> u64 {

@@ -25,9 +25,12 @@ const HEAD: usize = PREFIX + SEGMENT_HEAD;
 const MAX_IN_SEGMENT: usize = MAX_FRAME - SEGMENT_HEAD - LENGTH;
 /// The longest part of a message in parts.
 const MAX_PART: usize = MAX_FRAME - FRAGMENT_HEAD;
-/// Memory is taken in blocks that several segments share; the control lane says little.
-const BLOCK: usize = 64 * 1024;
-const CONTROL_BLOCK: usize = 4 * 1024;
+/// Memory is taken in blocks that several segments share, each twice as long as the one before it: most lanes of a large
+/// cluster say little.
+const FIRST_BLOCK: usize = 512;
+const LAST_BLOCK: usize = 64 * 1024;
+/// The control lane is never in a hurry, and beats on every link.
+const LAST_CONTROL_BLOCK: usize = FIRST_BLOCK;
 /// A peer that leaves this much of the control lane unread is not taking part.
 const CONTROL_CAPACITY: usize = 1 << 20;
 /// No honest peer has had so many numbers; beyond it ours could run out.
@@ -107,6 +110,8 @@ pub struct Outbound {
     window: usize,
     open: BytesMut,
     open_count: u32,
+    /// The length of the next block.
+    block: usize,
     next: u64,
     queue: VecDeque<Entry>,
     /// How many entries at the front of the queue were given to the link.
@@ -131,6 +136,7 @@ impl Outbound {
             window: 0,
             open: BytesMut::new(),
             open_count: 0,
+            block: FIRST_BLOCK,
             next: 0,
             queue: VecDeque::new(),
             sent: 0,
@@ -147,6 +153,11 @@ impl Outbound {
     /// The number that the next message will have.
     pub(in crate::proto) fn next(&self) -> u64 {
         self.next
+    }
+
+    /// Whether there was nothing to send when the lane was last polled, and nothing has come since.
+    pub(super) fn is_idle(&self) -> bool {
+        self.idle
     }
 
     pub(super) fn lag(&self) -> LaneLag {
@@ -232,7 +243,6 @@ impl Outbound {
     fn copy(&mut self, head: &[u8], message: &[u8]) {
         let len = head.len() + message.len();
         let need = LENGTH + len;
-        let block = if self.lane == Lane::Control { CONTROL_BLOCK } else { BLOCK };
         let full =
             self.open.len() + need > MAX_FRAME + PREFIX || self.open.capacity() - self.open.len() < need;
         if self.open_count > 0 && full {
@@ -241,7 +251,9 @@ impl Outbound {
         if self.open_count == 0 {
             self.open.clear();
             if self.open.capacity() < HEAD + need {
-                self.open = BytesMut::with_capacity(block.max(HEAD + need));
+                let last = if self.lane == Lane::Control { LAST_CONTROL_BLOCK } else { LAST_BLOCK };
+                self.open = BytesMut::with_capacity(self.block.max(HEAD + need));
+                self.block = (self.block * 2).min(last);
             }
             self.open.put_bytes(0, HEAD);
         }

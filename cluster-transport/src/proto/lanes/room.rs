@@ -103,6 +103,7 @@ impl PeerLanes {
     pub(in crate::proto) fn changing<T>(&self, lane: Lane, change: impl FnOnce(&mut Outbound) -> T) -> T {
         let mut outbound = self.outbound(lane);
         let result = change(&mut outbound);
+        self.note_busy(lane, &outbound);
         let woken = outbound.take_woken();
         drop(outbound);
         woken.into_iter().for_each(Waker::wake);
@@ -121,7 +122,9 @@ impl PeerLanes {
         if len <= outbound.longest() && !outbound.takes(ticket, len) {
             return Ok(None);
         }
-        outbound.push(head, message).map(Some)
+        let pushed = outbound.push(head, message)?;
+        self.note_busy(lane, &outbound);
+        Ok(Some(pushed))
     }
 }
 

@@ -185,6 +185,27 @@ fn settings() -> LaneSettings {
 }
 
 #[test]
+fn an_idle_pair_says_nothing_to_acknowledge_the_control_lane_before_it_has_something_else_to_say() {
+    let mut settings = LaneSettings::default();
+    settings.windows[Lane::Control] = 4_000;
+    let mut pair = Pair::new(&settings);
+    pair.settle();
+    pair.a.send(Lane::Control, &[1; 100]);
+    pair.settle();
+    assert!(pair.a.lanes.lag(Lane::Control).unacknowledged_bytes > 100);
+    assert_eq!(pair.b.written(usize::MAX), [] as [Bytes; 0]);
+    pair.b.send(Lane::Control, &[2; 100]);
+    pair.settle();
+    assert_eq!(pair.a.lanes.lag(Lane::Control).unacknowledged_bytes, 0, "it came with b's message");
+    for _ in 0..100 {
+        pair.a.send(Lane::Control, &[1; 200]);
+        pair.settle();
+        let lag = pair.a.lanes.lag(Lane::Control);
+        assert!(lag.unacknowledged_bytes < 1_500 && lag.unsent_bytes == 0, "{lag:?}");
+    }
+}
+
+#[test]
 fn messages_arrive_once_and_in_order_on_every_lane() {
     let mut pair = Pair::new(&settings());
     let sent: Vec<_> =
