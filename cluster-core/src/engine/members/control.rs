@@ -124,15 +124,19 @@ impl Members {
     }
 
     fn handle_hints(&mut self, now: Instant, hints: Bounded<Hint, MAX_HINTS>) {
+        let mut is_news = false;
         for hint in hints {
             if hint.node == self.settings.me || self.table.get(&hint.node).is_some() {
                 continue;
             }
+            is_news = true;
             for address in hint.addresses {
                 self.look_for(now, &hint.node, &address, Origin::Hinted);
             }
         }
-        self.settle(now);
+        if is_news {
+            self.settle(now);
+        }
     }
 
     fn handle_compare(&mut self, now: Instant, from: &NodeId) {

@@ -8,7 +8,7 @@ use rand::seq::SliceRandom as _;
 use super::doubt::{Doubt, Surroundings, Verdict};
 use super::event::{DoubtCause, MemberEvent, RemovalReason};
 use super::readiness::{Change, Facts};
-use super::table::Member;
+use super::table::{Member, Survey};
 use super::wire::{Message, Question};
 use super::{Members, Presence};
 
@@ -20,17 +20,22 @@ const SELF_DOUBT_PEERS: usize = 3;
 impl Members {
     /// Draws all conclusions. Every input that can change one ends with this.
     pub(super) fn settle(&mut self, now: Instant) {
-        if self.presence != Presence::Leaving {
+        let mut survey = self.table.survey();
+        let is_silent = survey.quietest.is_some_and(|heard| now >= heard + self.patience());
+        if self.presence != Presence::Leaving && (survey.doubts || is_silent || self.self_doubt) {
             self.doubt_the_silent(now);
             self.judge_self(now);
             self.investigate(now);
             self.pass_verdicts(now);
+            survey = self.table.survey();
         }
-        self.degrade(now);
+        if survey.is_unsettled {
+            self.degrade(now);
+        }
         self.targets.refresh(now);
-        let change = self.readiness.evaluate(now, &self.facts(now));
+        let change = self.readiness.evaluate(now, &self.facts(now, &survey));
         self.tell_readiness(now, change);
-        self.wake = self.next_wake(now);
+        self.wake = self.next_wake(now, &survey);
     }
 
     pub(super) fn tell_readiness(&mut self, now: Instant, change: Option<Change>) {
@@ -138,15 +143,15 @@ impl Members {
         }
     }
 
-    fn facts(&self, now: Instant) -> Facts {
+    fn facts(&self, now: Instant, survey: &Survey) -> Facts {
         // Whom others reach and we do not holds nobody back.
         let holds_back = |member: &Member| member.catch_up.is_waiting() && !member.is_unreachable_from_here();
-        let catching_up = self.table.iter().filter(|(_, member)| holds_back(member));
+        let all = survey.is_unsettled.then(|| self.table.iter()).into_iter().flatten();
         Facts {
             discovery_pending: self.discovery_pending,
             addresses_waiting: self.targets.pending(now).0,
-            catching_up: catching_up.map(|(node, _)| node.clone()).collect(),
-            in_session: 1 + self.table.in_session().count(),
+            catching_up: all.filter(|(_, member)| holds_back(member)).map(|(node, _)| node.clone()).collect(),
+            in_session: 1 + survey.in_session,
             members: 1 + self.table.len(),
             minimum: self.settings.minimum_nodes.get(),
             self_doubt: self.self_doubt,
@@ -156,7 +161,7 @@ impl Members {
     }
 
     /// The next moment at which anything can follow without an input.
-    fn next_wake(&self, now: Instant) -> Instant {
+    fn next_wake(&self, now: Instant, survey: &Survey) -> Instant {
         let own = [
             Some(self.next_beat),
             self.tell_fresh,
@@ -165,9 +170,13 @@ impl Members {
             self.superseded.map(|(_, until)| until),
             self.readiness.next_deadline(),
         ];
-        let steps = self.table.iter().filter_map(|(_, member)| self.next_step(now, member));
-        let own = own.into_iter().flatten();
-        own.chain(steps).min().unwrap_or(self.next_beat)
+        let own = own.into_iter().flatten().min().unwrap_or(self.next_beat);
+        let step = if survey.doubts || survey.is_unsettled || self.presence == Presence::Leaving {
+            self.table.iter().filter_map(|(_, member)| self.next_step(now, member)).min()
+        } else {
+            survey.quietest.map(|heard| heard + self.patience())
+        };
+        step.map_or(own, |step| step.min(own))
     }
 
     fn next_step(&self, now: Instant, member: &Member) -> Option<Instant> {

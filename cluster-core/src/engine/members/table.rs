@@ -119,6 +119,19 @@ pub(super) enum Admission {
     Full,
 }
 
+/// What can be said of all members together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Survey {
+    /// When the last byte came from the one that has said nothing for longest, of those that are not in doubt.
+    pub(super) quietest: Option<Instant>,
+    /// Whether any is in doubt.
+    pub(super) doubts: bool,
+    /// Whether any is not caught up with, or held.
+    pub(super) is_unsettled: bool,
+    /// How many have a session.
+    pub(super) in_session: usize,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Table {
     members: BTreeMap<NodeId, Member>,
@@ -177,6 +190,22 @@ impl Table {
 
     pub(super) fn len(&self) -> usize {
         self.members.len()
+    }
+
+    /// One look at all members: in a quiet cluster nothing has to look at each of them again.
+    pub(super) fn survey(&self) -> Survey {
+        let mut survey = Survey::default();
+        for member in self.members.values() {
+            survey.in_session += usize::from(member.session.is_some());
+            survey.is_unsettled |= member.catch_up.is_waiting() || member.held_until.is_some();
+            if member.doubt.is_some() {
+                survey.doubts = true;
+            } else {
+                let quietest = survey.quietest.get_or_insert(member.last_heard);
+                *quietest = member.last_heard.min(*quietest);
+            }
+        }
+        survey
     }
 
     /// The nodes that have a session.

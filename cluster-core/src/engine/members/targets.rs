@@ -54,6 +54,8 @@ struct Target {
 pub(super) struct Targets {
     ready_wait: Duration,
     targets: BTreeMap<Address, Target>,
+    /// How many of them have a chance that is not over.
+    undecided: usize,
     /// Since when there has always been an address that had no chance yet.
     waiting_since: Option<Instant>,
     actions: VecDeque<Action>,
@@ -61,7 +63,13 @@ pub(super) struct Targets {
 
 impl Targets {
     pub(super) fn new(ready_wait: Duration) -> Self {
-        Self { ready_wait, targets: BTreeMap::new(), waiting_since: None, actions: VecDeque::new() }
+        Self {
+            ready_wait,
+            targets: BTreeMap::new(),
+            undecided: 0,
+            waiting_since: None,
+            actions: VecDeque::new(),
+        }
     }
 
     pub(super) fn add(&mut self, address: &Address, source: Source) {
@@ -72,6 +80,7 @@ impl Targets {
                 Source::Member(_) => Chance::Over,
                 Source::Provider(_) | Source::Absent => Chance::Named,
             };
+            self.undecided += usize::from(chance != Chance::Over);
             self.targets.insert(address.clone(), Target { sources: BTreeSet::from([source]), chance });
             self.actions.push_back(Action::AddTarget(address.clone()));
         }
@@ -81,6 +90,7 @@ impl Targets {
         let Some(target) = self.targets.get_mut(address) else { return };
         target.sources.remove(source);
         if target.sources.is_empty() {
+            self.undecided -= usize::from(target.chance != Chance::Over);
             self.targets.remove(address);
             self.actions.push_back(Action::RemoveTarget(address.clone()));
         }
@@ -110,13 +120,20 @@ impl Targets {
     /// The address had an outcome.
     pub(super) fn handle_outcome(&mut self, address: &Address) {
         if let Some(target) = self.targets.get_mut(address) {
+            self.undecided -= usize::from(target.chance != Chance::Over);
             target.chance = Chance::Over;
         }
     }
 
     /// Notes whether any address still waits for its chance. Called before `pending` is asked.
     pub(super) fn refresh(&mut self, now: Instant) {
-        if self.targets.values().any(|target| target.chance.is_open(now)) {
+        if self.undecided > 0 {
+            for target in self.targets.values_mut().filter(|target| !target.chance.is_open(now)) {
+                target.chance = Chance::Over;
+            }
+            self.undecided = self.targets.values().filter(|target| target.chance != Chance::Over).count();
+        }
+        if self.undecided > 0 {
             self.waiting_since.get_or_insert(now);
         } else {
             self.waiting_since = None;
