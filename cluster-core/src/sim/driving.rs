@@ -27,7 +27,7 @@ impl Process {
                 self.offered = self.engine.state().version();
                 self.stir_all();
             }
-            while let Some(session) = self.stirred.pop_first() {
+            while let Some(session) = self.next_stirred() {
                 quiet = false;
                 self.settle_session(now, session, network);
             }
@@ -35,11 +35,6 @@ impl Process {
                 return;
             }
         }
-    }
-
-    /// Has every session look for something to say.
-    pub(super) fn stir_all(&mut self) {
-        self.stirred.extend(self.sessions.keys());
     }
 
     fn settle_engine(&mut self, now: Instant, network: &mut Network) -> bool {
@@ -51,8 +46,9 @@ impl Process {
         while let Some(transmit) = self.engine.poll_transmit().or_else(|| self.engine.poll_applied()) {
             let Some(session) = self.endpoint.session_with(&transmit.to) else { continue };
             let Some(live) = self.sessions.get(&session) else { continue };
-            self.stirred.insert(session);
-            if let Err(error) = live.lanes.push(Lane::Control, Payload::Shared(transmit.message)) {
+            let pushed = live.lanes.push(Lane::Control, Payload::Shared(transmit.message));
+            self.stir(session);
+            if let Err(error) = pushed {
                 self.close_session(session, CloseCode::STALLED, &error.to_string());
             }
         }
@@ -135,9 +131,7 @@ impl Process {
         }
         self.fill_state(id);
         self.write(now, id, network);
-        if let Some(live) = self.sessions.get_mut(&id) {
-            live.deadline = live.session.poll_timeout().into_iter().chain(live.write_by).min();
-        }
+        self.note_deadline(id);
     }
 
     fn take_batch(&mut self, now: Instant, id: SessionId, batch: Batch, network: &mut Network) {
@@ -146,9 +140,6 @@ impl Process {
         let (lane, end) = (batch.lane(), batch.end());
         match lane {
             Lane::Control | Lane::State => {
-                if lane == Lane::State {
-                    self.stir_all();
-                }
                 if self.engine.handle_batch(now, &peer, id, &batch) == Intake::OverBudget {
                     return;
                 }

@@ -28,11 +28,13 @@ mod host;
 pub mod invariants;
 mod model;
 mod network;
+mod numbers;
 mod process;
 mod rule;
 mod settings;
 mod trace;
 mod verbs;
+mod wires;
 mod world;
 
 pub use counters::Counters;

@@ -16,7 +16,9 @@ use cluster_transport::proto::session::Session;
 use cluster_transport::proto::{Address, Instant, NodeId, SessionId};
 
 use super::host::Host;
-use super::network::{Arrival, Network, Socket};
+use super::network::{Arrival, Network};
+use super::numbers::NumberMap;
+use super::wires::Socket;
 use crate::engine::Engine;
 
 /// A link that has not taken a byte for so long is broken, as in the runtime.
@@ -31,15 +33,17 @@ pub(super) struct Process {
     pub(super) endpoint: Endpoint,
     pub(super) host: Host,
     pub(super) published: u64,
-    pub(super) sessions: BTreeMap<SessionId, Live>,
+    pub(super) sessions: NumberMap<SessionId, Live>,
     /// The lanes to each member, in session or not: what is owed to it waits there.
     pub(super) lanes: BTreeMap<NodeId, Arc<PeerLanes>>,
     /// The version of the own state that sessions were last asked to tell of.
     pub(super) offered: u64,
-    links: BTreeMap<LinkId, Socket>,
-    sockets: BTreeMap<Socket, Link>,
-    /// The sessions that may have something to say.
-    pub(super) stirred: BTreeSet<SessionId>,
+    links: NumberMap<LinkId, Socket>,
+    sockets: NumberMap<Socket, Link>,
+    /// The sessions that may have something to say, each once.
+    stirred: VecDeque<SessionId>,
+    /// The sessions that have a deadline, by the earliest.
+    deadlines: BTreeSet<(Instant, SessionId)>,
 }
 
 /// A session that runs.
@@ -52,7 +56,8 @@ pub(super) struct Live {
     pub(super) out: VecDeque<Bytes>,
     pub(super) write_by: Option<Instant>,
     /// The earliest of its deadlines, as of the last time that it was looked at.
-    pub(super) deadline: Option<Instant>,
+    deadline: Option<Instant>,
+    is_stirred: bool,
 }
 
 /// How a link came to its end.
@@ -66,7 +71,8 @@ enum Ending {
 struct Link {
     id: LinkId,
     session: Option<SessionId>,
-    buffer: BytesMut,
+    /// What has come and is no whole frame yet.
+    buffer: Bytes,
 }
 
 impl Process {
@@ -78,20 +84,56 @@ impl Process {
             endpoint,
             host: Host::default(),
             published: 0,
-            sessions: BTreeMap::new(),
+            sessions: NumberMap::default(),
             lanes: BTreeMap::new(),
             offered: 0,
-            links: BTreeMap::new(),
-            sockets: BTreeMap::new(),
-            stirred: BTreeSet::new(),
+            links: NumberMap::default(),
+            sockets: NumberMap::default(),
+            stirred: VecDeque::new(),
+            deadlines: BTreeSet::new(),
+        }
+    }
+
+    /// Has a session look for something to say.
+    pub(super) fn stir(&mut self, session: SessionId) {
+        if let Some(live) = self.sessions.get_mut(&session)
+            && !std::mem::replace(&mut live.is_stirred, true)
+        {
+            self.stirred.push_back(session);
+        }
+    }
+
+    /// Has every session look for something to say.
+    pub(super) fn stir_all(&mut self) {
+        let mut all: Vec<SessionId> = self.sessions.keys().copied().collect();
+        all.sort_unstable();
+        all.into_iter().for_each(|session| self.stir(session));
+    }
+
+    /// The next session that is to look for something to say.
+    pub(super) fn next_stirred(&mut self) -> Option<SessionId> {
+        let session = self.stirred.pop_front()?;
+        if let Some(live) = self.sessions.get_mut(&session) {
+            live.is_stirred = false;
+        }
+        Some(session)
+    }
+
+    /// Notes when a session wants to be looked at next.
+    pub(super) fn note_deadline(&mut self, id: SessionId) {
+        let Some(live) = self.sessions.get_mut(&id) else { return };
+        let deadline = live.session.poll_timeout().into_iter().chain(live.write_by).min();
+        let before = std::mem::replace(&mut live.deadline, deadline);
+        if deadline != before {
+            before.map(|before| self.deadlines.remove(&(before, id)));
+            self.deadlines.extend(deadline.map(|deadline| (deadline, id)));
         }
     }
 
     /// When it wants to be woken next.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let sessions = self.sessions.values().filter_map(|live| live.deadline);
-        let machines = [self.engine.poll_timeout(), self.endpoint.poll_timeout()];
-        machines.into_iter().flatten().chain(sessions).min()
+        let session = self.deadlines.first().map(|(at, _)| *at);
+        [self.engine.poll_timeout(), self.endpoint.poll_timeout(), session].into_iter().flatten().min()
     }
 
     /// Time has passed.
@@ -102,16 +144,16 @@ impl Process {
         if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
             self.endpoint.handle_timeout(now);
         }
-        for (id, live) in &mut self.sessions {
-            if live.deadline.is_none_or(|at| at > now) {
-                continue;
-            }
+        let due: Vec<SessionId> =
+            self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
+        for id in due {
+            let Some(live) = self.sessions.get_mut(&id) else { continue };
             live.session.handle_timeout(now);
             if live.write_by.is_some_and(|by| by <= now) {
                 network.counters.write_deadlines += 1;
                 live.session.handle_link_lost("the peer has not taken a byte for 15 s");
             }
-            self.stirred.insert(*id);
+            self.stir(id);
         }
         self.settle(now, network);
     }
@@ -142,9 +184,9 @@ impl Process {
             }
             Arrival::Bytes(bytes) => {
                 network.consumed(now, socket, bytes.len());
-                self.read(now, socket, &bytes, network);
+                self.read(now, socket, bytes, network);
             }
-            Arrival::Writable => self.stirred.extend(self.session_of(socket)),
+            Arrival::Writable => self.session_of(socket).into_iter().for_each(|session| self.stir(session)),
             Arrival::Closed => self.link_ended(now, socket, Ending::Closed, network),
             Arrival::Reset => self.link_ended(now, socket, Ending::Reset, network),
         }
@@ -153,7 +195,7 @@ impl Process {
 
     fn add_link(&mut self, id: LinkId, socket: Socket) {
         self.links.insert(id, socket);
-        self.sockets.insert(socket, Link { id, session: None, buffer: BytesMut::new() });
+        self.sockets.insert(socket, Link { id, session: None, buffer: Bytes::new() });
     }
 
     fn remove_socket(&mut self, socket: Socket) -> Option<Link> {
@@ -166,9 +208,10 @@ impl Process {
         self.sockets.get(&socket).and_then(|link| link.session)
     }
 
-    fn read(&mut self, now: Instant, socket: Socket, bytes: &[u8], network: &mut Network) {
+    fn read(&mut self, now: Instant, socket: Socket, bytes: Bytes, network: &mut Network) {
         if let Some(link) = self.sockets.get_mut(&socket) {
-            link.buffer.extend_from_slice(bytes);
+            link.buffer =
+                if link.buffer.is_empty() { bytes } else { [&*link.buffer, &*bytes].concat().into() };
         }
         while let Some(frame) = self.next_frame(socket) {
             match self.session_of(socket) {
@@ -188,7 +231,7 @@ impl Process {
             && let Some(live) = self.sessions.get(&session)
         {
             self.engine.handle_heard(now, &live.peer, session);
-            self.stirred.insert(session);
+            self.stir(session);
         }
     }
 
@@ -199,7 +242,7 @@ impl Process {
             return None;
         }
         buffer.advance(PREFIX);
-        Some(buffer.split_to(length).freeze())
+        Some(buffer.split_to(length))
     }
 
     fn handshake_frame(&mut self, now: Instant, socket: Socket, frame: Bytes) {
@@ -219,7 +262,7 @@ impl Process {
                     Ending::Closed => live.session.handle_link_closed(),
                     Ending::Reset => live.session.handle_link_lost("the connection was reset"),
                 }
-                self.stirred.insert(session);
+                self.stir(session);
             }
         } else if let Some(link) = self.remove_socket(socket) {
             network.close(now, socket);
@@ -261,9 +304,9 @@ impl Process {
             link.session = Some(id);
         }
         self.lanes.insert(peer.clone(), Arc::clone(&lanes));
-        let (out, write_by, deadline) = (VecDeque::new(), None, None);
-        self.sessions.insert(id, Live { peer, session, lanes, socket, out, write_by, deadline });
-        self.stirred.insert(id);
+        let (out, write_by, deadline, is_stirred) = (VecDeque::new(), None, None, false);
+        self.sessions.insert(id, Live { peer, session, lanes, socket, out, write_by, deadline, is_stirred });
+        self.stir(id);
     }
 
     fn act(&mut self, now: Instant, action: EndpointAction, network: &mut Network) {
@@ -283,7 +326,7 @@ impl Process {
             EndpointAction::EndSession { session, code } => {
                 if let Some(live) = self.sessions.get_mut(&session) {
                     live.session.close(code, "");
-                    self.stirred.insert(session);
+                    self.stir(session);
                 }
             }
             EndpointAction::Close { link } => {
@@ -308,6 +351,7 @@ impl Process {
     /// A session is over: what it still has to say is written, and its link closed.
     pub(super) fn end(&mut self, now: Instant, id: SessionId, end: SessionEnd, network: &mut Network) {
         let Some(mut live) = self.sessions.remove(&id) else { return };
+        live.deadline.map(|deadline| self.deadlines.remove(&(deadline, id)));
         live.session.poll_transmit(&mut live.out, usize::MAX);
         for bytes in live.out {
             network.write(now, live.socket, bytes);
@@ -321,9 +365,10 @@ impl Process {
     pub(super) fn write(&mut self, now: Instant, id: SessionId, network: &mut Network) {
         const TURN: usize = 256 * 1024;
         let Some(live) = self.sessions.get_mut(&id) else { return };
+        let mut has_more = true;
         loop {
-            if live.out.is_empty() {
-                live.session.poll_transmit(&mut live.out, TURN);
+            if live.out.is_empty() && has_more {
+                has_more = live.session.poll_transmit(&mut live.out, TURN);
             }
             if live.out.is_empty() {
                 live.write_by = None;
@@ -334,14 +379,7 @@ impl Process {
                 return;
             }
             live.write_by = None;
-            // One write of at most a socket's buffer, as a vectored write does it.
-            let mut bytes = BytesMut::new();
-            while bytes.len() < TURN / 4
-                && let Some(piece) = live.out.pop_front()
-            {
-                bytes.extend_from_slice(&piece);
-            }
-            network.write(now, live.socket, bytes.freeze());
+            network.write(now, live.socket, gather(&mut live.out, TURN / 4));
         }
     }
 
@@ -349,9 +387,24 @@ impl Process {
     pub(super) fn close_session(&mut self, session: SessionId, code: CloseCode, why: &str) {
         if let Some(live) = self.sessions.get_mut(&session) {
             live.session.close(code, why);
-            self.stirred.insert(session);
+            self.stir(session);
         }
     }
+}
+
+/// Takes pieces of about this many bytes for one write, as a vectored write does it.
+fn gather(out: &mut VecDeque<Bytes>, budget: usize) -> Bytes {
+    let first = out.pop_front().unwrap_or_default();
+    if out.is_empty() || first.len() >= budget {
+        return first;
+    }
+    let mut bytes = BytesMut::from(&*first);
+    while bytes.len() < budget
+        && let Some(piece) = out.pop_front()
+    {
+        bytes.extend_from_slice(&piece);
+    }
+    bytes.freeze()
 }
 
 /// Which host an address of the simulation is of.

@@ -13,10 +13,11 @@ use super::counters::Counters;
 use super::host::{Host, Told};
 use super::invariants::{self, Violation};
 use super::model::Model;
-use super::network::{Arrival, Network, Socket};
+use super::network::{Arrival, Network};
 use super::process::Process;
 use super::settings::SimSettings;
 use super::trace::Trace;
+use super::wires::Socket;
 use crate::engine::members::{Discovery, MembersSettings};
 use crate::engine::{Engine, EngineSettings};
 
@@ -333,7 +334,7 @@ impl Sim {
 
     /// How many bytes one node has sent to another.
     pub fn bytes_sent(&self, from: usize, to: usize) -> u64 {
-        self.network.bytes.get(&(from, to)).copied().unwrap_or_default()
+        self.network.bytes_sent(from, to)
     }
 
     /// What the run really did.

@@ -1,0 +1,175 @@
+//! The links of the network, each in a place of its own that is used again after it.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use cluster_transport::proto::Instant;
+
+/// One end of a link: which place, which link there, and which side of it. The dialler's side is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Socket {
+    place: usize,
+    link: u64,
+    side: usize,
+}
+
+impl Socket {
+    pub(super) fn other(self) -> Self {
+        Self { side: 1 - self.side, ..self }
+    }
+
+    /// The end of whoever opened the link.
+    pub(super) fn dialler(self) -> Self {
+        Self { side: 0, ..self }
+    }
+}
+
+/// What travels on a link.
+#[derive(Clone, Debug)]
+pub(super) enum Parcel {
+    Open,
+    Opened,
+    Refused,
+    Bytes(Bytes),
+    Writable,
+    Close,
+    Reset,
+}
+
+/// One way of a link.
+#[derive(Debug)]
+pub(super) struct Pipe {
+    pub(super) parcels: VecDeque<(Instant, Parcel)>,
+    /// When the last parcel arrives at the earliest.
+    pub(super) last: Instant,
+    /// How often the first parcel was lost.
+    pub(super) lost: u32,
+    /// A rule has held the first parcel back already.
+    pub(super) is_judged: bool,
+    pub(super) is_scheduled: bool,
+    /// Bytes that were sent and not read.
+    pub(super) unread: usize,
+    /// Whether the sender waits for room.
+    pub(super) is_blocked: bool,
+}
+
+impl Pipe {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            parcels: VecDeque::new(),
+            last: now,
+            lost: 0,
+            is_judged: false,
+            is_scheduled: false,
+            unread: 0,
+            is_blocked: false,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    pub(super) node: usize,
+    pub(super) is_open: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) ends: [End; 2],
+    /// By the side that they lead to.
+    pub(super) pipes: [Pipe; 2],
+}
+
+/// All links.
+#[derive(Debug, Default)]
+pub(super) struct Wires {
+    places: Vec<Option<(u64, Wire)>>,
+    free: Vec<usize>,
+    links: u64,
+}
+
+impl Wires {
+    /// Takes a link in; the socket is the dialler's.
+    pub(super) fn insert(&mut self, wire: Wire) -> Socket {
+        self.links += 1;
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() - 1
+        });
+        if let Some(free) = self.places.get_mut(place) {
+            *free = Some((self.links, wire));
+        }
+        Socket { place, link: self.links, side: 0 }
+    }
+
+    /// All links with their diallers' ends, in the order of their places.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Socket, &Wire)> {
+        let used = self.places.iter().enumerate();
+        used.filter_map(|(place, used)| {
+            let (link, wire) = used.as_ref()?;
+            Some((Socket { place, link: *link, side: 0 }, wire))
+        })
+    }
+
+    fn get(&self, socket: Socket) -> Option<&Wire> {
+        let (link, wire) = self.places.get(socket.place)?.as_ref()?;
+        (*link == socket.link).then_some(wire)
+    }
+
+    fn get_mut(&mut self, socket: Socket) -> Option<&mut Wire> {
+        let (link, wire) = self.places.get_mut(socket.place)?.as_mut()?;
+        (*link == socket.link).then_some(wire)
+    }
+
+    /// From which node something comes that arrives at a socket, and the end where it does.
+    pub(super) fn way(&self, to: Socket) -> Option<(usize, End)> {
+        let wire = self.get(to)?;
+        Some((wire.ends.get(1 - to.side)?.node, *wire.ends.get(to.side)?))
+    }
+
+    /// What leads to a socket.
+    pub(super) fn pipe_mut(&mut self, to: Socket) -> Option<&mut Pipe> {
+        self.get_mut(to)?.pipes.get_mut(to.side)
+    }
+
+    /// Closes an end; whether it was open.
+    pub(super) fn shut(&mut self, socket: Socket) -> bool {
+        let end = self.get_mut(socket).and_then(|wire| wire.ends.get_mut(socket.side));
+        end.is_some_and(|end| std::mem::replace(&mut end.is_open, false))
+    }
+
+    /// A link with both ends closed is no more.
+    pub(super) fn forget(&mut self, socket: Socket) {
+        if self.get(socket).is_some_and(|wire| wire.ends.iter().all(|end| !end.is_open)) {
+            if let Some(used) = self.places.get_mut(socket.place) {
+                *used = None;
+            }
+            self.free.push(socket.place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire(from: usize, to: usize) -> Wire {
+        let now = Instant::ORIGIN;
+        let ends = [from, to].map(|node| End { node, is_open: true });
+        Wire { ends, pipes: [Pipe::new(now), Pipe::new(now)] }
+    }
+
+    #[test]
+    fn a_place_is_used_again_and_the_socket_of_the_link_before_leads_nowhere() {
+        let mut wires = Wires::default();
+        let first = wires.insert(wire(0, 1));
+        assert!(wires.shut(first) && wires.shut(first.other()));
+        wires.forget(first);
+        let second = wires.insert(wire(2, 3));
+        assert_eq!(second.place, first.place);
+        assert!(wires.pipe_mut(first).is_none() && !wires.shut(first));
+        assert_eq!(wires.way(second).map(|(from, end)| (from, end.node)), Some((3, 2)));
+        wires.forget(first);
+        assert_eq!(wires.iter().count(), 1);
+    }
+}
