@@ -104,9 +104,14 @@ impl Resolved {
     /// For an unspecified address it is the machine's `_site_` address of that family. It is `None` where there is none,
     /// and for an IPv6 link-local address, which means nothing on another machine.
     pub fn advertised(&self, bound_port: u16) -> Option<Address> {
+        self.advertised_as(self.scheme, bound_port)
+    }
+
+    /// As [`advertised`](Self::advertised), for what is bound beside it at the same port.
+    pub fn advertised_as(&self, scheme: Scheme, bound_port: u16) -> Option<Address> {
         match self.advertised.as_ref()? {
-            Advertised::Ip(ip) => Some(Address::from_ip(self.scheme, *ip, bound_port)),
-            Advertised::Host(name) => format!("{}://{name}:{bound_port}", self.scheme.as_str()).parse().ok(),
+            Advertised::Ip(ip) => Some(Address::from_ip(scheme, *ip, bound_port)),
+            Advertised::Host(name) => format!("{}://{name}:{bound_port}", scheme.as_str()).parse().ok(),
         }
     }
 }

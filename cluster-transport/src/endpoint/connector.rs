@@ -1,11 +1,11 @@
 //! How an endpoint makes a link to an address.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 
-use crate::link::Link;
-use crate::link::tcp::{self, ConnectError};
-use crate::proto::Address;
+use crate::link::{ConnectError, Link, quic, tcp};
+use crate::proto::address::Scheme;
+use crate::proto::{Address, PerLane};
 use crate::tls::Tls;
 
 /// A link that is being made.
@@ -23,26 +23,32 @@ pub trait Connector: Send + Sync + 'static {
     ) -> Connecting<'a>;
 }
 
-/// Makes links over TCP, with TLS if it has an identity.
-#[derive(Clone, Debug)]
-pub struct TcpConnector {
+/// Makes links over sockets: TCP, with TLS if there is an identity, or QUIC, which needs one.
+#[derive(Debug)]
+pub struct SocketConnector {
     tls: Option<Tls>,
+    quic: Option<quic::Dialler>,
 }
 
-impl TcpConnector {
-    /// With TLS, or in plaintext.
-    pub fn new(tls: Option<Tls>) -> Self {
-        Self { tls }
+impl SocketConnector {
+    /// With TLS, or in plaintext. The windows are those that this node's lanes grant.
+    pub fn new(tls: Option<Tls>, windows: &PerLane<u32>) -> Self {
+        let quic = tls.clone().map(|tls| quic::Dialler::new(tls, windows));
+        Self { tls, quic }
     }
 }
 
-impl Connector for TcpConnector {
+impl Connector for SocketConnector {
     fn connect<'a>(
         &'a self,
         address: &'a Address,
         deadline: tokio::time::Instant,
         reached: &'a (dyn Fn() + Send + Sync),
     ) -> Connecting<'a> {
-        Box::pin(tcp::connect_telling(address, self.tls.as_ref(), deadline, reached))
+        match (address.scheme(), &self.quic) {
+            (Scheme::Tcp, _) => Box::pin(tcp::connect_telling(address, self.tls.as_ref(), deadline, reached)),
+            (Scheme::Quic, Some(quic)) => Box::pin(quic.connect(address, deadline, reached)),
+            (Scheme::Quic, None) => Box::pin(ready(Err(ConnectError::NoTls { address: address.clone() }))),
+        }
     }
 }

@@ -1,34 +1,25 @@
-//! A link's task: dials or accepts, carries the handshake, then runs the session until it ends.
+//! A link's task: dials, carries the handshake, then runs the session until it ends.
 
-use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
 use super::Shared;
 use super::handler::Incoming;
+use super::inlet::Inlet;
+use super::outlet::Outlet;
 use super::session::{Ask, SessionHandle};
-use crate::link::tcp::{AcceptError, ConnectError, Listener};
-use crate::link::{Link, LinkFault, LinkWriter, Speech};
-use crate::proto::endpoint::{ConnectFailure, LinkId, NoLink};
-use crate::proto::frame::{Decoded, Frame, MAX_FRAME, MAX_HANDSHAKE_FRAME, PREFIX};
+use crate::link::quic::LaneStreams;
+use crate::link::{ConnectError, Link, LinkFault};
+use crate::proto::body::CloseCode;
+use crate::proto::endpoint::{ConnectFailure, LinkId};
+use crate::proto::frame::{Decoded, Frame};
 use crate::proto::requests::RequestEvent;
 use crate::proto::session::{Session, SessionEnd, SessionEvent};
 use crate::proto::{Address, Instant};
 
-/// How many bytes one turn puts up for writing: enough to fill a socket's buffer, little enough to look at the rest soon.
-const TURN: usize = 256 * 1024;
-/// How many bytes one read asks for.
-const READ: usize = 128 * 1024;
-/// How many pieces one write takes.
-const PIECES: usize = 64;
-/// A link that has not taken a byte for so long is broken.
-const WRITE_DEADLINE: Duration = Duration::from_secs(15);
 /// How long the last words of an ended session may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -47,47 +38,6 @@ pub(super) struct Beginning {
     pub(super) handle: Arc<SessionHandle>,
     /// The session whose lanes it goes on with; nothing is read before that one's task is done with what it had read.
     pub(super) before: Option<Arc<SessionHandle>>,
-}
-
-/// Accepts until the endpoint stops.
-pub(super) async fn accept(shared: Arc<Shared>, mut listener: Listener) {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = shared.stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let task = Arc::clone(&shared);
-        shared.spawn(async move {
-            let remote = accepted.remote().to_string();
-            let deadline = tokio::time::Instant::now() + task.connect_timeout;
-            let secured = tokio::select! {
-                biased;
-                () = task.stop.cancelled() => return,
-                secured = accepted.secure(task.tls.as_ref(), deadline) => secured,
-            };
-            match secured {
-                Ok(link) => run_accepted(&task, link, remote).await,
-                Err(error) => {
-                    let (kind, text) = (no_link(&error), error.to_string());
-                    task.tell(|machine, _, now| machine.handle_accept_failed(now, remote, kind, text));
-                }
-            }
-        });
-    }
-}
-
-/// Runs a link that was accepted.
-pub(super) async fn run_accepted(shared: &Arc<Shared>, link: Link, remote: String) {
-    let info = link.info.clone();
-    let mut registered = None;
-    shared.tell(|machine, pump, now| {
-        let id = machine.handle_accepted(now, info.identity.clone(), remote);
-        registered = Some((id, pump.add_link(id, info)));
-    });
-    if let Some((id, commands)) = registered {
-        LinkTask::new(shared, id, link, commands).run().await;
-    }
 }
 
 /// Dials an address and runs the link that comes of it.
@@ -129,51 +79,31 @@ fn failure_of(error: &ConnectError) -> ConnectFailure {
     }
 }
 
-fn no_link(error: &AcceptError) -> NoLink {
-    match error {
-        AcceptError::Http { .. } => NoLink::Http,
-        AcceptError::TlsToPlaintext { .. } | AcceptError::PlaintextToTls { .. } => NoLink::OtherSecurity,
-        AcceptError::Stranger { .. } => NoLink::Stranger,
-        AcceptError::Silent { .. } => NoLink::Silent,
-        AcceptError::TimedOut { .. } => NoLink::TimedOut,
-        AcceptError::Tls { .. } => NoLink::Tls,
-        AcceptError::Io { .. } => NoLink::Broken,
-    }
-}
-
-struct LinkTask<'a> {
+/// A link that was made, until it ends.
+pub(super) struct LinkTask<'a> {
     shared: &'a Arc<Shared>,
     id: LinkId,
-    link: Link,
+    inlet: Inlet,
+    outlet: Outlet,
+    lanes: Option<LaneStreams>,
     commands: mpsc::Receiver<Command>,
-    codec: LengthDelimitedCodec,
-    buffer: BytesMut,
-    out: VecDeque<Bytes>,
-    /// Whether something was written that a flush has not seen yet: TLS may hold on to it.
-    unflushed: bool,
 }
 
 impl<'a> LinkTask<'a> {
-    fn new(shared: &'a Arc<Shared>, id: LinkId, link: Link, commands: mpsc::Receiver<Command>) -> Self {
-        let mut codec = LengthDelimitedCodec::builder().length_field_length(PREFIX).new_codec();
-        codec.set_max_frame_length(MAX_HANDSHAKE_FRAME);
-        Self {
-            shared,
-            id,
-            link,
-            commands,
-            codec,
-            buffer: BytesMut::new(),
-            out: VecDeque::new(),
-            unflushed: false,
-        }
+    pub(super) fn new(
+        shared: &'a Arc<Shared>,
+        id: LinkId,
+        link: Link,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
+        let Link { reader, writer, lanes, .. } = link;
+        Self { shared, id, inlet: Inlet::new(reader), outlet: Outlet::new(writer), lanes, commands }
     }
 
-    async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let established = self.handshake().await;
         self.shared.pump().remove_link(self.id);
         if let Some(Beginning { session: begun, handle, before }) = established {
-            self.codec.set_max_frame_length(MAX_FRAME);
             let session = handle.id();
             if let Some(before) = before {
                 before.ended().await;
@@ -184,7 +114,7 @@ impl<'a> LinkTask<'a> {
                 machine.handle_session_ended(now, session, end.into());
             });
         }
-        let _ = tokio::time::timeout(LAST_WORDS, self.link.writer.shutdown()).await;
+        let _ = tokio::time::timeout(LAST_WORDS, self.outlet.shutdown()).await;
     }
 
     /// Carries the handshake; what it agreed on, or nothing when the link is to be closed.
@@ -193,21 +123,21 @@ impl<'a> LinkTask<'a> {
             // Commands go first: a frame may belong to the session that one of them begins.
             while let Ok(command) = self.commands.try_recv() {
                 match command {
-                    Command::Send(frame) => self.out.push_back(frame),
+                    Command::Send(frame) => self.outlet.push(frame),
                     Command::Establish(beginning) => return Some(beginning),
                     Command::Close => {
-                        let _ = tokio::time::timeout(LAST_WORDS, self.write_all()).await;
+                        let _ = tokio::time::timeout(LAST_WORDS, self.outlet.write_all()).await;
                         return None;
                     }
                 }
             }
-            match self.codec.decode(&mut self.buffer) {
+            match self.inlet.next_frame() {
                 Ok(Some(frame)) => {
-                    self.handshake_frame(frame.freeze());
+                    self.handshake_frame(frame);
                     continue;
                 }
                 Ok(None) => {}
-                Err(_) if Speech::of(&self.buffer) == Speech::Tls => {
+                Err(_) if self.inlet.sees_tls() => {
                     return self.handshake_lost("the peer speaks TLS, and this node has no TLS settings");
                 }
                 Err(error) => return self.handshake_lost(&error.to_string()),
@@ -216,22 +146,20 @@ impl<'a> LinkTask<'a> {
                 biased;
                 () = self.shared.stop.cancelled() => return None,
                 command = self.commands.recv() => match command {
-                    Some(Command::Send(frame)) => self.out.push_back(frame),
+                    Some(Command::Send(frame)) => self.outlet.push(frame),
                     Some(Command::Establish(beginning)) => return Some(beginning),
                     Some(Command::Close) => {
-                        let _ = tokio::time::timeout(LAST_WORDS, self.write_all()).await;
+                        let _ = tokio::time::timeout(LAST_WORDS, self.outlet.write_all()).await;
                         return None;
                     }
                     None => return None,
                 },
-                read = self.link.reader.read_buf(&mut self.buffer) => match read {
+                read = self.inlet.read() => match read {
                     Ok(0) => return self.handshake_lost("the peer closed the link"),
                     Ok(_) => {}
                     Err(error) => return self.handshake_lost(&LinkFault::from(error).to_string()),
                 },
-                written = write_some(&mut self.link.writer, &mut self.out, &mut self.unflushed),
-                    if !self.out.is_empty() || self.unflushed =>
-                {
+                written = self.outlet.write(), if !self.outlet.is_done() => {
                     if let Err(error) = written {
                         return self.handshake_lost(&LinkFault::from(error).to_string());
                     }
@@ -256,15 +184,10 @@ impl<'a> LinkTask<'a> {
         None
     }
 
-    async fn write_all(&mut self) -> std::io::Result<()> {
-        while !self.out.is_empty() || self.unflushed {
-            write_some(&mut self.link.writer, &mut self.out, &mut self.unflushed).await?;
-        }
-        Ok(())
-    }
-
     async fn session(&mut self, mut session: Session, handle: &Arc<SessionHandle>) -> SessionEnd {
-        let mut write_by = None;
+        if let Err(error) = self.open_lanes(&session) {
+            session.handle_link_lost(&LinkFault::from(error).to_string());
+        }
         loop {
             if let Some(end) = self.turn(&mut session, handle) {
                 // The next session of the pair may go on; what is left here are words to the peer.
@@ -272,29 +195,24 @@ impl<'a> LinkTask<'a> {
                 if self.shared.stop.is_cancelled() {
                     return end;
                 }
-                let _ = tokio::time::timeout(LAST_WORDS, self.write_all()).await;
+                let _ = tokio::time::timeout(LAST_WORDS, self.outlet.write_all()).await;
                 return end;
             }
             let clock = self.shared.clock;
-            write_by = if self.out.is_empty() && !self.unflushed {
-                None
-            } else {
-                write_by.or(Some(clock.now() + WRITE_DEADLINE))
-            };
-            self.buffer.reserve(READ);
+            let deadline = earliest(session.poll_timeout(), self.outlet.poll_timeout(clock.now()));
             tokio::select! {
                 biased;
                 () = self.shared.stop.cancelled() => {
                     session.handle_link_lost("this node has stopped");
                 }
-                () = clock.sleep_until(earliest(session.poll_timeout(), write_by)) => {
+                () = clock.sleep_until(deadline) => {
                     let now = clock.now();
                     session.handle_timeout(now);
-                    if write_by.is_some_and(|by| by <= now) {
-                        session.handle_link_lost("the peer has not taken a byte for 15 s");
+                    if let Some(why) = self.outlet.handle_timeout(now) {
+                        session.handle_link_lost(why);
                     }
                 }
-                read = self.link.reader.read_buf(&mut self.buffer) => match read {
+                read = self.inlet.read() => match read {
                     Ok(0) => session.handle_link_closed(),
                     Ok(_) => {
                         handle.set_heard(clock.now());
@@ -305,18 +223,23 @@ impl<'a> LinkTask<'a> {
                     Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => session.handle_link_closed(),
                     Err(error) => session.handle_link_lost(&LinkFault::from(error).to_string()),
                 },
-                written = write_some(&mut self.link.writer, &mut self.out, &mut self.unflushed),
-                    if !self.out.is_empty() || self.unflushed =>
-                {
-                    write_by = None;
-                    if let Err(error) = written {
-                        session.handle_link_lost(&LinkFault::from(error).to_string());
-                    }
-                }
+                written = self.outlet.write(), if !self.outlet.is_done() => match written {
+                    Ok(()) => self.outlet.handle_written(clock.now()),
+                    Err(error) => session.handle_link_lost(&LinkFault::from(error).to_string()),
+                },
                 // Last, and every turn looks for what a wake would say: a flood of wakes never keeps the link waiting.
                 () = handle.woken() => {}
             }
         }
+    }
+
+    /// From here on the lanes have streams of their own, if the link has such.
+    fn open_lanes(&mut self, session: &Session) -> std::io::Result<()> {
+        let streams = self.lanes.take().map(|lanes| lanes.open(&session.start().peer_windows)).transpose()?;
+        let (readers, writers) = streams.unzip();
+        self.inlet.begin_session(readers);
+        self.outlet.begin_session(writers);
+        Ok(())
     }
 
     /// Hands out what the session has to say, and collects what there is to send. The end, when it has come.
@@ -348,22 +271,16 @@ impl<'a> LinkTask<'a> {
         if end.is_none() {
             handler.before_sending(handle);
         }
-        let waiting: usize = self.out.iter().map(Bytes::len).sum();
-        if waiting < TURN || end.is_some() {
-            session.poll_transmit(&mut self.out, TURN - waiting.min(TURN));
-        }
+        session.poll_transmit_into(&mut self.outlet);
         end
     }
 
     fn take_frames(&mut self, session: &mut Session, now: Instant) {
         loop {
-            match self.codec.decode(&mut self.buffer) {
-                Ok(Some(frame)) => session.handle_frame(now, frame.freeze()),
+            match self.inlet.next_frame() {
+                Ok(Some(frame)) => session.handle_frame(now, frame),
                 Ok(None) => return,
-                Err(error) => {
-                    session.close(crate::proto::body::CloseCode::VIOLATION, &error.to_string());
-                    return;
-                }
+                Err(error) => return session.close(CloseCode::VIOLATION, &error.to_string()),
             }
         }
     }
@@ -371,36 +288,4 @@ impl<'a> LinkTask<'a> {
 
 fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     a.into_iter().chain(b).min()
-}
-
-/// Writes as much as the link takes at once, or flushes when everything was written. Cancel safe: nothing is taken from `out`
-/// before it was written.
-async fn write_some(
-    writer: &mut LinkWriter,
-    out: &mut VecDeque<Bytes>,
-    unflushed: &mut bool,
-) -> std::io::Result<()> {
-    if out.is_empty() {
-        writer.flush().await?;
-        *unflushed = false;
-        return Ok(());
-    }
-    let mut left = {
-        let mut pieces = [IoSlice::new(&[]); PIECES];
-        let count = out.iter().zip(&mut pieces).map(|(bytes, piece)| *piece = IoSlice::new(bytes)).count();
-        writer.write_vectored(pieces.get(..count).unwrap_or_default()).await?
-    };
-    if left == 0 {
-        return Err(std::io::ErrorKind::WriteZero.into());
-    }
-    *unflushed = true;
-    while let Some(front) = out.front_mut() {
-        if left < front.len() {
-            front.advance(left);
-            break;
-        }
-        left -= front.len();
-        out.pop_front();
-    }
-    Ok(())
 }

@@ -3,11 +3,15 @@
 //! One mutex holds the handshake machine; it is never held across an await or a call of the [`Handler`]. A link's task owns
 //! its session. Events reach the handler in order: a session's `Up` before anything of that session, its `Down` after all of it.
 
+mod accept;
+mod answers;
 mod clock;
 mod connector;
 mod error;
 mod handler;
+mod inlet;
 mod link;
+mod outlet;
 mod pump;
 mod session;
 
@@ -19,13 +23,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use clock::Clock;
-pub use connector::{Connecting, Connector, TcpConnector};
+pub use connector::{Connecting, Connector, SocketConnector};
 pub use error::{RequestError, SendFailure};
 pub use handler::{Event, Handler, Incoming};
 pub use session::SessionHandle;
 
-use crate::link::Link;
 use crate::link::tcp::Listener;
+use crate::link::{Link, quic};
 use crate::proto::body::CloseCode;
 use crate::proto::endpoint::{DialError, Endpoint as Machine, EndpointSettings};
 use crate::proto::{Address, Incarnation, Instant, NodeId};
@@ -51,9 +55,9 @@ pub struct Parts {
     pub clock: Clock,
     /// The identity for TLS; without one its links are in plaintext.
     pub tls: Option<Tls>,
-    /// How links are made; TCP if it says nothing.
+    /// How links are made; by sockets, TCP or QUIC as the address says, if it says nothing.
     pub connector: Option<Arc<dyn Connector>>,
-    /// Where it accepts.
+    /// Where it accepts over TCP. For QUIC there is [`Endpoint::listen_quic`].
     pub listeners: Vec<Listener>,
     /// Who takes in what happens.
     pub handler: Arc<dyn Handler>,
@@ -90,7 +94,8 @@ impl Endpoint {
     pub fn start(parts: Parts) -> Self {
         let Parts { settings, seed, clock, tls, connector, listeners, handler } = parts;
         let connect_timeout = settings.connect_timeout();
-        let connector = connector.unwrap_or_else(|| Arc::new(TcpConnector::new(tls.clone())));
+        let windows = settings.lanes().windows;
+        let connector = connector.unwrap_or_else(|| Arc::new(SocketConnector::new(tls.clone(), &windows)));
         let shared = Arc::new(Shared {
             machine: Mutex::new(Machine::new(settings, seed)),
             pump: Mutex::new(Pump::default()),
@@ -106,7 +111,7 @@ impl Endpoint {
         });
         shared.spawn(pump::run(Arc::clone(&shared)));
         for listener in listeners {
-            shared.spawn(link::accept(Arc::clone(&shared), listener));
+            shared.spawn(accept::accept(Arc::clone(&shared), listener));
         }
         Self { shared }
     }
@@ -147,10 +152,15 @@ impl Endpoint {
         self.with_machine(|machine, now| machine.forget(now, node));
     }
 
+    /// Accepts over QUIC too, as long as the endpoint lives.
+    pub fn listen_quic(&self, listener: quic::Listener) {
+        self.shared.spawn(accept::accept_quic(Arc::clone(&self.shared), listener));
+    }
+
     /// Gives a link that was made elsewhere, such as one in memory, to the endpoint as if it had been accepted.
     pub fn accept(&self, link: Link, remote: String) {
         let shared = Arc::clone(&self.shared);
-        self.shared.spawn(async move { link::run_accepted(&shared, link, remote).await });
+        self.shared.spawn(async move { accept::run_accepted(&shared, link, remote).await });
     }
 
     /// The endpoint's clock.
@@ -193,7 +203,7 @@ impl Endpoint {
         self.shared.stop.cancelled().await;
     }
 
-    /// Whether a task of it has panicked, in its handler perhaps. All others were ended then.
+    /// Whether a task of it has panicked, in its handler perhaps, or a socket has failed. All others were ended then.
     pub fn has_failed(&self) -> bool {
         self.shared.failed.load(Ordering::Acquire)
     }
@@ -215,6 +225,13 @@ impl Shared {
         });
     }
 
+    /// Ends the endpoint for want of a part of it.
+    fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
+        self.stop.cancel();
+        self.tasks.close();
+    }
+
     fn machine(&self) -> MutexGuard<'_, Machine> {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -229,9 +246,7 @@ struct EndOnPanic(Arc<Shared>);
 impl Drop for EndOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.failed.store(true, Ordering::Release);
-            self.0.stop.cancel();
-            self.0.tasks.close();
+            self.0.fail();
         }
     }
 }

@@ -24,6 +24,10 @@ pub enum LinkFault {
 
 impl From<io::Error> for LinkFault {
     fn from(error: io::Error) -> Self {
+        let error = match error.downcast::<Self>() {
+            Ok(fault) => return fault,
+            Err(error) => error,
+        };
         if let Some(fault) = TlsFault::of(&error) {
             return Self::Tls(fault);
         }

@@ -1,10 +1,12 @@
-//! Links: ordered byte streams to one peer, ready for the session, over TCP, TLS or memory.
+//! Links: ordered byte streams to one peer, ready for the session, over TCP, TLS, QUIC or memory.
 //!
 //! A link knows nothing of frames. It is made within a deadline, names whose fault it is when it cannot be made, and
 //! carries what was learned about the peer on the way. Both halves are owned by one task.
 
+mod dial;
 mod fault;
 pub mod memory;
+pub mod quic;
 pub mod speech;
 pub mod tcp;
 
@@ -15,20 +17,24 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::proto::PeerIdentity;
 
+pub use dial::ConnectError;
 pub use fault::LinkFault;
 pub use speech::Speech;
+pub use tcp::AcceptError;
 
 /// The receiving half of a link.
 pub type LinkReader = Box<dyn AsyncRead + Send + Unpin>;
 /// The sending half of a link; vectored writes reach the socket. Shutting it down ends the peer's reading cleanly.
 pub type LinkWriter = Box<dyn AsyncWrite + Send + Unpin>;
 
-/// A byte stream to a peer, in two halves.
+/// A byte stream to a peer, in two halves; over QUIC with streams of their own for the lanes.
 pub struct Link {
-    /// What comes from the peer.
+    /// What comes from the peer: the handshake, and what has no stream of its own.
     pub reader: LinkReader,
     /// What goes to the peer.
     pub writer: LinkWriter,
+    /// The streams of the lanes, if the link has them.
+    pub lanes: Option<quic::LaneStreams>,
     /// What is known about the link.
     pub info: LinkInfo,
 }
@@ -41,6 +47,8 @@ pub enum TransportKind {
     Tcp,
     /// TLS over TCP.
     TcpTls,
+    /// QUIC over UDP.
+    Quic,
     /// A pair of buffers within this process.
     Memory,
 }
@@ -50,6 +58,7 @@ impl fmt::Display for TransportKind {
         f.write_str(match self {
             Self::Tcp => "tcp",
             Self::TcpTls => "tcp+tls",
+            Self::Quic => "quic",
             Self::Memory => "memory",
         })
     }
@@ -69,13 +78,18 @@ pub struct LinkInfo {
 }
 
 impl Link {
+    /// A link that is one byte stream.
+    pub fn new(reader: LinkReader, writer: LinkWriter, info: LinkInfo) -> Self {
+        Self { reader, writer, lanes: None, info }
+    }
+
     /// A link over any byte stream, one lock shared by its halves.
     fn over<S>(stream: S, info: LinkInfo) -> Self
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (reader, writer) = tokio::io::split(stream);
-        Self { reader: Box::new(reader), writer: Box::new(writer), info }
+        Self::new(Box::new(reader), Box::new(writer), info)
     }
 }
 

@@ -14,7 +14,7 @@ const MAX_HOST: usize = 253;
 
 /// A text that is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{given:?} is not an address: {problem} (write tcp://host:port)")]
+#[error("{given:?} is not an address: {problem} (write tcp://host:port or quic://host:port)")]
 pub struct AddressError {
     given: String,
     problem: &'static str,
@@ -53,6 +53,13 @@ impl Address {
     /// An address of an IP address and a port.
     pub fn from_ip(scheme: Scheme, ip: IpAddr, port: u16) -> Self {
         Self { text: render(scheme, &HostText::Ip(ip), port).into(), scheme, port }
+    }
+
+    /// The same host and port, dialled in another way.
+    #[must_use]
+    pub fn with_scheme(&self, scheme: Scheme) -> Self {
+        let rest = self.text.split_once("://").map_or("", |(_, rest)| rest);
+        Self { text: format!("{}://{rest}", scheme.as_str()).into(), scheme, port: self.port }
     }
 
     /// How to dial it.
@@ -174,6 +181,10 @@ mod tests {
         ] {
             let address: Address = given.parse().unwrap();
             assert_eq!((address.as_str(), address.host()), (shown, host));
+            assert_eq!(
+                address.with_scheme(Scheme::Quic).to_string().replace("quic", "tcp"),
+                shown.replace("quic", "tcp")
+            );
         }
     }
 

@@ -4,11 +4,15 @@
 //! rules: a fault closes the session with a code, and costs nobody else anything. It owns no numbers: those are in
 //! [`PeerLanes`], so the next session goes on where this one ends.
 
+mod outbox;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+
+pub use outbox::Outbox;
 
 use super::body::{Close, CloseCode, Leave, Positions};
 use super::frame::{Acknowledge, Decoded, Frame, FrameError, Lagged, LaneStart};
@@ -101,7 +105,7 @@ pub enum SessionEnd {
 #[derive(Debug)]
 pub struct Session {
     start: SessionStart,
-    frames: VecDeque<Bytes>,
+    frames: VecDeque<(Lane, Bytes)>,
     events: VecDeque<SessionEvent>,
     acknowledged: PerLane<u64>,
     leaving: Option<Instant>,
@@ -149,7 +153,7 @@ impl Session {
         let (session, window) = (self.start.session, self.start.peer_windows[lane]);
         let started = self.start.lanes.changing(lane, |outbound| outbound.start(session, window, position));
         let start = LaneStart { session: self.start.session, lane, first: started.first };
-        self.frames.push_back(Frame::LaneStart(start).encode());
+        self.frames.push_back((lane, Frame::LaneStart(start).encode()));
         if lane.is_resumed() && !started.continues && (started.first > 0 || started.lost > 0) {
             let (direction, missed) = (Direction::Outbound, Missed::Unknown);
             self.events.push_back(SessionEvent::Lagged { lane, direction, missed });
@@ -223,39 +227,48 @@ impl Session {
         request.or_else(|| self.events.pop_front())
     }
 
-    /// Appends frames to be sent, about `budget` bytes of them. False if there is nothing more to send just now.
+    /// Appends frames to be sent over one byte stream, about `budget` bytes of them. False if nothing is left to send just now.
     pub fn poll_transmit(&mut self, out: &mut VecDeque<Bytes>, budget: usize) -> bool {
-        out.extend(self.frames.drain(..));
+        self.poll_transmit_into(&mut outbox::Stream { pieces: out, budget })
+    }
+
+    /// Puts frames up to be sent, lane by lane in turn, as long as they are taken. False if nothing is left to send just now.
+    pub fn poll_transmit_into(&mut self, out: &mut impl Outbox) -> bool {
+        for (lane, frame) in self.frames.drain(..) {
+            out.put(lane, frame);
+        }
         if self.ended {
             return false;
         }
-        for lane in Lane::ALL.into_iter().filter(|lane| *lane != Lane::Control) {
+        // A peer that sends and does not read makes no heap of these.
+        let acknowledges = out.takes(Lane::Control);
+        for lane in Lane::ALL.into_iter().filter(|lane| acknowledges && *lane != Lane::Control) {
             self.acknowledge(lane, out);
         }
-        let has_more = self.transmit_lanes(out, budget);
-        if !out.is_empty() || self.owes_much(Lane::Control) {
+        let has_more = self.transmit_lanes(out);
+        if acknowledges && (!out.is_empty() || self.owes_much(Lane::Control)) {
             self.acknowledge(Lane::Control, out);
         }
         has_more
     }
 
-    /// A frame of each lane in turn, as long as any has one. False if none has.
-    fn transmit_lanes(&self, out: &mut VecDeque<Bytes>, mut budget: usize) -> bool {
+    /// A frame of each lane in turn, as long as any has one that is taken. False if none has.
+    fn transmit_lanes(&self, out: &mut impl Outbox) -> bool {
         loop {
-            let mut idle = true;
+            let (mut idle, mut refused) = (true, false);
             for lane in Lane::ALL {
+                if !out.takes(lane) {
+                    refused = true;
+                    continue;
+                }
                 let Some(sent) = self.start.lanes.poll(lane, self.start.session) else { continue };
                 idle = false;
-                for bytes in sent.into_iter().flatten().filter(|bytes| !bytes.is_empty()) {
-                    budget = budget.saturating_sub(bytes.len());
-                    out.push_back(bytes);
-                }
-                if budget == 0 {
-                    return true;
+                for piece in sent.into_iter().flatten().filter(|piece| !piece.is_empty()) {
+                    out.put(lane, piece);
                 }
             }
             if idle {
-                return false;
+                return refused;
             }
         }
     }
@@ -266,7 +279,7 @@ impl Session {
             return;
         }
         let ends = PerLane::from_fn(|lane| self.start.lanes.outbound(lane).next());
-        self.frames.push_back(Frame::Leave(Leave { ends }, Extensions::default()).encode());
+        self.say(Frame::Leave(Leave { ends }, Extensions::default()));
         self.leaving = Some(now + LEAVE_WAIT);
     }
 
@@ -276,13 +289,18 @@ impl Session {
             return;
         }
         let close = Close { code, text: Text::lossy(text) };
-        self.frames.push_back(Frame::Close(close.clone(), Extensions::default()).encode());
+        self.say(Frame::Close(close.clone(), Extensions::default()));
         self.end(SessionEnd::ClosedByUs(close));
     }
 
     /// Whether the session is over.
     pub fn is_ended(&self) -> bool {
         self.ended
+    }
+
+    /// Puts up a frame that belongs to no lane's messages.
+    fn say(&mut self, frame: Frame) {
+        self.frames.push_back((Lane::Control, frame.encode()));
     }
 
     fn end(&mut self, end: SessionEnd) {
@@ -412,7 +430,7 @@ impl Session {
         }
     }
 
-    fn acknowledge(&mut self, lane: Lane, out: &mut VecDeque<Bytes>) {
+    fn acknowledge(&mut self, lane: Lane, out: &mut impl Outbox) {
         if !self.start.lanes.is_owing(lane) {
             return;
         }
@@ -421,7 +439,7 @@ impl Session {
         if next > self.acknowledged[lane] {
             self.acknowledged[lane] = next;
             self.start.lanes.inbound().lane_mut(lane).acknowledged(next);
-            out.push_back(Frame::Acknowledge(Acknowledge { lane, next }).encode());
+            out.put(Lane::Control, Frame::Acknowledge(Acknowledge { lane, next }).encode());
         }
     }
 
@@ -442,13 +460,13 @@ impl Session {
         let Some((ends, until)) = &self.peer_leave else { return };
         let complete = {
             let inbound = self.start.lanes.inbound();
-            ends.iter().all(|(lane, end)| inbound.lane(lane).has_reached(*end))
+            ends.iter().all(|(lane, end)| inbound.lane(lane).has_reached(self.start.session, *end))
         };
         if self.ended || (!complete && *until > now) {
             return;
         }
         let close = Close { code: CloseCode::LEFT, text: Text::default() };
-        self.frames.push_back(Frame::Close(close, Extensions::default()).encode());
+        self.say(Frame::Close(close, Extensions::default()));
         self.end(SessionEnd::PeerLeft);
     }
 }

@@ -1,13 +1,16 @@
 //! The TLS settings in force: what new handshakes use, replaced as a whole by a reload.
 
-use std::fmt;
+use std::fmt::{self, Display};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
 use rustls::version::TLS13;
@@ -19,6 +22,7 @@ use super::fault::TlsFault;
 use super::identity::TlsIdentity;
 use super::leaf::Leaf;
 use super::pem::IdentityError;
+use super::witness::Witness;
 use crate::proto::{CertifiedNames, ClusterName, NodeId, PeerIdentity};
 
 /// The application protocol that both sides name in the TLS handshake.
@@ -45,6 +49,14 @@ struct Configs {
     identity: TlsIdentity,
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
+    judges: Judges,
+}
+
+/// The stock verifiers of one set of authorities.
+#[derive(Clone)]
+struct Judges {
+    of_servers: Arc<dyn ServerCertVerifier>,
+    of_clients: Arc<dyn ClientCertVerifier>,
 }
 
 impl Tls {
@@ -117,6 +129,22 @@ impl Tls {
         TlsAcceptor::from(self.inner.in_force.borrow().server.clone())
     }
 
+    /// What a QUIC dialler uses for one connection; the witness learns why the peer's certificate is refused, if it is.
+    pub(crate) fn quic_client(&self, witness: &Witness) -> Result<QuicClientConfig, TlsFault> {
+        let in_force = self.inner.in_force.borrow().clone();
+        let judge = witness.beside_server_verifier(in_force.judges.of_servers);
+        let config = client_config(&in_force.identity, judge).map_err(TlsFault::unusable)?;
+        QuicClientConfig::try_from(config).map_err(TlsFault::unusable)
+    }
+
+    /// What a QUIC acceptor uses for one connection; the witness learns why the peer's certificate is refused, if it is.
+    pub(crate) fn quic_server(&self, witness: &Witness) -> Result<QuicServerConfig, TlsFault> {
+        let in_force = self.inner.in_force.borrow().clone();
+        let judge = witness.beside_client_verifier(in_force.judges.of_clients);
+        let config = server_config(&in_force.identity, judge).map_err(TlsFault::unusable)?;
+        QuicServerConfig::try_from(config).map_err(TlsFault::unusable)
+    }
+
     /// The name that a dialler asks for and checks.
     pub(crate) fn server_name(&self) -> ServerName<'static> {
         self.inner.server_name.clone()
@@ -136,18 +164,36 @@ impl Configs {
     fn new(identity: TlsIdentity, cluster: &ClusterName) -> Result<Self, IdentityError> {
         identity.check_cluster(cluster)?;
         warn_if_out_of_time(&identity, SystemTime::now());
-        let client = Arc::new(client_config(&identity).map_err(unusable)?);
-        let server = Arc::new(server_config(&identity).map_err(unusable)?);
-        Ok(Self { identity, client, server })
+        let judges = Judges::new(&identity).map_err(unusable)?;
+        let client = client_config(&identity, Arc::clone(&judges.of_servers)).map_err(unusable)?;
+        let server = server_config(&identity, Arc::clone(&judges.of_clients)).map_err(unusable)?;
+        Ok(Self { identity, client: Arc::new(client), server: Arc::new(server), judges })
+    }
+}
+
+impl Judges {
+    fn new(identity: &TlsIdentity) -> Result<Self, VerifierBuilderError> {
+        Ok(Self {
+            of_servers: WebPkiServerVerifier::builder_with_provider(identity.roots(), ring()).build()?,
+            of_clients: WebPkiClientVerifier::builder_with_provider(identity.roots(), ring()).build()?,
+        })
     }
 }
 
 /// Who a peer proved to be in a finished handshake.
 pub(crate) fn peer_identity(connection: &CommonState) -> Result<PeerIdentity, TlsFault> {
-    if connection.alpn_protocol() != Some(ALPN) {
+    identity_of(connection.alpn_protocol(), connection.peer_certificates())
+}
+
+/// As [`peer_identity`], of what a handshake has agreed on and shown.
+pub(crate) fn identity_of(
+    protocol: Option<&[u8]>,
+    certificates: Option<&[CertificateDer<'_>]>,
+) -> Result<PeerIdentity, TlsFault> {
+    if protocol != Some(ALPN) {
         return Err(TlsFault::OtherProtocol);
     }
-    let leaf = connection.peer_certificates().and_then(<[_]>::first).ok_or(TlsFault::NoCertificate)?;
+    let leaf = certificates.and_then(<[_]>::first).ok_or(TlsFault::NoCertificate)?;
     let names: CertifiedNames =
         Leaf::parse(leaf).map_err(|error| TlsFault::BadPeer(error.to_string()))?.names;
     Ok(PeerIdentity::Certified(names))
@@ -167,24 +213,19 @@ pub(super) fn ring() -> Arc<CryptoProvider> {
     Arc::new(default_provider())
 }
 
-/// What the TLS library may say about a configuration.
-#[derive(Debug, thiserror::Error)]
-enum BuildError {
-    #[error(transparent)]
-    Tls(#[from] rustls::Error),
-    #[error(transparent)]
-    Verifier(#[from] VerifierBuilderError),
-}
-
-fn unusable(error: BuildError) -> IdentityError {
+fn unusable(error: impl Display) -> IdentityError {
     IdentityError::Unusable { problem: error.to_string() }
 }
 
-fn client_config(identity: &TlsIdentity) -> Result<ClientConfig, BuildError> {
-    let verifier = WebPkiServerVerifier::builder_with_provider(identity.roots(), ring()).build()?;
+/// The verifier is the stock one, perhaps with a witness beside it.
+fn client_config(
+    identity: &TlsIdentity,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> Result<ClientConfig, rustls::Error> {
     let mut config = ClientConfig::builder_with_provider(ring())
         .with_protocol_versions(&[&TLS13])?
-        .with_webpki_verifier(verifier)
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
         .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key())));
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::disabled();
@@ -192,8 +233,10 @@ fn client_config(identity: &TlsIdentity) -> Result<ClientConfig, BuildError> {
     Ok(config)
 }
 
-fn server_config(identity: &TlsIdentity) -> Result<ServerConfig, BuildError> {
-    let verifier = WebPkiClientVerifier::builder_with_provider(identity.roots(), ring()).build()?;
+fn server_config(
+    identity: &TlsIdentity,
+    verifier: Arc<dyn ClientCertVerifier>,
+) -> Result<ServerConfig, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(ring())
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(verifier)

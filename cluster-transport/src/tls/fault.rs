@@ -53,7 +53,26 @@ impl TlsFault {
         }
     }
 
-    fn of_tls(error: &Error) -> Self {
+    /// Our own TLS settings do not make a connection.
+    pub(super) fn unusable(error: impl std::fmt::Display) -> Self {
+        Self::Other(format!("our TLS settings cannot be used: {error}"))
+    }
+
+    /// The fault behind a QUIC handshake that this side ended with an alert, if no certificate was refused.
+    pub(crate) fn of_own_alert(alert: u8, reason: &str) -> Self {
+        match AlertDescription::from(alert) {
+            AlertDescription::CertificateRequired => Self::NoCertificate,
+            AlertDescription::NoApplicationProtocol => Self::OtherProtocol,
+            _ => Self::Other(reason.to_owned()),
+        }
+    }
+
+    /// The fault behind a QUIC connection that the peer ended with an alert.
+    pub(crate) fn of_received_alert(alert: u8) -> Self {
+        Self::of_alert(alert.into())
+    }
+
+    pub(super) fn of_tls(error: &Error) -> Self {
         match error {
             Error::AlertReceived(alert) => Self::of_alert(*alert),
             Error::InvalidCertificate(reason) => Self::BadPeer(refusal(reason)),

@@ -15,10 +15,12 @@ mod identity;
 mod leaf;
 mod pem;
 mod watch;
+mod witness;
 
-pub(crate) use config::peer_identity;
 pub use config::{ALPN, Tls, install_ring_if_none};
+pub(crate) use config::{identity_of, peer_identity};
 pub use fault::TlsFault;
 pub use identity::TlsIdentity;
 pub use pem::{IdentityError, TlsFiles};
 pub use watch::{DEFAULT_WATCH_INTERVAL, TlsWatcher, WatchReport};
+pub(crate) use witness::Witness;

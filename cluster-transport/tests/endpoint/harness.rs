@@ -8,8 +8,8 @@ use cluster_transport::certs::Authority;
 use cluster_transport::endpoint::{
     Clock, Connecting, Connector, Endpoint, Event, Handler, Incoming, Parts, SessionHandle,
 };
-use cluster_transport::link::memory;
 use cluster_transport::link::tcp::{ConnectError, Listener};
+use cluster_transport::link::{memory, quic};
 use cluster_transport::proto::endpoint::{DialSettings, EndpointEvent, EndpointSettings, SessionEnd};
 use cluster_transport::proto::lanes::{LaneSettings, Payload};
 use cluster_transport::proto::requests::FailureCode;
@@ -23,6 +23,7 @@ macro_rules! over_every_link {
     ($($name:ident),* $(,)?) => {
         mod tcp { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Tcp).await } )* }
         mod tls { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Tls).await } )* }
+        mod quic { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Quic).await } )* }
         mod memory { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Memory).await } )* }
     };
 }
@@ -34,6 +35,7 @@ pub(crate) const GIVE_UP: Duration = Duration::from_secs(20);
 pub(crate) enum Carrier {
     Tcp,
     Tls,
+    Quic,
     Memory,
 }
 
@@ -178,7 +180,8 @@ impl Node {
     ) -> Self {
         let cluster: ClusterName = cluster.parse().unwrap();
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let address: Address = format!("tcp://{}", listener.local_addr()).parse().unwrap();
+        let scheme = if carrier == Carrier::Quic { "quic" } else { "tcp" };
+        let address: Address = format!("{scheme}://{}", listener.local_addr()).parse().unwrap();
         let dial = DialSettings { interval: Duration::from_millis(100), ..DialSettings::default() };
         let incarnation = Incarnation { epoch: 1, nonce: 1 };
         let settings = EndpointSettings::builder(cluster.clone(), name.parse().unwrap(), incarnation)
@@ -187,15 +190,22 @@ impl Node {
             .lanes(lanes)
             .build()
             .unwrap();
-        let tls = (carrier == Carrier::Tls).then(|| tls_of(&cluster, name));
+        let tls = matches!(carrier, Carrier::Tls | Carrier::Quic).then(|| tls_of(&cluster, name));
         let held = Mutex::new((quirk == Quirk::Holds).then(Vec::new));
         let recorder = Arc::new(Recorder { quirk, held, ..Recorder::default() });
         let mut seed = [0; 32];
         seed.iter_mut().zip(name.bytes()).for_each(|(seed, byte)| *seed = byte);
         let handler = Arc::clone(&recorder) as Arc<dyn Handler>;
         let connector = (carrier == Carrier::Memory).then(|| Arc::new(MemoryConnector) as Arc<dyn Connector>);
+        let quic = (carrier == Carrier::Quic).then(|| {
+            let windows = settings.lanes().windows;
+            quic::Listener::bind(listener.local_addr(), tls.clone().unwrap(), &windows).unwrap()
+        });
         let (clock, listeners) = (Clock::start(), vec![listener]);
         let endpoint = Endpoint::start(Parts { settings, seed, clock, tls, connector, listeners, handler });
+        if let Some(listener) = quic {
+            endpoint.listen_quic(listener);
+        }
         MEMORY.lock().unwrap().insert(address.clone(), endpoint.clone());
         Self { name: name.to_owned(), endpoint, address, recorder }
     }

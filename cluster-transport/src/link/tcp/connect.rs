@@ -2,77 +2,17 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 
 use super::farewell::farewell;
 use super::{plaintext, secured, tune};
-use crate::link::Link;
+use crate::link::dial::{race, resolve};
+use crate::link::{ConnectError, Link};
 use crate::proto::Address;
 use crate::proto::address::Scheme;
 use crate::tls::{Tls, TlsFault};
-
-/// The most addresses of one host that are tried.
-const MAX_CANDIDATES: usize = 16;
-/// The head start of each address of a host before the next is tried beside it.
-const STAGGER: Duration = Duration::from_millis(50);
-
-/// Why an address did not become a link.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// An address of another transport.
-    #[error("{address} cannot be dialled over TCP")]
-    NotTcp {
-        /// The address dialled.
-        address: Address,
-    },
-    /// The host has no address.
-    #[error("{address} cannot be resolved: {source}")]
-    Resolve {
-        /// The address dialled.
-        address: Address,
-        /// What the resolver said.
-        source: io::Error,
-    },
-    /// The machine is there and nobody listens, on any of its addresses.
-    #[error("{address} refused the connection: nothing listens there")]
-    Refused {
-        /// The address dialled.
-        address: Address,
-    },
-    /// The machine cannot be reached.
-    #[error("{address} is out of reach: {source}")]
-    Unreachable {
-        /// The address dialled.
-        address: Address,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// No answer to the connection attempt.
-    #[error("{address} did not answer in time")]
-    TimedOut {
-        /// The address dialled.
-        address: Address,
-    },
-    /// The connection stands, and the TLS handshake has no answer: the process there does not run, or is something else.
-    #[error("{address} accepted the connection and then said nothing in time")]
-    Silent {
-        /// The address dialled.
-        address: Address,
-    },
-    /// TLS failed.
-    #[error("{address} {fault}")]
-    Tls {
-        /// The address dialled.
-        address: Address,
-        /// Why, and through whom.
-        fault: TlsFault,
-    },
-}
 
 /// Dials an address and makes a link of the connection, with TLS if there is any, by the deadline.
 ///
@@ -107,38 +47,16 @@ pub async fn connect_telling(
     }
 }
 
-async fn resolve(address: &Address) -> Result<Vec<SocketAddr>, ConnectError> {
-    if let Some(ip) = address.ip() {
-        return Ok(vec![SocketAddr::new(ip, address.port())]);
-    }
-    let fail = |source| ConnectError::Resolve { address: address.clone(), source };
-    let found = lookup_host((address.host(), address.port())).await.map_err(fail)?;
-    let candidates: Vec<_> = found.take(MAX_CANDIDATES).collect();
-    if candidates.is_empty() {
-        Err(fail(io::Error::other("the host has no address")))
-    } else {
-        Ok(candidates)
-    }
-}
-
 /// The first connection that stands, or the error that says most: a refusal only if every candidate refused.
 async fn connect_to_any(address: &Address, candidates: Vec<SocketAddr>) -> Result<TcpStream, ConnectError> {
-    let mut attempts = JoinSet::new();
-    for (candidate, head_start) in candidates.into_iter().zip(0..) {
-        attempts.spawn(async move {
-            sleep(STAGGER * head_start).await;
-            connect_to(candidate).await
-        });
-    }
-    let mut failure = ConnectError::Refused { address: address.clone() };
-    while let Some(attempt) = attempts.join_next().await {
-        match attempt.unwrap_or_else(|error| Err(error.into())) {
-            Ok(stream) => return Ok(stream),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-            Err(source) => failure = ConnectError::Unreachable { address: address.clone(), source },
+    race(candidates, connect_to).await.map_err(|failures| {
+        let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+        let address = address.clone();
+        match failures.into_iter().rfind(|error| !refused(error)) {
+            None => ConnectError::Refused { address },
+            Some(source) => ConnectError::Unreachable { address, source },
         }
-    }
-    Err(failure)
+    })
 }
 
 async fn connect_to(candidate: SocketAddr) -> io::Result<TcpStream> {

@@ -13,9 +13,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
 pub use accept::{AcceptError, TcpAccept};
-pub use connect::{ConnectError, connect, connect_telling};
+pub use connect::{connect, connect_telling};
 pub use listener::{BindError, Listener};
 
+pub use super::ConnectError;
 use super::{Link, LinkInfo, TransportKind};
 use crate::proto::PeerIdentity;
 use crate::tls::{TlsFault, peer_identity};
@@ -38,7 +39,7 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
 fn plaintext(stream: TcpStream) -> Link {
     let info = info(&stream, TransportKind::Tcp, PeerIdentity::Plaintext);
     let (reader, writer) = stream.into_split();
-    Link { reader: Box::new(reader), writer: Box::new(writer), info }
+    Link::new(Box::new(reader), Box::new(writer), info)
 }
 
 /// A link of a finished TLS handshake, if the peer is somebody.

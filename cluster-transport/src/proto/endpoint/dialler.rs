@@ -8,10 +8,14 @@ use rand_chacha::ChaCha8Rng;
 
 use super::event::DialOutcome;
 use super::settings::{DialSettings, SELF_SLEEP};
+use crate::proto::address::Scheme;
 use crate::proto::{Address, Instant, SessionId};
 
 /// The part of the interval within which an address is dialled again after its session ended.
 const REDIAL_SPREAD: f64 = 0.1;
+
+/// How long an address of TCP waits for the one of QUIC at the same host and port to be tried first.
+const TWIN_WAIT: Duration = Duration::from_millis(250);
 
 /// A target that was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,9 +84,17 @@ impl Dialler {
         if self.targets.len() >= limit {
             return Err(DialError::TooManyTargets { address, limit });
         }
-        self.schedule.insert((now, address.clone()));
-        self.targets.insert(address, Target { activity: Activity::Waits(now), failures: 0, last: None });
+        let due = now + self.twin_wait(&address);
+        self.schedule.insert((due, address.clone()));
+        self.targets.insert(address, Target { activity: Activity::Waits(due), failures: 0, last: None });
         Ok(())
+    }
+
+    /// A node that has both is to be reached over QUIC, unless that does not work.
+    fn twin_wait(&self, address: &Address) -> Duration {
+        let twin = address.with_scheme(Scheme::Quic);
+        let waits = address.scheme() == Scheme::Tcp && self.targets.contains_key(&twin);
+        if waits { TWIN_WAIT } else { Duration::ZERO }
     }
 
     pub(super) fn remove(&mut self, address: &Address) -> bool {
@@ -148,6 +160,7 @@ impl Dialler {
             } else {
                 self.settings.interval.mul_f64(rng.random_range(0.0..REDIAL_SPREAD))
             };
+            let wait = wait + self.twin_wait(&address);
             self.set_activity(&address, Activity::Waits(now + wait));
         }
     }
@@ -193,6 +206,21 @@ fn jittered(interval: Duration, percent: u8, rng: &mut ChaCha8Rng) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_of_tcp_lets_quic_at_the_same_port_go_first() {
+        let (now, mut dialler) =
+            (Instant::after_origin(Duration::ZERO), Dialler::new(DialSettings::default()));
+        let addresses = ["quic://a:1", "tcp://a:1", "tcp://a:2"].map(|text| text.parse::<Address>().unwrap());
+        for address in &addresses {
+            dialler.add(now, address.clone()).unwrap();
+        }
+        let due = |dialler: &mut Dialler, now| -> Vec<_> {
+            std::iter::from_fn(|| dialler.take_due(now)).map(|address| address.to_string()).collect()
+        };
+        assert_eq!(due(&mut dialler, now), ["quic://a:1", "tcp://a:2"]);
+        assert_eq!(due(&mut dialler, now + TWIN_WAIT), ["tcp://a:1"]);
+    }
 
     #[test]
     fn the_interval_holds_for_the_attempts_and_then_doubles_up_to_the_cap() {

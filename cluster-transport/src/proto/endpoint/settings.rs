@@ -116,6 +116,11 @@ pub struct EndpointSettings {
 }
 
 impl EndpointSettings {
+    /// The limits of the lanes to and from each peer.
+    pub fn lanes(&self) -> &LaneSettings {
+        &self.lanes
+    }
+
     /// How long a dial may take until its byte link is there.
     pub fn connect_timeout(&self) -> Duration {
         self.dial.connect_timeout

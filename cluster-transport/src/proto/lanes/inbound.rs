@@ -241,9 +241,9 @@ impl InboundLane {
         self.unacknowledged_bytes
     }
 
-    /// Whether everything below `end` has arrived.
-    pub(in crate::proto) fn has_reached(&self, end: u64) -> bool {
-        self.expected.unwrap_or_default() >= end
+    /// Whether the lane was started in this session and everything below `end` has arrived.
+    pub(in crate::proto) fn has_reached(&self, session: SessionId, end: u64) -> bool {
+        self.session == Some(session) && self.expected.unwrap_or_default() >= end
     }
 
     /// Starts the lane. Returns whether its numbers continue; lanes that are not resumed always begin anew.

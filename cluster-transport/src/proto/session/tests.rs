@@ -4,12 +4,13 @@ use bytes::{Buf, BytesMut};
 use proptest::prelude::*;
 
 use super::super::body::{Go, Refuse, RefuseCode};
-use super::super::frame::{PREFIX, SKIPPABLE};
+use super::super::frame::{self, PREFIX, SKIPPABLE};
 use super::super::lanes::{LaneSettings, Pushed};
 use super::super::requests::{FailureCode, Outcome};
 use super::*;
 
 mod endings;
+mod streams;
 
 /// One node's end of a pair, whose lanes outlive its sessions.
 struct End {

@@ -1,0 +1,118 @@
+//! Accepting: from a listening socket to a link's task.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::Shared;
+use super::link::LinkTask;
+use crate::link::quic::{self, QuicAccept};
+use crate::link::tcp::{Listener, TcpAccept};
+use crate::link::{AcceptError, Link};
+use crate::proto::endpoint::NoLink;
+
+/// How many QUIC handshakes run at a time; beyond it a dialler is told that this node is busy.
+const QUIC_HANDSHAKES: usize = 256;
+/// From so many on a dialler has to prove its address first: packets with somebody else's cost nothing then.
+const UNPROVEN: usize = QUIC_HANDSHAKES / 2;
+
+/// Accepts over TCP until the endpoint stops.
+pub(super) async fn accept(shared: Arc<Shared>, mut listener: Listener) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let task = Arc::clone(&shared);
+        shared.spawn(secure(task, accepted));
+    }
+}
+
+async fn secure(shared: Arc<Shared>, accepted: TcpAccept) {
+    let remote = accepted.remote().to_string();
+    let deadline = tokio::time::Instant::now() + shared.connect_timeout;
+    let secured = tokio::select! {
+        biased;
+        () = shared.stop.cancelled() => return,
+        secured = accepted.secure(shared.tls.as_ref(), deadline) => secured,
+    };
+    run_secured(&shared, secured, remote).await;
+}
+
+/// Accepts over QUIC until the endpoint stops, or its socket fails: then the endpoint ends.
+pub(super) async fn accept_quic(shared: Arc<Shared>, mut listener: quic::Listener) {
+    let places = Arc::new(Semaphore::new(QUIC_HANDSHAKES));
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Some(accepted) = accepted else {
+            tracing::error!(address = %listener.local_addr(), "the UDP socket has failed, so the endpoint ends");
+            return shared.fail();
+        };
+        let crowded = places.available_permits() < UNPROVEN;
+        let proven = if crowded { accepted.validate() } else { Some(accepted) };
+        let Some(accepted) = proven else { continue };
+        match Arc::clone(&places).try_acquire_owned() {
+            Err(_) => accepted.refuse(),
+            Ok(place) => {
+                let task = Arc::clone(&shared);
+                shared.spawn(async move {
+                    let remote = accepted.remote().to_string();
+                    let secured = secure_quic(&task, accepted).await;
+                    drop(place);
+                    if let Some(secured) = secured {
+                        run_secured(&task, secured, remote).await;
+                    }
+                });
+            }
+        }
+    }
+}
+
+async fn secure_quic(shared: &Arc<Shared>, accepted: QuicAccept) -> Option<Result<Link, AcceptError>> {
+    let deadline = tokio::time::Instant::now() + shared.connect_timeout;
+    tokio::select! {
+        biased;
+        () = shared.stop.cancelled() => None,
+        secured = accepted.secure(deadline) => Some(secured),
+    }
+}
+
+async fn run_secured(shared: &Arc<Shared>, secured: Result<Link, AcceptError>, remote: String) {
+    match secured {
+        Ok(link) => run_accepted(shared, link, remote).await,
+        Err(error) => {
+            let (kind, text) = (no_link(&error), error.to_string());
+            shared.tell(|machine, _, now| machine.handle_accept_failed(now, remote, kind, text));
+        }
+    }
+}
+
+/// Runs a link that was accepted.
+pub(super) async fn run_accepted(shared: &Arc<Shared>, link: Link, remote: String) {
+    let info = link.info.clone();
+    let mut registered = None;
+    shared.tell(|machine, pump, now| {
+        let id = machine.handle_accepted(now, info.identity.clone(), remote);
+        registered = Some((id, pump.add_link(id, info)));
+    });
+    if let Some((id, commands)) = registered {
+        LinkTask::new(shared, id, link, commands).run().await;
+    }
+}
+
+fn no_link(error: &AcceptError) -> NoLink {
+    match error {
+        AcceptError::Http { .. } => NoLink::Http,
+        AcceptError::TlsToPlaintext { .. } | AcceptError::PlaintextToTls { .. } => NoLink::OtherSecurity,
+        AcceptError::Stranger { .. } => NoLink::Stranger,
+        AcceptError::Silent { .. } => NoLink::Silent,
+        AcceptError::TimedOut { .. } => NoLink::TimedOut,
+        AcceptError::Tls { .. } => NoLink::Tls,
+        AcceptError::Io { .. } => NoLink::Broken,
+    }
+}

@@ -1,0 +1,31 @@
+//! The UDP sockets under QUIC.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use quinn::{Endpoint, EndpointConfig, ServerConfig, TokioRuntime};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// What the kernel is asked to keep of datagrams that were not read, and not sent yet: it drops what is over. It may give
+/// less (`net.core.rmem_max` and `wmem_max` on Linux).
+const KERNEL_BUFFER: usize = 4 << 20;
+
+/// A QUIC endpoint on an address; port 0 takes a free one. An IPv6 address means IPv6 alone.
+pub(super) fn endpoint(address: SocketAddr, server: Option<ServerConfig>) -> io::Result<Endpoint> {
+    let config = EndpointConfig::default();
+    Endpoint::new(config, server, bound(address)?, Arc::new(TokioRuntime))
+}
+
+fn bound(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // A smaller buffer than wished for costs speed at most.
+    let _ = socket.set_recv_buffer_size(KERNEL_BUFFER);
+    let _ = socket.set_send_buffer_size(KERNEL_BUFFER);
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
