@@ -108,6 +108,19 @@ pub enum ConfigError {
         /// Where plaintext was asked for.
         given_by: Source,
     },
+    /// QUIC is asked for on a node without TLS.
+    #[error(
+        "{key} is {given}, given by {given_by}: QUIC always has TLS; give plugins.cluster.tls.certificate, key and \
+         authorities, or write tcp:// in place of quic://"
+    )]
+    QuicWithoutTls {
+        /// The setting.
+        key: &'static str,
+        /// The binding or address.
+        given: String,
+        /// Where it was given.
+        given_by: Source,
+    },
     /// A limit for one thing is above the limit for all such things.
     #[error("{key} is {value}, above {whole_key}, which is {whole}: lower the first or raise the second")]
     PartAboveWhole {

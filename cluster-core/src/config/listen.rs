@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use cluster_transport::binding::Binding;
+use cluster_transport::proto::address::Scheme;
 
 use super::defaults::{DEFAULT_PLAINTEXT_BINDING, DEFAULT_PUB_PORT, DEFAULT_TLS_BINDING};
 use super::error::{ConfigError, ExposureError};
@@ -95,6 +96,29 @@ fn refuse_second(settings: &Settings) -> Result<(), ConfigError> {
             other,
             other_by: given.source.clone(),
         }),
+    }
+}
+
+/// QUIC always has TLS: without, neither may it be listened on nor can it be dialled.
+pub(super) fn check_quic(settings: &Settings, security: &Security) -> Result<(), ConfigError> {
+    if matches!(security, Security::Tls(_)) {
+        return Ok(());
+    }
+    let bindings = [
+        ("plugins.cluster.bind", &settings.bind),
+        ("plugins.cluster.bindings.pub", &settings.bind_pub),
+        ("plugins.cluster.bindings.router", &settings.bind_router),
+    ];
+    let asked = bindings.into_iter().find_map(|(key, binding)| {
+        let asked = binding.value.as_ref().filter(|asked| asked.scheme() == Scheme::Quic)?;
+        Some((key, asked.to_string(), &binding.source))
+    });
+    let seeds = &settings.seeds;
+    let seed = seeds.value.iter().find(|seed| seed.scheme() == Scheme::Quic);
+    let seed = seed.map(|seed| ("plugins.cluster.seeds", seed.to_string(), &seeds.source));
+    match asked.or(seed) {
+        None => Ok(()),
+        Some((key, given, by)) => Err(ConfigError::QuicWithoutTls { key, given, given_by: by.clone() }),
     }
 }
 

@@ -127,6 +127,7 @@ impl ConfigBuilder {
         limits::check(settings)?;
         let security = Security::of(settings)?;
         let listeners = listen::listeners(settings, &security)?.into();
+        listen::check_quic(settings, &security)?;
         let filter_seed = match settings.filter_seed.value {
             Some(given) => given,
             None => {

@@ -58,10 +58,10 @@ settings! {
     derived bind: Option<Binding> = None, "plugins.cluster.bind", OrNull(BindingOnPort(DEFAULT_PUB_PORT));
 
     /// The addresses that others are told to dial, where they are not the ones that are bound. Default none.
-    public advertise: Arc<[Address]> = Arc::default(), "plugins.cluster.advertise", List(Parsed("tcp://host:port"));
+    public advertise: Arc<[Address]> = Arc::default(), "plugins.cluster.advertise", List(Parsed("tcp://host:port or quic://host:port"));
 
     /// The addresses that are dialled to find the cluster. Default none.
-    public seeds: Arc<[Address]> = Arc::default(), "plugins.cluster.seeds", List(Parsed("tcp://host:port"));
+    public seeds: Arc<[Address]> = Arc::default(), "plugins.cluster.seeds", List(Parsed("tcp://host:port or quic://host:port"));
 
     /// The Redis through which others are found. Default none: the one of `services.internalCache`, if that is given.
     derived redis: Option<RedisOptions> = None, "plugins.cluster.redis", OrNull(Tree);

@@ -37,11 +37,11 @@ pub enum StartError {
     /// An address could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// A binding that this version cannot serve.
+    /// A binding for QUIC on a node without TLS.
     #[error(
-        "{binding} cannot be served: this version carries sessions over TCP only; write tcp:// in place of quic://"
+        "{binding} cannot be served: QUIC always has TLS; configure plugins.cluster.tls.certificate, key and authorities, or write tcp:// in place of quic://"
     )]
-    Transport {
+    QuicWithoutTls {
         /// The binding.
         binding: Binding,
     },

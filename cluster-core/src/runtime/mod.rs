@@ -10,6 +10,7 @@ mod error;
 mod handler;
 mod host_task;
 mod inner;
+mod listening;
 mod peers;
 mod rooms;
 mod start;

@@ -5,10 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cluster_transport::binding::{Binding, Interface};
 use cluster_transport::endpoint::{Clock, Endpoint, Parts as EndpointParts};
-use cluster_transport::link::tcp::Listener as Socket;
-use cluster_transport::proto::address::Scheme;
 use cluster_transport::proto::body::Fingerprint;
 use cluster_transport::proto::endpoint::{DialSettings, EndpointSettings};
 use cluster_transport::proto::{Address, Incarnation, NodeId};
@@ -21,7 +18,8 @@ use super::error::StartError;
 use super::handler::Transport;
 use super::host_task;
 use super::inner::{Inner, Parts};
-use crate::config::{BindingName, Config, Security};
+use super::listening::{Listening, listen};
+use crate::config::{Config, Security};
 use crate::discovery::Provider;
 use crate::engine::members::{Discovery, MembersSettings};
 use crate::engine::{Engine, EngineSettings};
@@ -67,7 +65,7 @@ impl ClusterBuilder {
             tls.require_node(&node)?;
         }
         let incarnation = Incarnation { epoch: epoch_ms(), nonce: random_u64()? };
-        let Listening { sockets, bound, advertised } = listen(&config).await?;
+        let Listening { sockets, quic, bound, advertised } = listen(&config, tls.as_ref()).await?;
         let clock = Clock::start();
         let discovery = if self.providers.is_empty() { Discovery::Absent } else { Discovery::Configured };
         let engine = engine(&config, &node, incarnation, discovery, clock)?;
@@ -82,6 +80,7 @@ impl ClusterBuilder {
             listeners: sockets,
             handler: Arc::new(Transport::new(Arc::clone(&inner))),
         });
+        quic.into_iter().for_each(|listener| endpoint.listen_quic(listener));
         inner.set_endpoint(endpoint);
         self.spawn_tasks(&inner, tls.zip(watched), &advertised);
         Ok(Cluster { inner })
@@ -153,54 +152,6 @@ fn node_id(config: &Config, tls: Option<&Tls>) -> Result<NodeId, StartError> {
     }
     let name = format!("node-{:08x}", random_u64()? >> 32);
     name.parse().map_err(|error| StartError::Random(format!("{error}")))
-}
-
-struct Listening {
-    sockets: Vec<Socket>,
-    bound: Vec<(BindingName, Address)>,
-    advertised: Vec<Address>,
-}
-
-async fn listen(config: &Config) -> Result<Listening, StartError> {
-    let interfaces = Interface::all()
-        .map_err(|source| StartError::Lookup { what: "on this machine's interfaces".to_owned(), source })?;
-    let mut listening = Listening { sockets: Vec::new(), bound: Vec::new(), advertised: Vec::new() };
-    let own = config.advertise();
-    for listener in config.listeners() {
-        let (binding, name) = (listener.binding(), listener.name());
-        if binding.scheme() != Scheme::Tcp {
-            return Err(StartError::Transport { binding: binding.clone() });
-        }
-        let socket = bind(config, binding, &interfaces).await?;
-        let local = socket.local_addr();
-        listening.bound.push((name, Address::from_ip(Scheme::Tcp, local.ip(), local.port())));
-        let resolved = binding.resolve(&interfaces)?;
-        if name.is_advertised() && own.is_empty() {
-            let advertised = resolved.advertised(local.port());
-            let refuse = || StartError::NotAdvertisable { binding: binding.clone(), bound: local };
-            listening.advertised.push(advertised.ok_or_else(refuse)?);
-        }
-        listening.sockets.push(socket);
-    }
-    listening.advertised.extend(own.iter().cloned());
-    Ok(listening)
-}
-
-async fn bind(config: &Config, binding: &Binding, interfaces: &[Interface]) -> Result<Socket, StartError> {
-    let addresses = binding.resolve(interfaces)?.lookup().await;
-    let addresses =
-        addresses.map_err(|source| StartError::Lookup { what: format!("at {binding}"), source })?;
-    let mut last = None;
-    for address in addresses {
-        config.check_exposure(binding, address)?;
-        match Socket::bind(address) {
-            Ok(socket) => return Ok(socket),
-            Err(error) => last = Some(error),
-        }
-    }
-    let nothing = std::io::Error::other("the name has no address");
-    Err(last
-        .map_or_else(|| StartError::Lookup { what: format!("at {binding}"), source: nothing }, Into::into))
 }
 
 fn engine(

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use cluster_transport::endpoint::SessionHandle;
-use cluster_transport::proto::{Instant, Lane};
+use cluster_transport::proto::{Address, Instant, Lane};
 use serde::Serialize;
 
 use super::discovery::ProviderStatus;
 use super::inner::Inner;
+use crate::config::BindingName;
 use crate::engine::members::Member;
 use crate::engine::state::OwnerView;
 
@@ -32,7 +33,7 @@ pub struct Status {
     pub minimum_nodes: usize,
     /// Whether all members hold the same state, as far as it has heard.
     pub converged: bool,
-    /// Where it listens, by the name of the binding.
+    /// Where it listens, by the name of the binding. A binding for QUIC has a second line with `+tcp` behind its name.
     pub bindings: BTreeMap<String, String>,
     /// The version of its own state.
     pub version: u64,
@@ -124,7 +125,7 @@ pub(super) fn of(inner: &Inner) -> Status {
             failure: inner.failure(),
             minimum_nodes: inner.config().minimum_nodes().get(),
             converged: members.is_converged(),
-            bindings: inner.bound().iter().map(|(name, at)| (name.to_string(), at.to_string())).collect(),
+            bindings: bindings(inner.bound()),
             version: state.version(),
             hash: hex(state.hash()),
             rooms: state.rooms(),
@@ -145,6 +146,17 @@ pub(super) fn of(inner: &Inner) -> Status {
             hash_mismatches: state.counters().hash_mismatches,
         }
     })
+}
+
+/// Each binding under its name; what is bound beside QUIC with the scheme, as `bind+tcp`.
+fn bindings(bound: &[(BindingName, Address)]) -> BTreeMap<String, String> {
+    let mut shown = BTreeMap::new();
+    for (name, at) in bound {
+        let first = !shown.contains_key(name.as_str());
+        let name = if first { name.to_string() } else { format!("{name}+{}", at.scheme().as_str()) };
+        shown.insert(name, at.to_string());
+    }
+    shown
 }
 
 fn member_status(

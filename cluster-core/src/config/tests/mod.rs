@@ -155,7 +155,7 @@ fn texts_of_environment_and_command_line_become_what_the_setting_wants() {
                 ("kuzzle_plugins__cluster__tls__dangerousPlaintext", "true"),
                 ("kuzzle_plugins__cluster__commands__accept", "*json:[]"),
             ]))
-            .assign("plugins.cluster.seeds=[\"a:1\",\"quic://[::1]:2\"]")
+            .assign("plugins.cluster.seeds=[\"a:1\",\"tcp://[::1]:2\"]")
             .assign("plugins.cluster.advertise=node-1:7511")
             .assign("plugins.cluster.timers={\"heartbeat\": 60}")
             .assign("server.host=0.0.0.0"),
@@ -166,7 +166,7 @@ fn texts_of_environment_and_command_line_become_what_the_setting_wants() {
     assert_eq!(config.filter_seed().to_string(), digits);
     assert_eq!(config.security(), &Security::Plaintext(Plaintext::DangerousAnywhere));
     assert_eq!(*config.accepted_commands(), []);
-    assert_eq!(*config.seeds(), ["tcp://a:1".parse().unwrap(), "quic://[::1]:2".parse().unwrap()]);
+    assert_eq!(*config.seeds(), ["tcp://a:1".parse().unwrap(), "tcp://[::1]:2".parse().unwrap()]);
     assert_eq!(*config.advertise(), ["tcp://node-1:7511".parse().unwrap()]);
     assert_eq!(config.heartbeat(), Duration::from_millis(60));
     assert_eq!(config.server_host().as_str(), "0.0.0.0");

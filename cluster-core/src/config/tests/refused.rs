@@ -68,13 +68,13 @@ fn a_bad_text_or_list_in_a_file_is_named_with_what_fits() {
         (
             json!({ "seeds": ["a:1", "b"] }),
             format!(
-                "plugins.cluster.seeds, {by}: \"b\" is not an address: the port is missing (write tcp://host:port)"
+                "plugins.cluster.seeds, {by}: \"b\" is not an address: the port is missing (write tcp://host:port or quic://host:port)"
             ),
         ),
         (
             json!({ "seeds": [["a:1"]] }),
             format!(
-                "plugins.cluster.seeds is [[\"a:1\"]], {by}: expected tcp://host:port, or a list of such"
+                "plugins.cluster.seeds is [[\"a:1\"]], {by}: expected tcp://host:port or quic://host:port, or a list of such"
             ),
         ),
         (
@@ -138,6 +138,14 @@ fn settings_that_contradict_each_other_are_named_together() {
         (
             json!({ "tls": { "certificate": "c", "key": "k", "authorities": ["a"], "dangerousPlaintext": true } }),
             "plugins.cluster.tls.dangerousPlaintext (given by the file kuzzle.json) contradicts plugins.cluster.tls.certificate: remove one of the two",
+        ),
+        (
+            json!({ "bind": "quic://127.0.0.1:7511" }),
+            "plugins.cluster.bind is quic://127.0.0.1:7511, given by the file kuzzle.json: QUIC always has TLS; give plugins.cluster.tls.certificate, key and authorities, or write tcp:// in place of quic://",
+        ),
+        (
+            json!({ "seeds": ["a:1", "quic://b:2"] }),
+            "plugins.cluster.seeds is quic://b:2, given by the file kuzzle.json: QUIC always has TLS; give plugins.cluster.tls.certificate, key and authorities, or write tcp:// in place of quic://",
         ),
         (
             json!({ "limits": { "maxMessageBytes": 200_000, "reassemblyBytesPerMember": 100_000 } }),

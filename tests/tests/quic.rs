@@ -1,0 +1,73 @@
+//! Clusters over QUIC: members meet, share, leave and die as they do over TCP, and TCP stands beside it.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use cluster_core::discovery::MemoryDirectory;
+use cluster_tests::{Member, Pki, Setup, Told, Traffic, room};
+use cluster_transport::proto::address::Scheme;
+
+fn member(pki: &Pki, name: &str) -> Setup {
+    Setup::new(name).bound("quic://127.0.0.1:0").with_tls(&pki.node(name))
+}
+
+fn transports(member: &Member) -> Vec<Option<String>> {
+    member.cluster.status().members.into_iter().map(|member| member.transport).collect()
+}
+
+#[tokio::test]
+async fn a_cluster_over_quic_shares_rooms_and_notifications() {
+    let (pki, directory) = (Pki::new("kuzzle"), MemoryDirectory::default());
+    let start = |name: &str| member(&pki, name).in_directory(&directory).start();
+    let (a, b, c) = (start("a").await, start("b").await, start("c").await);
+    a.together_with(&["b", "c"]).await;
+    b.together_with(&["a", "c"]).await;
+    c.together_with(&["a", "b"]).await;
+    for member in [&a, &b, &c] {
+        assert_eq!(transports(member), [Some("quic".to_owned()), Some("quic".to_owned())]);
+        let bindings = member.cluster.status().bindings;
+        let address = member.address();
+        assert_eq!(bindings["bind"], address.to_string());
+        assert_eq!(bindings["bind+tcp"], address.with_scheme(Scheme::Tcp).to_string());
+    }
+    a.subscribe(1, &room(1)).await;
+    b.counts(&room(1), Some(1)).await;
+    for traffic in [Traffic::start(&a, &b, 2).await, Traffic::start(&b, &c, 3).await] {
+        traffic.finish().await;
+    }
+    c.cluster.leave().await;
+    a.together_with(&["b"]).await;
+    for member in [&a, &b, &c] {
+        assert_eq!(member.logs.complaints(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_dies_is_removed_and_one_that_comes_back_is_taken_in() {
+    let (pki, directory) = (Pki::new("kuzzle"), MemoryDirectory::default());
+    let a = member(&pki, "a").in_directory(&directory).start().await;
+    let b = member(&pki, "b").in_directory(&directory).start().await;
+    a.together_with(&["b"]).await;
+    b.subscribe(1, &room(1)).await;
+    a.counts(&room(1), Some(1)).await;
+    let address = b.address().to_string();
+    b.kill();
+    a.counts(&room(1), None).await;
+    a.together_with(&[]).await;
+    let b = member(&pki, "b").bound(&address).in_directory(&directory).start().await;
+    a.together_with(&["b"]).await;
+    b.together_with(&["a"]).await;
+    let removed = a.recorder.told().iter().filter(|told| matches!(told, Told::Removed(..))).count();
+    assert_eq!(removed, 1);
+}
+
+#[tokio::test]
+async fn members_over_tcp_and_over_quic_are_one_cluster() {
+    let (pki, directory) = (Pki::new("kuzzle"), MemoryDirectory::default());
+    let tcp = Setup::new("a").with_tls(&pki.node("a")).in_directory(&directory).start().await;
+    let quic = member(&pki, "b").in_directory(&directory).start().await;
+    tcp.together_with(&["b"]).await;
+    quic.together_with(&["a"]).await;
+    let traffic = [Traffic::start(&tcp, &quic, 1).await, Traffic::start(&quic, &tcp, 2).await];
+    for traffic in traffic {
+        traffic.finish().await;
+    }
+}
