@@ -11,6 +11,7 @@ use cluster_transport::proto::requests::{FailureCode, RequestId};
 use cluster_transport::proto::session::{Direction, Missed};
 
 use crate::engine::members::MemberEvent;
+use crate::engine::registers::RegisterChange;
 use crate::engine::state::RoomEvent;
 use crate::engine::{IndexEntry, RoomId, RoomInfo};
 
@@ -65,14 +66,13 @@ pub trait Host: Send + Sync + 'static {
     /// The specifications of a collection changed: load the validators again.
     fn validators_changed(&self, from: &NodeId) {}
 
-    /// An authentication strategy was added.
-    fn strategy_added(&self, from: &NodeId, name: &str, definition: &[u8]) {}
-
-    /// An authentication strategy was removed.
-    fn strategy_removed(&self, from: &NodeId, name: &str) {}
-
     /// All rights were reset: drop every profile and role.
     fn security_reset(&self, from: &NodeId) {}
+
+    /// Registers have other values than before, because of other nodes or because what this one wrote before it was ready takes
+    /// effect now. Only the newest value of each is told. Each change carries `at`: apply it only if nothing newer is known of
+    /// that register, from a verb's answer say.
+    fn registers_changed(&self, changes: &[RegisterChange]) {}
 
     /// An event of the application.
     fn custom_event(&self, from: &NodeId, name: &str, payload: &[u8]) {}

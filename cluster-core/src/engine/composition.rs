@@ -1,7 +1,9 @@
-//! The engine: the rooms and the members put together, and what each has to tell the other.
+//! The engine: rooms, members and registers put together, and what each has to tell the others.
 //!
 //! Members decide whose sessions count; the state hears only of those. What one member said wrong closes its session and
 //! touches nothing else. Outputs are to be drained after every input.
+
+mod reading;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -14,9 +16,8 @@ use rand_chacha::ChaCha8Rng;
 use super::continuity::{Continuity, ContinuityEvent};
 use super::greeting::{APPLIED, Applied, Greeting};
 use super::input::{DialOutcome, DownCause, SessionUp};
-use super::members::{
-    Action, GREETING, Member, MemberEvent, Members, MembersSettings, RemovalReason, StateRow,
-};
+use super::members::{Action, GREETING, MemberEvent, Members, MembersSettings, RemovalReason, StateRow};
+use super::registers::{OFFER, PULL, Registers, STANDING, StoreUse};
 use super::state::{
     Intake, JoinError, Left, NotSubscribed, OwnerView, RoomEvent, State, StateEvent, StateLimits,
     SubscribeError, Subscribed,
@@ -35,6 +36,8 @@ pub struct EngineSettings {
     pub members: MembersSettings,
     /// What one member may make this node hold.
     pub limits: StateLimits,
+    /// Whether registers are kept in a store besides.
+    pub store: StoreUse,
 }
 
 /// A message for a peer's control lane.
@@ -83,6 +86,7 @@ pub struct Engine {
     state: State,
     members: Members,
     continuity: Continuity,
+    registers: Registers,
     greetings: VecDeque<Transmit>,
     /// Nodes whose later life is about to be there: its first pass sweeps what the earlier one held, so that live rooms stay.
     heirs: BTreeSet<NodeId>,
@@ -92,15 +96,20 @@ pub struct Engine {
 impl Engine {
     /// A node that has just started. The seed feeds jitter and hash tables: unguessable outside simulations.
     pub fn new(settings: EngineSettings, now: Instant, seed: [u8; 32]) -> Self {
-        let EngineSettings { node, incarnation, members, limits } = settings;
+        let EngineSettings { node, incarnation, members, limits, store } = settings;
         let mut rng = ChaCha8Rng::from_seed(seed);
         let state = State::new(node.clone(), incarnation, limits, &mut rng);
+        let (heartbeat, ready_wait) = (members.heartbeat(), members.ready_wait());
+        let members = Members::new(members, now, ChaCha8Rng::from_rng(&mut rng));
+        let continuity = Continuity::new(ChaCha8Rng::from_rng(&mut rng));
+        let rng = ChaCha8Rng::from_rng(&mut rng);
         let mut engine = Self {
+            registers: Registers::new(node.clone(), heartbeat, ready_wait, store, rng),
             me: node,
             incarnation,
             state,
-            members: Members::new(members, now, ChaCha8Rng::from_rng(&mut rng)),
-            continuity: Continuity::new(ChaCha8Rng::from_rng(&mut rng)),
+            members,
+            continuity,
             greetings: VecDeque::new(),
             heirs: BTreeSet::new(),
             events: VecDeque::new(),
@@ -122,7 +131,9 @@ impl Engine {
             self.state.handle_peer_up(&node, incarnation);
             let claims = self.members.claims();
             let message = Greeting { claims, position: self.state.position_of(&node) }.encode();
+            self.registers.handle_session_up(now, &node);
             self.greetings.push_back(Transmit { to: node, message });
+            self.settle(now);
         }
     }
 
@@ -131,6 +142,7 @@ impl Engine {
         if self.members.session_of(node) == Some(session) {
             self.greetings.retain(|greeting| greeting.to != *node);
             self.state.handle_peer_down(node);
+            self.registers.handle_session_down(now, node);
         }
         self.members.handle_session_down(now, node, session, cause);
         self.settle(now);
@@ -154,6 +166,7 @@ impl Engine {
             APPLIED => {
                 Applied::decode(body).and_then(|applied| self.state.handle_applied(from, applied.version))
             }
+            STANDING | PULL => self.registers.handle_control(now, from, kind, body),
             _ => self.members.handle_control(now, from, message),
         });
         if let Some(claims) = self.members.member(from).map(|member| *member.claims()) {
@@ -172,6 +185,12 @@ impl Engine {
         message: &[u8],
     ) -> Intake {
         if self.members.session_of(from) != Some(session) {
+            return Intake::Taken;
+        }
+        if let Some((&OFFER, body)) = message.split_first() {
+            let taken = split(message).and_then(|_| self.registers.handle_offer(now, from, body));
+            self.judge(from, session, taken);
+            self.settle(now);
             return Intake::Taken;
         }
         let taken = self.state.handle_state(now, from, message);
@@ -245,6 +264,7 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.members.handle_timeout(now);
         self.continuity.handle_timeout(now);
+        self.registers.handle_timeout(now);
         self.settle(now);
         for node in std::mem::take(&mut self.heirs) {
             if self.members.member(&node).is_none() {
@@ -317,7 +337,9 @@ impl Engine {
     }
 
     /// Asks every owner in session for a pass over its state; who those are. A state event tells of each that is complete.
-    pub fn verify(&mut self) -> Vec<NodeId> {
+    /// Registers are compared with every member as well.
+    pub fn verify(&mut self, now: Instant) -> Vec<NodeId> {
+        self.registers.verify(now);
         self.state.verify()
     }
 
@@ -357,7 +379,8 @@ impl Engine {
         if let Some(greeting) = self.greetings.pop_front() {
             return Some(greeting);
         }
-        self.members.poll_control().map(|(to, message)| Transmit { to, message })
+        let control = self.members.poll_control().or_else(|| self.registers.poll_control());
+        control.map(|(to, message)| Transmit { to, message })
     }
 
     /// The next message for a peer's control lane that says how far its state is applied here.
@@ -376,8 +399,10 @@ impl Engine {
 
     /// The next message for a peer's state lane, of at most `limit` bytes: asked for when the lane has room.
     pub fn poll_state(&mut self, to: &NodeId, session: SessionId, limit: usize) -> Option<Bytes> {
-        let counts = self.members.session_of(to) == Some(session);
-        counts.then(|| self.state.poll_state(to, limit)).flatten()
+        if self.members.session_of(to) != Some(session) {
+            return None;
+        }
+        self.registers.poll_offer(to, limit).or_else(|| self.state.poll_state(to, limit))
     }
 
     /// The next thing for the transport to do.
@@ -397,46 +422,9 @@ impl Engine {
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.members.poll_timeout().into_iter().chain(self.continuity.poll_timeout()).min()
-    }
-}
-
-/// What can be read.
-impl Engine {
-    /// This node.
-    pub fn node(&self) -> &NodeId {
-        &self.me
-    }
-
-    /// Which life of it.
-    pub fn incarnation(&self) -> Incarnation {
-        self.incarnation
-    }
-
-    /// The rooms.
-    pub fn state(&self) -> &State {
-        &self.state
-    }
-
-    /// Who is there.
-    pub fn members(&self) -> &Members {
-        &self.members
-    }
-
-    /// The members in session that have not applied this node's state up to a version, unless they are in doubt.
-    ///
-    /// Those that are not ready count too: by the time that is known here, it may not be true any more.
-    pub fn unheard(&self, version: u64) -> Vec<NodeId> {
-        let behind = |node: &NodeId| self.state.applied_by(node).is_none_or(|applied| applied < version);
-        let counts = |member: &Member| member.session().is_some() && !member.is_doubted();
-        let members = self.members.members().filter(|(node, member)| counts(member) && behind(node));
-        members.map(|(node, _)| node.clone()).collect()
-    }
-
-    /// Corrupts a replica behind the machine's back.
-    #[cfg(any(test, feature = "sim"))]
-    pub fn corrupt_replica(&mut self, owner: &NodeId, room: &RoomId, count: u32) {
-        self.state.corrupt_replica(owner, room, count);
+        let machines =
+            [self.members.poll_timeout(), self.continuity.poll_timeout(), self.registers.poll_timeout()];
+        machines.into_iter().flatten().min()
     }
 }
 
@@ -456,6 +444,11 @@ impl Engine {
 
     /// Lets each machine know what the other has found out.
     fn settle(&mut self, now: Instant) {
+        if !self.registers.is_read() {
+            let all_tried = self.members.has_tried_all(now);
+            self.registers.handle_surroundings(now, all_tried);
+        }
+        self.members.handle_registers(now, self.registers.awaited());
         while let Some(event) = self.members.poll_event() {
             match &event {
                 MemberEvent::Removed { node, why, .. } => {

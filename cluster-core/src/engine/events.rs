@@ -1,4 +1,4 @@
-//! What nodes tell each other beside state and notifications: caches to drop, strategies, and the application's own events.
+//! What nodes tell each other beside state and notifications: caches to drop, and the application's own events.
 //!
 //! An event travels on the events lane as a kind byte and a postcard body. Events of different publishers have no order
 //! between them: one about a cache means "read this entry again", never "it has this value".
@@ -28,18 +28,6 @@ pub enum ClusterEvent {
     },
     /// The specifications of a collection changed.
     ValidatorsChanged,
-    /// An authentication strategy was added.
-    StrategyAdded {
-        /// Its name.
-        name: String,
-        /// What the host needs to register it.
-        definition: Vec<u8>,
-    },
-    /// An authentication strategy was removed.
-    StrategyRemoved {
-        /// Its name.
-        name: String,
-    },
     /// All rights were reset: drop every profile and role.
     SecurityReset,
     /// An event of the application.
@@ -67,8 +55,6 @@ const INDEX_REMOVED: u8 = 2;
 const PROFILE: u8 = 3;
 const ROLE: u8 = 4;
 const VALIDATORS: u8 = 5;
-const STRATEGY_ADDED: u8 = 6;
-const STRATEGY_REMOVED: u8 = 7;
 const SECURITY_RESET: u8 = 8;
 const CUSTOM: u8 = 9;
 
@@ -81,8 +67,6 @@ impl ClusterEvent {
             Self::ProfileInvalidated { id } => encode(PROFILE, id),
             Self::RoleInvalidated { id } => encode(ROLE, id),
             Self::ValidatorsChanged => encode(VALIDATORS, &()),
-            Self::StrategyAdded { name, definition } => encode(STRATEGY_ADDED, &(name, definition)),
-            Self::StrategyRemoved { name } => encode(STRATEGY_REMOVED, name),
             Self::SecurityReset => encode(SECURITY_RESET, &()),
             Self::Custom { name, payload } => encode(CUSTOM, &(name, payload)),
         }
@@ -100,11 +84,6 @@ impl ClusterEvent {
             PROFILE => Self::ProfileInvalidated { id: decode(kind, body)? },
             ROLE => Self::RoleInvalidated { id: decode(kind, body)? },
             VALIDATORS => decode::<()>(kind, body).map(|()| Self::ValidatorsChanged)?,
-            STRATEGY_ADDED => {
-                let (name, definition) = decode(kind, body)?;
-                Self::StrategyAdded { name, definition }
-            }
-            STRATEGY_REMOVED => Self::StrategyRemoved { name: decode(kind, body)? },
             SECURITY_RESET => decode::<()>(kind, body).map(|()| Self::SecurityReset)?,
             CUSTOM => {
                 let (name, payload) = decode(kind, body)?;
@@ -129,8 +108,6 @@ mod tests {
             ClusterEvent::ProfileInvalidated { id: "admin".into() },
             ClusterEvent::RoleInvalidated { id: "default".into() },
             ClusterEvent::ValidatorsChanged,
-            ClusterEvent::StrategyAdded { name: "local".into(), definition: b"{}".to_vec() },
-            ClusterEvent::StrategyRemoved { name: "local".into() },
             ClusterEvent::SecurityReset,
             ClusterEvent::Custom { name: "mine".into(), payload: vec![0, 255] },
         ]
@@ -146,7 +123,7 @@ mod tests {
     #[test]
     fn events_have_numbers_that_never_change() {
         let kinds: Vec<u8> = samples().iter().map(|event| event.encode()[0]).collect();
-        assert_eq!(kinds, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(kinds, [1, 2, 3, 4, 5, 8, 9]);
     }
 
     #[test]

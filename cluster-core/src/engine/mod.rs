@@ -1,7 +1,7 @@
 //! The pure engine: what a node knows of its cluster. No tokio, clock or socket: input and `now` go in, values come out.
 //!
-//! [`Engine`] puts two machines together that know nothing of each other: [`state`], the rooms of all owners, and
-//! [`members`], who is there. The runtime and the simulation drive the same engine.
+//! [`Engine`] puts machines together that know nothing of each other: [`state`], the rooms of all owners, [`members`], who is
+//! there, and [`registers`], the values with many writers. The runtime and the simulation drive the same engine.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod composition;
@@ -13,6 +13,7 @@ pub mod members;
 pub mod notification;
 #[cfg(test)]
 mod protocol_md;
+pub mod registers;
 pub mod room;
 pub mod state;
 pub mod wire;
@@ -23,6 +24,7 @@ pub use continuity::ContinuityEvent;
 pub use events::{ClusterEvent, IndexEntry};
 pub use members::Members;
 pub use notification::{Notification, NotificationKind};
+pub use registers::Registers;
 pub use room::{ConnectionId, RoomError, RoomId, RoomIdError, RoomInfo};
 pub use state::State;
 pub use wire::PeerFault;

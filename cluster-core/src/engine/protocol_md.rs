@@ -5,8 +5,9 @@ use cluster_transport::proto::Incarnation;
 
 use super::greeting::{APPLIED, Applied, Greeting};
 use super::members::{Claims, GREETING};
+use super::registers::{OFFER, Offer, PULL, Pull, RegisterEntry, STANDING, Stamp, Standing};
 use super::state::Position;
-use super::wire::split;
+use super::wire::{Bounded, decode, encode, split};
 use super::{ClusterEvent, IndexEntry, Notification, NotificationKind, RoomId, notification};
 use crate::protocol_md::Chapter;
 
@@ -32,6 +33,33 @@ fn the_greeting_and_what_was_applied_are_those_of_the_document() {
 }
 
 #[test]
+fn the_messages_of_registers_are_those_of_the_document() {
+    let mut chapter = Chapter::of("Registers");
+    let standing = Standing { digest: 5, read: true };
+    let bytes = chapter.take("Standing");
+    assert_eq!(decode(STANDING, &bytes[1..]), Ok(standing));
+    assert_eq!(encode(STANDING, &standing), bytes);
+    let buckets = (0..64).map(|bucket| if bucket == 63 { 300 } else { 0 });
+    let pull = Pull { buckets: Bounded::take_from(buckets) };
+    let bytes = chapter.take("Pull");
+    assert_eq!(decode(PULL, &bytes[1..]), Ok(pull.clone()));
+    assert_eq!(encode(PULL, &pull), bytes);
+    let entry = |key: &str, counter, node: &str, value| {
+        let stamp = Stamp { counter, node: node.parse().unwrap() };
+        RegisterEntry::new(key.parse().unwrap(), stamp, value).unwrap()
+    };
+    let entries = [
+        entry("strategy/local", 300, "node-1", Some(Bytes::from_static(b"{}"))),
+        entry("strategy/old", 2, "node-2", None),
+    ];
+    let offer = Offer { complete: Some(standing), entries: Bounded::take_from(entries) };
+    let bytes = chapter.take("Offer");
+    assert_eq!(decode(OFFER, &bytes[1..]), Ok(offer.clone()));
+    assert_eq!(encode(OFFER, &offer), bytes);
+    chapter.assert_empty();
+}
+
+#[test]
 fn the_events_are_those_of_the_document() {
     let mut chapter = Chapter::of("The events lane");
     let entry = IndexEntry { index: "i".into(), collection: Some("c".into()), scope: "public".into() };
@@ -42,8 +70,6 @@ fn the_events_are_those_of_the_document() {
         ("ProfileInvalidated", ClusterEvent::ProfileInvalidated { id: "admin".into() }),
         ("RoleInvalidated", ClusterEvent::RoleInvalidated { id: "default".into() }),
         ("ValidatorsChanged", ClusterEvent::ValidatorsChanged),
-        ("StrategyAdded", ClusterEvent::StrategyAdded { name: "local".into(), definition: b"{}".to_vec() }),
-        ("StrategyRemoved", ClusterEvent::StrategyRemoved { name: "local".into() }),
         ("SecurityReset", ClusterEvent::SecurityReset),
         ("Custom", ClusterEvent::Custom { name: "mine".into(), payload: vec![0, 255] }),
     ] {

@@ -161,7 +161,7 @@ async fn carry_out(inner: &Inner, command: Command) -> CommandOutcome {
         });
     }
     let mut verified = inner.verifications();
-    let mut asked = inner.with_engine(|engine, _| engine.verify());
+    let mut asked = inner.with_engine(|engine, now| engine.verify(now));
     inner.wake_all();
     let all = async {
         while !asked.is_empty() {

@@ -1,6 +1,6 @@
 //! The one task that calls the host, and what waits for it.
 //!
-//! Bounds: room changes wait in the engine, at most one a room; batches are bounded by the windows of their peers, because they
+//! Bounds: changes of rooms and registers wait in the engine, at most one each; batches are bounded by the windows of their peers, because they
 //! are acknowledged only when the host has taken them; other events by [`MAX_EVENTS`], where the oldest give way with a count.
 
 use std::collections::VecDeque;
@@ -24,8 +24,8 @@ use crate::host::{Answer, Host, Readiness};
 
 /// How many changes of membership and continuity wait for a slow host.
 const MAX_EVENTS: usize = 4_096;
-/// How many room changes the host gets at a time; also the longest hold of the engine's lock for it.
-const ROOMS_AT_A_TIME: usize = 1_000;
+/// How many changes of rooms or registers the host gets at a time; also the longest hold of the engine's lock for it.
+const CHANGES_AT_A_TIME: usize = 1_000;
 
 /// Something for the host besides rooms.
 enum Item {
@@ -134,9 +134,10 @@ impl HostTask {
     /// Hands one thing of each kind over. False if there was nothing.
     fn step(&mut self) -> bool {
         let rooms = self.hand_over_rooms();
+        let registers = self.hand_over_registers();
         let readiness = self.hand_over_readiness();
         let item = self.inner.host_queue.items().pop_front();
-        let any = rooms || readiness || item.is_some();
+        let any = rooms || registers || readiness || item.is_some();
         if let Some(item) = item {
             self.hand_over(item);
         }
@@ -144,7 +145,7 @@ impl HostTask {
     }
 
     fn hand_over_rooms(&self) -> bool {
-        let (changes, applied) = self.inner.take_room_events(ROOMS_AT_A_TIME);
+        let (changes, applied) = self.inner.take_room_events(CHANGES_AT_A_TIME);
         if changes.is_empty() && applied.is_empty() {
             return false;
         }
@@ -164,6 +165,14 @@ impl HostTask {
         }
         applied.into_iter().for_each(|applied| self.inner.send_control(applied));
         true
+    }
+
+    fn hand_over_registers(&self) -> bool {
+        let changes = self.inner.take_register_changes(CHANGES_AT_A_TIME);
+        if !changes.is_empty() {
+            self.host.registers_changed(&changes);
+        }
+        !changes.is_empty()
     }
 
     fn hand_over_readiness(&mut self) -> bool {
@@ -248,8 +257,6 @@ impl HostTask {
             ClusterEvent::ProfileInvalidated { id } => host.profile_invalidated(from, id),
             ClusterEvent::RoleInvalidated { id } => host.role_invalidated(from, id),
             ClusterEvent::ValidatorsChanged => host.validators_changed(from),
-            ClusterEvent::StrategyAdded { name, definition } => host.strategy_added(from, name, definition),
-            ClusterEvent::StrategyRemoved { name } => host.strategy_removed(from, name),
             ClusterEvent::SecurityReset => host.security_reset(from),
             ClusterEvent::Custom { name, payload } => host.custom_event(from, name, payload),
         }

@@ -20,6 +20,7 @@ use super::peers::{Peer, Peers};
 use super::rooms::Notified;
 use crate::config::{BindingName, Config, OnMinority};
 use crate::engine::members::{Action, MemberEvent, Reason};
+use crate::engine::registers::RegisterChange;
 use crate::engine::state::{RoomEvent, StateEvent};
 use crate::engine::{Engine, EngineEvent, Interest, RoomId, Transmit, wiring};
 use crate::host::Readiness;
@@ -164,10 +165,10 @@ impl Inner {
     /// Gives the engine an input and hands out everything that comes of it.
     pub(super) fn with_engine<T>(&self, input: impl FnOnce(&mut Engine, Instant) -> T) -> T {
         let mut engine = self.engine();
-        let (version, at, deadline) = (engine.state().version(), engine.state().at(), engine.poll_timeout());
+        let (offered, at, deadline) = (engine.offered(), engine.state().at(), engine.poll_timeout());
         let result = input(&mut engine, self.now());
         self.hand_out(&mut engine);
-        if engine.state().version() != version {
+        if engine.offered() != offered {
             self.peers().iter().for_each(|(_, peer)| peer.state_is_waiting());
         }
         if engine.poll_timeout() != deadline {
@@ -175,6 +176,7 @@ impl Inner {
         }
         if engine.state().at() != at
             || engine.has_applied()
+            || engine.has_register_changes()
             || self.reasons_changed(engine.members().reasons())
         {
             self.host_queue.wake();
@@ -202,6 +204,12 @@ impl Inner {
         let applied =
             if is_last { std::iter::from_fn(|| engine.poll_applied()).collect() } else { Vec::new() };
         (events, applied)
+    }
+
+    /// The next changes of registers for the host, at most so many.
+    pub(super) fn take_register_changes(&self, limit: usize) -> Vec<RegisterChange> {
+        let mut engine = self.engine();
+        std::iter::from_fn(|| engine.poll_register_change()).take(limit).collect()
     }
 
     pub(super) fn send_control(&self, Transmit { to, message }: Transmit) {

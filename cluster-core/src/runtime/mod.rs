@@ -12,6 +12,7 @@ mod host_task;
 mod inner;
 mod listening;
 mod peers;
+mod registers;
 mod rooms;
 mod start;
 mod status;
@@ -30,6 +31,7 @@ pub use start::ClusterBuilder;
 pub use status::{LaneStatus, MemberStatus, Status};
 
 use crate::config::{BindingName, Config};
+use crate::engine::Engine;
 use crate::host::{Host, Readiness};
 use inner::Inner;
 
@@ -100,7 +102,7 @@ impl Cluster {
 
     /// Whether all members hold the same state as this one, as far as it has heard. About a heartbeat behind.
     pub fn is_converged(&self) -> bool {
-        self.inner.read(|engine| engine.members().is_converged())
+        self.inner.read(Engine::is_converged)
     }
 
     /// Everything that it knows of itself and its peers.

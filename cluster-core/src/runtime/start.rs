@@ -22,6 +22,7 @@ use super::listening::{Listening, listen};
 use crate::config::{Config, Security};
 use crate::discovery::Provider;
 use crate::engine::members::{Discovery, MembersSettings};
+use crate::engine::registers::StoreUse;
 use crate::engine::{Engine, EngineSettings};
 use crate::host::Host;
 use crate::store::Store;
@@ -168,7 +169,8 @@ fn engine(
         .ready_wait(config.ready_wait())
         .discovery(discovery)
         .build()?;
-    let settings = EngineSettings { node: node.clone(), incarnation, members, limits: config.state_limits() };
+    let (limits, store) = (config.state_limits(), StoreUse::Absent);
+    let settings = EngineSettings { node: node.clone(), incarnation, members, limits, store };
     Ok(Engine::new(settings, clock.now(), random()?))
 }
 

@@ -41,6 +41,8 @@ pub struct Status {
     pub hash: String,
     /// How many rooms all nodes have together.
     pub rooms: usize,
+    /// How many registers there are, removed ones included.
+    pub registers: usize,
     /// Its own lateness: 1 is well, 4 is the worst.
     pub health: u32,
     /// The other members, sorted by node.
@@ -124,11 +126,12 @@ pub(super) fn of(inner: &Inner) -> Status {
             reasons: members.reasons().iter().map(ToString::to_string).collect(),
             failure: inner.failure(),
             minimum_nodes: inner.config().minimum_nodes().get(),
-            converged: members.is_converged(),
+            converged: engine.is_converged(),
             bindings: bindings(inner.bound()),
             version: state.version(),
             hash: hex(state.hash()),
             rooms: state.rooms(),
+            registers: engine.registers().len(),
             health: members.health(),
             members: members
                 .members()

@@ -17,6 +17,7 @@ pub const CALM: Duration = Duration::from_secs(60);
 /// Rooms and connections are few, so that they meet.
 const ROOMS: u32 = 12;
 const CONNECTIONS: u64 = 6;
+const REGISTERS: u32 = 6;
 
 /// A schedule that is under way.
 #[derive(Debug)]
@@ -97,12 +98,23 @@ impl Chaos {
     fn use_it(&mut self) {
         let (node, room) = (self.node(), self.rng.random_range(0..ROOMS));
         let connection = self.rng.random_range(0..CONNECTIONS);
-        match self.rng.random_range(0..10) {
+        match self.rng.random_range(0..11) {
+            10 => self.write_register(node),
             0..=2 => drop(self.sim.subscribe(node, connection, room)),
             3 => drop(self.sim.join(node, connection, room)),
             4 => drop(self.sim.unsubscribe(node, connection, room)),
             5 => drop(self.sim.disconnect(node, connection)),
             _ => drop(self.sim.publish(node, room, 100)),
+        }
+    }
+
+    fn write_register(&mut self, node: usize) {
+        let (key, value) = (self.rng.random_range(0..REGISTERS), self.rng.random_range(0..100));
+        let (key, value) = (format!("register/{key}"), value.to_string());
+        match self.rng.random_range(0..4) {
+            0 => drop(self.sim.remove_register(node, &key)),
+            1 => drop(self.sim.set_register_default(node, &key, &value)),
+            _ => drop(self.sim.set_register(node, &key, &value)),
         }
     }
 

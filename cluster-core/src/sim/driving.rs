@@ -23,8 +23,8 @@ impl Process {
         loop {
             let mut quiet = !self.settle_endpoint(now, network);
             quiet &= !self.settle_engine(now, network);
-            if self.engine.state().version() != self.offered {
-                self.offered = self.engine.state().version();
+            if self.engine.offered() != self.offered {
+                self.offered = self.engine.offered();
                 self.stir_all();
             }
             while let Some(session) = self.next_stirred() {
@@ -58,6 +58,9 @@ impl Process {
         }
         while let Some(event) = self.engine.poll_room_event() {
             self.host.on_room(&event);
+        }
+        while let Some(change) = self.engine.poll_register_change() {
+            self.host.registers.observe(change);
         }
         stirred
     }

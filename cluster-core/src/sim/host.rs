@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut, Bytes};
 use cluster_transport::proto::NodeId;
 use cluster_transport::proto::session::{Direction, Missed};
 
-use super::invariants::{Alternation, Delivery, Violation};
+use super::invariants::{Alternation, Delivery, Registers, Violation};
 use crate::engine::state::RoomEvent;
 use crate::engine::{ClusterEvent, ContinuityEvent};
 
@@ -55,6 +55,7 @@ pub struct Host {
     pub(super) lost_inbound: BTreeMap<NodeId, Told>,
     pub(super) lost_outbound: BTreeMap<NodeId, Told>,
     pub(super) stale: BTreeMap<NodeId, u64>,
+    pub(super) registers: Registers,
     pub(super) violations: Vec<Violation>,
 }
 
@@ -62,6 +63,11 @@ impl Host {
     /// The rooms that it knows.
     pub fn rooms(&self) -> &Alternation {
         &self.rooms
+    }
+
+    /// The registers that it knows.
+    pub fn registers(&self) -> &Registers {
+        &self.registers
     }
 
     /// The events it was given, with their publishers.

@@ -36,8 +36,8 @@ pub(super) struct Process {
     pub(super) sessions: NumberMap<SessionId, Live>,
     /// The lanes to each member, in session or not: what is owed to it waits there.
     pub(super) lanes: BTreeMap<NodeId, Arc<PeerLanes>>,
-    /// The version of the own state that sessions were last asked to tell of.
-    pub(super) offered: u64,
+    /// The own changes that sessions were last asked to tell of.
+    pub(super) offered: (u64, u64),
     links: NumberMap<LinkId, Socket>,
     sockets: NumberMap<Socket, Link>,
     /// The sessions that may have something to say, each once.
@@ -86,7 +86,7 @@ impl Process {
             published: 0,
             sessions: NumberMap::default(),
             lanes: BTreeMap::new(),
-            offered: 0,
+            offered: (0, 0),
             links: NumberMap::default(),
             sockets: NumberMap::default(),
             stirred: VecDeque::new(),

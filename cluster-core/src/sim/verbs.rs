@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use cluster_transport::proto::lanes::{Payload, PeerLanes};
-use cluster_transport::proto::{Lane, NodeId};
+use cluster_transport::proto::{Instant, Lane, NodeId};
 
 use super::host::{Stamp, Told};
 use super::process::Process;
 use super::world::{Debt, Sim};
 use crate::engine::notification::head;
+use crate::engine::registers::{RegisterChange, RegisterError, RegisterKey, Registers, Written};
 use crate::engine::state::Subscribed;
 use crate::engine::{ClusterEvent, ConnectionId, NotificationKind};
 
@@ -98,6 +100,45 @@ impl Sim {
             told
         });
         told.unwrap_or(0)
+    }
+
+    /// Gives a register of a node a value. Nothing if the node does not run.
+    pub fn set_register(&mut self, node: usize, key: &str, value: &str) -> Option<Written> {
+        self.write_register(node, key, Some(value), |registers, now, key, value| {
+            registers.set(now, key, value.unwrap_or_default())
+        })
+    }
+
+    /// Gives a register of a node a value if it never had one. Nothing if the node does not run.
+    pub fn set_register_default(&mut self, node: usize, key: &str, value: &str) -> Option<Written> {
+        self.write_register(node, key, Some(value), |registers, now, key, value| {
+            registers.set_default(now, key, value.unwrap_or_default())
+        })
+    }
+
+    /// Takes the value of a register away. Nothing if the node does not run.
+    pub fn remove_register(&mut self, node: usize, key: &str) -> Option<Written> {
+        self.write_register(node, key, None, |registers, now, key, _| registers.remove(now, key))
+    }
+
+    fn write_register(
+        &mut self,
+        node: usize,
+        key: &str,
+        value: Option<&str>,
+        write: impl FnOnce(&mut Registers, Instant, RegisterKey, Option<Bytes>) -> Result<Written, RegisterError>,
+    ) -> Option<Written> {
+        let key: RegisterKey = key.parse().ok()?;
+        let value = value.map(|value| Bytes::copy_from_slice(value.as_bytes()));
+        self.serve(node, |process, now, _| {
+            let written = process
+                .engine
+                .with_registers(now, |registers| write(registers, now, key.clone(), value.clone()));
+            if let Ok(Written::Now { at }) = written {
+                process.host.registers.observe(RegisterChange { key, value, at });
+            }
+            written.ok()
+        })?
     }
 
     fn number_of(&self, id: &NodeId) -> Option<usize> {

@@ -19,6 +19,7 @@ use super::settings::SimSettings;
 use super::trace::Trace;
 use super::wires::Socket;
 use crate::engine::members::{Discovery, MembersSettings};
+use crate::engine::registers::StoreUse;
 use crate::engine::{Engine, EngineSettings};
 
 /// How often [`Sim::run_until_calm`] looks.
@@ -156,7 +157,8 @@ impl Sim {
             .build()
             .ok()?;
         let limits = self.settings.limits;
-        let settings = EngineSettings { node: id.clone(), incarnation, members, limits };
+        let settings =
+            EngineSettings { node: id.clone(), incarnation, members, limits, store: StoreUse::Absent };
         let engine = Engine::new(settings, self.now, self.rng.random());
         let settings = EndpointSettings::builder("simulated".parse().ok()?, id, incarnation)
             .advertised([Self::address(node)])

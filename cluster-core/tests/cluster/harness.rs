@@ -7,6 +7,7 @@ use bytes::Bytes;
 use cluster_core::config::{Config, ConfigBuilder};
 use cluster_core::discovery::MemoryDirectory;
 use cluster_core::engine::members::MemberEvent;
+use cluster_core::engine::registers::RegisterChange;
 use cluster_core::engine::state::{Change, RoomEvent};
 use cluster_core::engine::{IndexEntry, RoomId, RoomInfo};
 use cluster_core::host::{Answer, Host, Readiness, Refusal};
@@ -26,6 +27,7 @@ pub(crate) enum Told {
     Document { from: String, rooms: Vec<RoomId>, payload: Vec<u8> },
     User { from: String, room: RoomId, payload: Vec<u8> },
     Event(String, String),
+    Register(String, Option<String>),
     Removed(String, String),
     Doubted(String),
     Lagged(String, Direction, Missed),
@@ -107,16 +109,15 @@ impl Host for Recorder {
         self.event(from, "validators_changed");
     }
 
-    fn strategy_added(&self, from: &NodeId, name: &str, definition: &[u8]) {
-        self.event(from, format!("strategy_added {name} {}", text(definition)));
-    }
-
-    fn strategy_removed(&self, from: &NodeId, name: &str) {
-        self.event(from, format!("strategy_removed {name}"));
-    }
-
     fn security_reset(&self, from: &NodeId) {
         self.event(from, "security_reset");
+    }
+
+    fn registers_changed(&self, changes: &[RegisterChange]) {
+        for change in changes {
+            let value = change.value.as_ref().map(|value| text(value));
+            self.write(Told::Register(change.key.to_string(), value));
+        }
     }
 
     fn custom_event(&self, from: &NodeId, name: &str, payload: &[u8]) {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod harness;
+mod registers;
 mod waiting;
 
 use std::time::Duration;
@@ -95,8 +96,6 @@ async fn every_event_is_told_once_to_each_other_host() {
         (ClusterEvent::ProfileInvalidated { id: "p".into() }, "profile_invalidated p"),
         (ClusterEvent::RoleInvalidated { id: "r".into() }, "role_invalidated r"),
         (ClusterEvent::ValidatorsChanged, "validators_changed"),
-        (ClusterEvent::StrategyAdded { name: "s".into(), definition: b"d".to_vec() }, "strategy_added s d"),
-        (ClusterEvent::StrategyRemoved { name: "s".into() }, "strategy_removed s"),
         (ClusterEvent::SecurityReset, "security_reset"),
         (ClusterEvent::Custom { name: "mine".into(), payload: b"p".to_vec() }, "custom_event mine p"),
     ];

@@ -17,6 +17,8 @@ pub enum Call {
         /// The token to check.
         token: Option<String>,
     },
+    /// `auth:getStrategies`.
+    GetStrategies,
     /// `server:now`.
     Now,
     /// `realtime:subscribe`.
@@ -75,6 +77,7 @@ impl Request {
             self.action().filter(|name| !name.is_empty()).ok_or(ApiError::MissingArgument("action"))?;
         match (controller, action) {
             ("auth", "checkToken") => self.check_token(),
+            ("auth", "getStrategies") => Ok(Call::GetStrategies),
             ("server", "now") => Ok(Call::Now),
             ("realtime", "subscribe") => self.subscribe(),
             ("realtime", "join") => Ok(Call::Join { room: self.room()?, options: self.options()? }),

@@ -15,6 +15,11 @@ pub fn check_token(token: Option<&str>) -> Value {
     }
 }
 
+/// `auth:getStrategies`: their names, sorted.
+pub fn strategies(names: impl IntoIterator<Item = String>) -> Value {
+    names.into_iter().collect()
+}
+
 /// `server:now`, in milliseconds since 1970.
 pub fn now(milliseconds: u64) -> Value {
     json!({ "now": milliseconds })

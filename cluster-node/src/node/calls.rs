@@ -1,6 +1,7 @@
 //! Does what a client asks for.
 
 use cluster_core::config::OnMinority;
+use cluster_core::engine::registers::{MAX_KEYS, RegisterKey};
 use cluster_core::engine::state::{CollectionName, JoinError, RoomCount};
 use cluster_core::engine::{ConnectionId, RoomId, RoomInfo};
 use serde_json::Value;
@@ -32,6 +33,7 @@ impl Node {
         }
         match call {
             Call::CheckToken { token } => Ok(results::check_token(token.as_deref())),
+            Call::GetStrategies => Ok(results::strategies(self.strategies())),
             Call::Now => Ok(results::now(now())),
             Call::Subscribe { index, collection, filter, options } => {
                 let room = self.room(index, collection, &filter)?;
@@ -46,6 +48,12 @@ impl Node {
                 Ok(results::published())
             }
         }
+    }
+
+    /// The authentication strategies of the cluster: the registers with this prefix.
+    fn strategies(&self) -> Vec<String> {
+        let name = |(key, _): &(RegisterKey, _)| Some(key.as_str().strip_prefix(STRATEGY)?.to_owned());
+        self.cluster.registers(None, MAX_KEYS).iter().filter_map(name).collect()
     }
 
     fn room(&self, index: String, collection: String, filter: &Filter) -> Result<RoomInfo, ApiError> {
@@ -155,6 +163,9 @@ impl Node {
         }
     }
 }
+
+/// What the keys of registers that are authentication strategies begin with.
+const STRATEGY: &str = "strategy/";
 
 /// How many collections are read at a time: the cluster's other work goes on in between.
 const COLLECTIONS_AT_A_TIME: usize = 100;

@@ -4,7 +4,7 @@ use cluster_core::config::OnMinority;
 use cluster_node::client::{Client, ClientError};
 use serde_json::{Value, json};
 
-use crate::support::{Host, cluster, minority, plain, realtime, within};
+use crate::support::{Host, cluster, member, minority, plain, realtime, within};
 
 const NAMES: [&str; 3] = ["node-1", "node-2", "node-3"];
 
@@ -124,4 +124,30 @@ async fn a_minority_serves_its_own_clients_unless_it_is_told_not_to() {
     assert_eq!((&error["id"], &error["status"]), (&json!("api.process.not_enough_nodes"), &json!(503)));
     drop(client);
     stopped.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strategies_are_the_same_on_every_node_and_known_to_newcomers() {
+    let mut hosts = cluster(&NAMES[..2]).await;
+    let key = |name: &str| name.parse().expect("a key");
+    let first = hosts[0].node.cluster();
+    for name in ["strategy/local", "strategy/oauth", "secret"] {
+        first.set_register(&key(name), "{}").expect("a register");
+    }
+    first.remove_register(&key("strategy/oauth")).expect("a register");
+    let seed = first.bound()[0].1.clone();
+    hosts.push(member("node-3", &[seed]).await);
+    for host in &hosts {
+        let mut client = host.client().await;
+        let ask = || json!({"controller": "auth", "action": "getStrategies"});
+        within(async {
+            // What was written a moment ago may still be on its way; a node that has become ready has it.
+            while client.result_of(ask()).await.expect("an answer") != json!(["local"]) {
+                assert_ne!(host.node.name(), "node-3");
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+    stop(hosts).await;
 }

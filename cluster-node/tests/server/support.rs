@@ -55,6 +55,13 @@ pub(crate) async fn cluster(names: &[&str]) -> Vec<Host> {
     hosts
 }
 
+/// A node that has become a ready member with these.
+pub(crate) async fn member(name: &str, seeds: &[Address]) -> Host {
+    let host = host(name, seeds, 2, ServerLimits::default()).await;
+    within(host.node.cluster().wait_ready()).await;
+    host
+}
+
 /// A node that would need another one to be ready.
 pub(crate) async fn minority(on_minority: OnMinority) -> Host {
     start(config("node-1", &[], 2).on_minority(on_minority), ServerLimits::default()).await

@@ -17,7 +17,8 @@ fn engine(name: &str) -> Engine {
     let node: NodeId = name.parse().unwrap();
     let incarnation = Incarnation { epoch: 1, nonce: 1 };
     let members = MembersSettings::builder(node.clone(), incarnation).build().unwrap();
-    let settings = EngineSettings { node, incarnation, members, limits: StateLimits::default() };
+    let (limits, store) = (StateLimits::default(), StoreUse::Absent);
+    let settings = EngineSettings { node, incarnation, members, limits, store };
     Engine::new(settings, Instant::ORIGIN, [7; 32])
 }
 

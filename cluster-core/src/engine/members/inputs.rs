@@ -12,6 +12,7 @@ use super::timing::SUPERSEDED_LIFE;
 use super::wire::{Heard, MAX_ADDRESSES, StateRow};
 use super::{MAX_TARGETS, Members};
 use crate::engine::input::{DialOutcome, DownCause, SessionUp};
+use crate::engine::registers::Awaited;
 
 impl Members {
     /// A session is established.
@@ -180,6 +181,14 @@ impl Members {
         }
         self.agreement.set_row(row);
         if member.catch_up.handle_applied(version) {
+            self.settle(now);
+        }
+    }
+
+    /// Whose registers are still to be read before this node is ready.
+    pub fn handle_registers(&mut self, now: Instant, awaited: Option<Awaited>) {
+        if self.registers != awaited {
+            self.registers = awaited;
             self.settle(now);
         }
     }

@@ -151,6 +151,7 @@ impl Members {
             discovery_pending: self.discovery_pending,
             addresses_waiting: self.targets.pending(now).0,
             catching_up: all.filter(|(_, member)| holds_back(member)).map(|(node, _)| node.clone()).collect(),
+            registers: self.registers,
             in_session: 1 + survey.in_session,
             members: 1 + self.table.len(),
             minimum: self.settings.minimum_nodes.get(),

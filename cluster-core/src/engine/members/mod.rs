@@ -55,6 +55,8 @@ pub use self::timing::{DEFAULT_HEARTBEAT, doubted_after};
 pub use self::verbs::{Drain, DrainError, UnknownNode};
 pub use self::wire::{Claims, MAX_ADDRESSES, StateRow};
 
+use crate::engine::registers::Awaited;
+
 /// The kind of the greeting on the control lane, which the layer above builds and reads.
 pub const GREETING: u8 = 1;
 
@@ -73,6 +75,7 @@ pub struct Members {
     outbox: Outbox,
     events: VecDeque<MemberEvent>,
     discovery_pending: bool,
+    registers: Option<Awaited>,
     /// The epoch of a newer life of this node, and until when that is believed unless it is said again.
     superseded: Option<(u64, Instant)>,
     presence: Presence,
@@ -110,6 +113,7 @@ impl Members {
             outbox: Outbox::default(),
             events: VecDeque::new(),
             discovery_pending: settings.discovery == Discovery::Configured,
+            registers: None,
             superseded: None,
             presence: Presence::Staying,
             self_doubt: false,
@@ -174,6 +178,11 @@ impl Members {
     /// Why this node is not ready; empty if it is.
     pub fn reasons(&self) -> &[Reason] {
         self.readiness.reasons()
+    }
+
+    /// Whether discovery has answered and every address that it named had an outcome or its time.
+    pub fn has_tried_all(&self, now: Instant) -> bool {
+        !self.discovery_pending && self.targets.pending(now).0 == 0
     }
 
     /// Whether more than half of the peers fell silent together.

@@ -8,6 +8,7 @@ use std::fmt;
 use cluster_transport::proto::{Instant, NodeId};
 
 use super::timing::Timing;
+use crate::engine::registers::Awaited;
 
 /// Why a node is not ready.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +25,11 @@ pub enum Reason {
     CatchingUp {
         /// Which members.
         with: Vec<NodeId>,
+    },
+    /// Values that any node may write, such as authentication strategies, have not been read yet.
+    Registers {
+        /// Of whom.
+        of: Awaited,
     },
     /// Too few nodes.
     Quorum {
@@ -57,6 +63,12 @@ impl fmt::Display for Reason {
                     write!(f, "{comma}{node}")
                 })
             }
+            Self::Registers { of: Awaited::Members } => {
+                f.write_str("the registers of the members are not read yet")
+            }
+            Self::Registers { of: Awaited::Store } => {
+                f.write_str("the registers in the store are not read yet")
+            }
             Self::Quorum { nodes, minimum } => write!(f, "{nodes} of {minimum} nodes (minimumNodes)"),
             Self::Paused => f.write_str("this process was paused and is catching up"),
             Self::SelfDoubt => f.write_str("more than half of the peers fell silent together"),
@@ -72,6 +84,7 @@ pub(super) struct Facts {
     pub(super) discovery_pending: bool,
     pub(super) addresses_waiting: usize,
     pub(super) catching_up: Vec<NodeId>,
+    pub(super) registers: Option<Awaited>,
     /// Nodes with a session, this one included: what entering counts.
     pub(super) in_session: usize,
     /// Members, this node included: what leaving counts. Removed ones leave at once.
@@ -104,8 +117,9 @@ impl Facts {
         let addresses = (waiting > 0).then_some(Reason::Addresses { waiting });
         let with = self.catching_up.clone();
         let catching_up = (!with.is_empty()).then_some(Reason::CatchingUp { with });
+        let registers = self.registers.map(|of| Reason::Registers { of });
         let quorum = self.quorum(self.in_session);
-        let waits = [discovery, addresses, catching_up, quorum].into_iter().flatten();
+        let waits = [discovery, addresses, catching_up, registers, quorum].into_iter().flatten();
         waits.chain(self.faults()).collect()
     }
 }

@@ -60,6 +60,16 @@ impl MembersSettings {
             discovery: Discovery::Absent,
         }
     }
+
+    /// How often peers hear of this node.
+    pub fn heartbeat(&self) -> Duration {
+        self.timing.heartbeat()
+    }
+
+    /// How long a member may take to let this node catch up.
+    pub fn ready_wait(&self) -> Duration {
+        self.ready_wait
+    }
 }
 
 /// Makes [`MembersSettings`].

@@ -6,11 +6,13 @@ mod bounds;
 mod convergence;
 mod delivery;
 mod ghosts;
+mod registers;
 
 use std::fmt;
 
 pub use alternation::Alternation;
 pub use delivery::Delivery;
+pub use registers::Registers;
 
 use super::Sim;
 
@@ -49,5 +51,6 @@ pub fn after_calm(sim: &Sim) -> Result<(), Violation> {
     always(sim)?;
     ghosts::check(sim)?;
     convergence::check(sim)?;
+    registers::check(sim)?;
     accounting::check(sim)
 }

@@ -11,8 +11,6 @@ fn every_event() -> Vec<ClusterEvent> {
         ClusterEvent::ProfileInvalidated { id: "admin".into() },
         ClusterEvent::RoleInvalidated { id: "default".into() },
         ClusterEvent::ValidatorsChanged,
-        ClusterEvent::StrategyAdded { name: "local".into(), definition: b"{}".to_vec() },
-        ClusterEvent::StrategyRemoved { name: "local".into() },
         ClusterEvent::SecurityReset,
         ClusterEvent::Custom { name: "mine".into(), payload: vec![7; 3] },
     ]

@@ -13,6 +13,7 @@ mod events;
 mod floods;
 mod life;
 mod pauses;
+mod registers;
 mod replay;
 mod splits;
 

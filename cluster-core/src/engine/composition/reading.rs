@@ -1,0 +1,85 @@
+//! What can be read of an engine, and its registers.
+
+use cluster_transport::proto::{Incarnation, Instant, NodeId};
+
+use super::Engine;
+use crate::engine::members::{Member, Members};
+use crate::engine::registers::{RegisterChange, Registers};
+#[cfg(any(test, feature = "sim"))]
+use crate::engine::room::RoomId;
+use crate::engine::state::State;
+
+/// What can be read.
+impl Engine {
+    /// This node.
+    pub fn node(&self) -> &NodeId {
+        &self.me
+    }
+
+    /// Which life of it.
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// The rooms.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Who is there.
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// Whether every member holds the same rooms and registers as this node, as far as it has said.
+    pub fn is_converged(&self) -> bool {
+        self.members.is_converged() && self.registers.is_converged()
+    }
+
+    /// The members in session that have not applied this node's state up to a version, unless they are in doubt.
+    ///
+    /// Those that are not ready count too: by the time that is known here, it may not be true any more.
+    pub fn unheard(&self, version: u64) -> Vec<NodeId> {
+        let behind = |node: &NodeId| self.state.applied_by(node).is_none_or(|applied| applied < version);
+        let counts = |member: &Member| member.session().is_some() && !member.is_doubted();
+        let members = self.members.members().filter(|(node, member)| counts(member) && behind(node));
+        members.map(|(node, _)| node.clone()).collect()
+    }
+
+    /// Corrupts a replica behind the machine's back.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn corrupt_replica(&mut self, owner: &NodeId, room: &RoomId, count: u32) {
+        self.state.corrupt_replica(owner, room, count);
+    }
+}
+
+/// Registers.
+impl Engine {
+    /// The registers.
+    pub fn registers(&self) -> &Registers {
+        &self.registers
+    }
+
+    /// The registers, for what the host wants of them.
+    pub fn with_registers<T>(&mut self, now: Instant, act: impl FnOnce(&mut Registers) -> T) -> T {
+        let result = act(&mut self.registers);
+        self.settle(now);
+        result
+    }
+
+    /// The next change of a register for the host.
+    pub fn poll_register_change(&mut self) -> Option<RegisterChange> {
+        self.registers.poll_change()
+    }
+
+    /// Whether [`poll_register_change`](Self::poll_register_change) has something to say.
+    pub fn has_register_changes(&self) -> bool {
+        self.registers.has_untold()
+    }
+
+    /// The last of this node's own changes, of its rooms and of registers: when it differs from before, each session is to ask
+    /// [`poll_state`](Self::poll_state).
+    pub fn offered(&self) -> (u64, u64) {
+        (self.state.version(), self.registers.offered())
+    }
+}
