@@ -1,16 +1,21 @@
-//! Endpoints on real links: one suite over TCP, TCP with TLS, and memory.
+//! The conformance suite: endpoints on real links, the same tests over TCP, TCP with TLS, QUIC, and memory.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[macro_use]
 mod harness;
 mod back_pressure;
+mod line;
 mod quirks;
+mod refusals;
+mod resuming;
+mod setup;
+mod windows;
 
 use std::time::Duration;
 
-use cluster_transport::endpoint::{Event, RequestError};
+use cluster_transport::endpoint::RequestError;
 use cluster_transport::proto::Lane;
-use cluster_transport::proto::endpoint::{EndpointEvent, SessionEnd};
+use cluster_transport::proto::endpoint::SessionEnd;
 use cluster_transport::proto::lanes::Payload;
 use harness::{Carrier, GIVE_UP, Node, Pair, Seen};
 
@@ -22,6 +27,7 @@ over_every_link!(
     a_leave_delivers_the_last_words,
     a_crash_closes_the_link_without_a_word,
     a_request_under_way_is_lost_with_its_link,
+    many_dial_each_other_at_once_and_each_pair_has_one_session,
 );
 
 async fn messages_arrive_once_and_in_order_on_every_lane(carrier: Carrier) {
@@ -115,25 +121,8 @@ async fn a_request_under_way_is_lost_with_its_link(carrier: Carrier) {
     assert_eq!(outcome.unwrap_err(), RequestError::LinkLost);
 }
 
-#[tokio::test]
-async fn a_lost_link_is_dialled_again_and_the_numbers_go_on() {
-    let pair = Pair::connect(Carrier::Tcp).await;
-    let first = pair.a.session().await;
-    first.send(Lane::Notifications, &[], Payload::Copied(b"1")).unwrap();
-    assert_eq!(pair.b.messages(Lane::Notifications, 1).await, [b"1".to_vec()]);
-    let held = pair.b.session().await;
-    held.close(cluster_transport::proto::body::CloseCode::APPLICATION, "to see it come back");
-    let second = pair.a.next_session().await;
-    assert_ne!(first.id(), second.id());
-    second.send(Lane::Notifications, &[], Payload::Copied(b"2")).unwrap();
-    assert_eq!(pair.b.messages(Lane::Notifications, 1).await, [b"2".to_vec()]);
-    let unknown = pair.b.count(|seen| matches!(seen, Seen::Lagged(Lane::Notifications, ..)));
-    assert_eq!(unknown, 1, "first contact only: the second session continues the first");
-}
-
-#[tokio::test]
-async fn many_dial_each_other_at_once_and_each_pair_has_one_session() {
-    let nodes: Vec<Node> = (0..8).map(|i| Node::start(&format!("n{i}"), Carrier::Tcp)).collect();
+async fn many_dial_each_other_at_once_and_each_pair_has_one_session(carrier: Carrier) {
+    let nodes: Vec<Node> = (0..8).map(|i| Node::start(&format!("n{i}"), carrier)).collect();
     for node in &nodes {
         for other in nodes.iter().filter(|other| other.name != node.name) {
             node.endpoint.add_target(other.address.clone()).unwrap();
@@ -149,19 +138,4 @@ async fn many_dial_each_other_at_once_and_each_pair_has_one_session() {
             nodes.iter().map(|n| n.name.clone()).filter(|name| *name != node.name).collect();
         assert_eq!(peers, expected, "{}", node.name);
     }
-}
-
-#[tokio::test]
-async fn nobody_of_another_cluster_gets_in_and_both_sides_are_told() {
-    let (a, b) = (Node::start("a", Carrier::Tcp), Node::start_in("other", "b", Carrier::Tcp));
-    a.endpoint.add_target(b.address.clone()).unwrap();
-    let refused = |event: &Event| match event {
-        Event::Other(EndpointEvent::Refused { text, .. }) => Some(text.clone()),
-        Event::Other(EndpointEvent::DialOutcome { outcome, .. }) => Some(format!("{outcome:?}")),
-        _ => None,
-    };
-    let at_b = b.wait_for_event(refused).await;
-    let at_a = a.wait_for_event(refused).await;
-    assert!(at_b.contains("kuzzle") && at_b.contains("other"), "{at_b}");
-    assert!(at_a.contains("RefuseCode(1)"), "{at_a}");
 }

@@ -1,22 +1,18 @@
 //! Endpoints with a handler that remembers what it saw.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cluster_transport::certs::Authority;
-use cluster_transport::endpoint::{
-    Clock, Connecting, Connector, Endpoint, Event, Handler, Incoming, Parts, SessionHandle,
-};
-use cluster_transport::link::tcp::{ConnectError, Listener};
-use cluster_transport::link::{memory, quic};
-use cluster_transport::proto::endpoint::{DialSettings, EndpointEvent, EndpointSettings, SessionEnd};
+use cluster_transport::endpoint::{Endpoint, Event, Handler, Incoming, SessionHandle};
+use cluster_transport::proto::endpoint::{EndpointEvent, SessionEnd};
 use cluster_transport::proto::lanes::{LaneSettings, Payload};
 use cluster_transport::proto::requests::FailureCode;
 use cluster_transport::proto::session::{Direction, Missed};
-use cluster_transport::proto::{Address, ClusterName, Incarnation, Lane};
-use cluster_transport::tls::{Tls, TlsIdentity};
+use cluster_transport::proto::{Address, Lane};
 use tokio::sync::Notify;
+
+use crate::line::Line;
+use crate::setup::Setup;
 
 /// Runs a test over every kind of link.
 macro_rules! over_every_link {
@@ -65,7 +61,7 @@ pub(crate) enum Quirk {
 type Held = (Arc<SessionHandle>, Lane, u64);
 
 #[derive(Default)]
-struct Recorder {
+pub(crate) struct Recorder {
     quirk: Quirk,
     seen: Mutex<Vec<Seen>>,
     /// What a holding handler has not taken; nothing once it takes everything.
@@ -74,6 +70,10 @@ struct Recorder {
 }
 
 impl Recorder {
+    pub(crate) fn new(quirk: Quirk) -> Self {
+        Self { quirk, held: Mutex::new((quirk == Quirk::Holds).then(Vec::new)), ..Self::default() }
+    }
+
     fn record(&self, seen: Seen) {
         self.seen.lock().unwrap().push(seen);
         self.news.notify_waiters();
@@ -119,95 +119,16 @@ impl Handler for Recorder {
     }
 }
 
-/// The endpoints by address, for those that dial in memory.
-static MEMORY: Mutex<BTreeMap<Address, Endpoint>> = Mutex::new(BTreeMap::new());
-
-struct MemoryConnector;
-
-impl Connector for MemoryConnector {
-    fn connect<'a>(
-        &'a self,
-        address: &'a Address,
-        _: tokio::time::Instant,
-        _: &'a (dyn Fn() + Send + Sync),
-    ) -> Connecting<'a> {
-        Box::pin(async move {
-            let listening = MEMORY.lock().unwrap().get(address).cloned();
-            let endpoint = listening.ok_or(ConnectError::Refused { address: address.clone() })?;
-            let (ours, theirs) = memory::pair();
-            endpoint.accept(theirs, "memory".to_owned());
-            Ok(ours)
-        })
-    }
-}
-
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) endpoint: Endpoint,
     pub(crate) address: Address,
-    recorder: Arc<Recorder>,
-}
-
-/// One authority for all nodes of the tests.
-fn tls_of(cluster: &ClusterName, name: &str) -> Tls {
-    static AUTHORITY: std::sync::OnceLock<Authority> = std::sync::OnceLock::new();
-    let authority = AUTHORITY.get_or_init(|| Authority::new(cluster).unwrap());
-    let issued = authority.issue(&name.parse().unwrap()).unwrap();
-    let (certificate, key) = (issued.certificate_pem().as_bytes(), issued.key_pem().as_bytes());
-    let identity = TlsIdentity::from_pem(certificate, key, authority.certificate_pem().as_bytes()).unwrap();
-    Tls::new(identity, cluster).unwrap()
+    pub(crate) recorder: Arc<Recorder>,
 }
 
 impl Node {
     pub(crate) fn start(name: &str, carrier: Carrier) -> Self {
-        Self::start_in("kuzzle", name, carrier)
-    }
-
-    pub(crate) fn start_in(cluster: &str, name: &str, carrier: Carrier) -> Self {
-        Self::start_as(cluster, name, carrier, Quirk::None)
-    }
-
-    pub(crate) fn start_as(cluster: &str, name: &str, carrier: Carrier, quirk: Quirk) -> Self {
-        Self::start_with(cluster, name, carrier, quirk, LaneSettings::default())
-    }
-
-    pub(crate) fn start_with(
-        cluster: &str,
-        name: &str,
-        carrier: Carrier,
-        quirk: Quirk,
-        lanes: LaneSettings,
-    ) -> Self {
-        let cluster: ClusterName = cluster.parse().unwrap();
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let scheme = if carrier == Carrier::Quic { "quic" } else { "tcp" };
-        let address: Address = format!("{scheme}://{}", listener.local_addr()).parse().unwrap();
-        let dial = DialSettings { interval: Duration::from_millis(100), ..DialSettings::default() };
-        let incarnation = Incarnation { epoch: 1, nonce: 1 };
-        let settings = EndpointSettings::builder(cluster.clone(), name.parse().unwrap(), incarnation)
-            .advertised([address.clone()])
-            .dial(dial)
-            .lanes(lanes)
-            .build()
-            .unwrap();
-        let tls = matches!(carrier, Carrier::Tls | Carrier::Quic).then(|| tls_of(&cluster, name));
-        let held = Mutex::new((quirk == Quirk::Holds).then(Vec::new));
-        let recorder = Arc::new(Recorder { quirk, held, ..Recorder::default() });
-        let mut seed = [0; 32];
-        seed.iter_mut().zip(name.bytes()).for_each(|(seed, byte)| *seed = byte);
-        let handler = Arc::clone(&recorder) as Arc<dyn Handler>;
-        let connector = (carrier == Carrier::Memory).then(|| Arc::new(MemoryConnector) as Arc<dyn Connector>);
-        let quic = (carrier == Carrier::Quic).then(|| {
-            let windows = settings.lanes().windows;
-            quic::Listener::bind(listener.local_addr(), tls.clone().unwrap(), &windows).unwrap()
-        });
-        let (clock, listeners) = (Clock::start(), vec![listener]);
-        let endpoint = Endpoint::start(Parts { settings, seed, clock, tls, connector, listeners, handler });
-        if let Some(listener) = quic {
-            endpoint.listen_quic(listener);
-        }
-        MEMORY.lock().unwrap().insert(address.clone(), endpoint.clone());
-        Self { name: name.to_owned(), endpoint, address, recorder }
+        Setup::new(name, carrier).start()
     }
 
     /// A handler that holds takes what it has, and everything from now on.
@@ -258,8 +179,9 @@ impl Node {
         .await
     }
 
-    pub(crate) async fn next_session(&self) -> Arc<SessionHandle> {
-        self.session().await
+    /// How many sessions came up that nobody has asked for yet.
+    pub(crate) fn session_count(&self) -> usize {
+        self.count(|seen| matches!(seen, Seen::Event(Event::Up { .. })))
     }
 
     pub(crate) async fn session_end(&self) -> SessionEnd {
@@ -270,8 +192,8 @@ impl Node {
         .await
     }
 
-    /// The next so many messages of a lane.
-    pub(crate) async fn messages(&self, lane: Lane, count: usize) -> Vec<Vec<u8>> {
+    /// Waits until so many messages of a lane have come.
+    pub(crate) async fn has(&self, lane: Lane, count: usize) {
         let of_lane = |seen: &Seen| matches!(seen, Seen::Message(l, _) if *l == lane);
         let enough = async {
             loop {
@@ -285,6 +207,12 @@ impl Node {
         if tokio::time::timeout(GIVE_UP, enough).await.is_err() {
             panic!("{} saw {} of {count} messages on the {lane} lane", self.name, self.count(of_lane));
         }
+    }
+
+    /// The next so many messages of a lane.
+    pub(crate) async fn messages(&self, lane: Lane, count: usize) -> Vec<Vec<u8>> {
+        self.has(lane, count).await;
+        let of_lane = |seen: &Seen| matches!(seen, Seen::Message(l, _) if *l == lane);
         let mut seen = self.recorder.seen.lock().unwrap();
         let (taken, rest) = seen.drain(..).partition(of_lane);
         *seen = rest;
@@ -323,15 +251,20 @@ impl Pair {
 
     /// The node that is dialled has a quirk.
     pub(crate) async fn connect_to(carrier: Carrier, quirk: Quirk) -> Self {
-        let (a, b) = (Node::start("a", carrier), Node::start_as("kuzzle", "b", carrier, quirk));
-        a.endpoint.add_target(b.address.clone()).unwrap();
-        Self { a, b }
+        Self::connect_with(carrier, quirk, LaneSettings::default()).await
     }
 
     /// Both nodes have these limits.
     pub(crate) async fn connect_with(carrier: Carrier, quirk: Quirk, lanes: LaneSettings) -> Self {
-        let start = |name, quirk| Node::start_with("kuzzle", name, carrier, quirk, lanes.clone());
+        let start = |name, quirk| Setup::new(name, carrier).quirk(quirk).lanes(lanes.clone()).start();
         let (a, b) = (start("a", Quirk::None), start("b", quirk));
+        a.endpoint.add_target(b.address.clone()).unwrap();
+        Self { a, b }
+    }
+
+    /// The first dials through a line that can be cut.
+    pub(crate) async fn connect_through(carrier: Carrier, line: &Line) -> Self {
+        let (a, b) = (Setup::new("a", carrier).through(line).start(), Node::start("b", carrier));
         a.endpoint.add_target(b.address.clone()).unwrap();
         Self { a, b }
     }
