@@ -46,6 +46,10 @@ pub const DEFAULT_REASSEMBLY_BYTES: usize = LaneSettings::DEFAULT_REASSEMBLY;
 pub const DEFAULT_REQUESTS_IN_FLIGHT: usize = LaneSettings::DEFAULT_MAX_REQUESTS;
 /// How many unacknowledged bytes are kept for a member, on each lane that sheds.
 pub const DEFAULT_RING_BYTES: usize = LaneSettings::DEFAULT_RING;
+/// How long something may wait for a member on a lane that sheds.
+pub const DEFAULT_RING_AGE: Duration = LaneSettings::DEFAULT_RING_AGE;
+/// How many unacknowledged bytes are kept for all members together.
+pub const DEFAULT_RING_BYTES_TOTAL: usize = LaneSettings::DEFAULT_RING_TOTAL;
 /// How many bytes of state may be on their way to a member.
 pub const DEFAULT_STATE_WINDOW: u32 = window(Lane::State);
 /// How many bytes of events may be on their way to a member.

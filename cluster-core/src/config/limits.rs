@@ -21,6 +21,8 @@ impl Config {
             Lane::Notifications => settings.notifications_window_bytes.value,
         });
         lanes.ring = settings.ring_bytes.value;
+        lanes.ring_age = settings.ring_age.value;
+        lanes.ring_total = settings.ring_bytes_total.value;
         lanes.max_message = settings.max_message_bytes.value;
         lanes.reassembly = settings.reassembly_bytes_per_member.value;
         lanes.max_requests = settings.requests_in_flight.value;
@@ -44,11 +46,18 @@ pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
     if longest > whole {
         return Err(ConfigError::PartAboveWhole { key, value: longest, whole_key, whole });
     }
+    let (key, whole_key) = ("plugins.cluster.limits.ringBytes", "plugins.cluster.limits.ringBytesTotal");
+    let (value, whole) = (settings.ring_bytes.value, settings.ring_bytes_total.value);
+    if value > whole {
+        return Err(ConfigError::PartAboveWhole { key, value, whole_key, whole });
+    }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -66,6 +75,8 @@ mod tests {
             .requests_window_bytes(100_003_u32)
             .notifications_window_bytes(100_004_u32)
             .ring_bytes(100_005_usize)
+            .ring_age(Duration::from_secs(11))
+            .ring_bytes_total(100_012_usize)
             .max_message_bytes(100_006_u32)
             .reassembly_bytes_per_member(100_007_usize)
             .requests_in_flight(8_usize)
@@ -78,6 +89,7 @@ mod tests {
         assert_eq!(windows, [1 << 20, 100_001, 100_002, 100_003, 100_004]);
         let sizes = (lanes.ring, lanes.max_message, lanes.reassembly, lanes.max_requests);
         assert_eq!(sizes, (100_005, 100_006, 100_007, 8));
+        assert_eq!((lanes.ring_age, lanes.ring_total), (Duration::from_secs(11), 100_012));
         assert_eq!(config.state_limits(), StateLimits::default().with_rooms(9).with_bytes(100_010));
     }
 }

@@ -136,6 +136,14 @@ settings! {
     /// How many unacknowledged bytes are kept for a member on each lane that sheds. Default 16 MiB, on two lanes.
     derived ring_bytes: usize = DEFAULT_RING_BYTES, "plugins.cluster.limits.ringBytes", Amount(FRAME..=4 * GIB);
 
+    /// How long an event or a notification may wait for a member. Default 30 s; what is older is shed, counted and told.
+    derived ring_age: Duration = DEFAULT_RING_AGE, "plugins.cluster.limits.ringAgeMs", Amount(1_000..=3_600_000);
+
+    /// How many unacknowledged bytes are kept for all members together. Default, and worst-case memory: 256 MiB, and beyond it the
+    /// windows of members that all take nothing at the same time.
+    derived ring_bytes_total: usize = DEFAULT_RING_BYTES_TOTAL, "plugins.cluster.limits.ringBytesTotal",
+        Amount(FRAME..=64 * GIB);
+
     /// How many unacknowledged bytes of state a member may send to this node. Default 1 MiB.
     derived state_window_bytes: u32 = DEFAULT_STATE_WINDOW, "plugins.cluster.limits.windowBytes.state",
         Amount(FRAME..=GIB);

@@ -7,6 +7,7 @@ use cluster_transport::proto::endpoint::{
     ConnectFailure, DialOutcome as Dialled, EndpointEvent, HandshakeFailure, SessionEnd,
 };
 use cluster_transport::proto::lanes::Batch;
+use cluster_transport::proto::session::{Direction, Missed};
 use cluster_transport::proto::{Instant, Lane, NodeId, SessionId};
 
 use super::Engine;
@@ -41,6 +42,10 @@ impl Engine {
             }
             EndpointEvent::Superseded { epoch, .. } | EndpointEvent::DuplicateId { epoch, .. } => {
                 self.handle_superseded(now, *epoch);
+            }
+            EndpointEvent::Shed { node, lane, messages } if self.members().member(node).is_some() => {
+                let missed = Missed::Known(*messages);
+                self.handle_lagged(now, node, *lane, Direction::Outbound, missed);
             }
             EndpointEvent::DoubtSession { node, session }
                 if self.members().session_of(node) == Some(*session) =>

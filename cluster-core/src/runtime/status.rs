@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use cluster_transport::endpoint::SessionHandle;
 use cluster_transport::proto::{Address, Instant, Lane};
@@ -109,6 +110,9 @@ pub struct LaneStatus {
     pub unsent_messages: u64,
     /// Messages that gave way, ever.
     pub shed: u64,
+    /// For how long the oldest of what is not acknowledged has waited, at least; to a second, and only for events and
+    /// notifications.
+    pub oldest_ms: u64,
 }
 
 pub(super) fn of(inner: &Inner) -> Status {
@@ -184,17 +188,17 @@ fn member_status(
         addresses: member.addresses().iter().map(ToString::to_string).collect(),
         transport: in_session.map(|session| session.link().transport.to_string()),
         dialled: in_session.map(SessionHandle::we_dialled),
-        last_seen_ms: u64::try_from(now.since(member.last_heard()).as_millis()).unwrap_or(u64::MAX),
+        last_seen_ms: millis(now.since(member.last_heard())),
         claimed_version: claims.version,
         claimed_hash: hex(claims.hash),
         version,
         hash: hex(hash),
         agrees: version == claims.version && hash == claims.hash,
-        lag: session.map(lags).unwrap_or_default(),
+        lag: session.map(|session| lags(now, session)).unwrap_or_default(),
     }
 }
 
-fn lags(session: &SessionHandle) -> BTreeMap<String, LaneStatus> {
+fn lags(now: Instant, session: &SessionHandle) -> BTreeMap<String, LaneStatus> {
     let lane = |lane: Lane| {
         let lag = session.lag(lane);
         let status = LaneStatus {
@@ -202,10 +206,15 @@ fn lags(session: &SessionHandle) -> BTreeMap<String, LaneStatus> {
             unacknowledged_bytes: lag.unacknowledged_bytes,
             unsent_messages: lag.unsent_messages,
             shed: lag.shed,
+            oldest_ms: lag.oldest_since.map_or(0, |since| millis(now.since(since))),
         };
         (lane.to_string(), status)
     };
     Lane::ALL.into_iter().map(lane).collect()
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn hex(hash: u128) -> String {

@@ -308,6 +308,7 @@ impl Session {
             return;
         }
         self.start.lanes.end_requests(self.start.session);
+        self.start.lanes.session_ended(self.start.session);
         self.events.push_back(SessionEvent::Ended(end));
     }
 

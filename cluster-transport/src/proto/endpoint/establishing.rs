@@ -46,7 +46,7 @@ impl Endpoint {
             heard,
         };
         let before = self.peers.newest(&node).filter(|old| *old < incarnation);
-        let (lanes, displaced) = self.peers.establish(&node, established, &self.settings.lanes);
+        let (lanes, displaced) = self.peers.establish(&node, established);
         let replaced = self.displace(now, &node, session, incarnation, displaced);
         if let Some(old) = before {
             let node = node.clone();

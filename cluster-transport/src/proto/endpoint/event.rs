@@ -8,7 +8,7 @@ use crate::proto::body::{CloseCode, Refuse, RefuseCode};
 use crate::proto::credentials::PeerIdentity;
 use crate::proto::frame::Frame;
 use crate::proto::session::{self, SessionStart};
-use crate::proto::{Address, Incarnation, NodeId, SessionId};
+use crate::proto::{Address, Incarnation, Lane, NodeId, SessionId};
 
 /// One byte link, dialled or accepted. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -321,6 +321,16 @@ pub enum EndpointEvent {
         failure: HandshakeFailure,
         /// Whether it differs from what came of that host's link before.
         changed: bool,
+    },
+    /// Messages for a node gave way, because they had waited for too long or the rings of all nodes together held too much. A
+    /// publisher that was told itself is not told again.
+    Shed {
+        /// Who will not get them.
+        node: NodeId,
+        /// The lane.
+        lane: Lane,
+        /// How many.
+        messages: u64,
     },
     /// A member has a newer incarnation of this node on record, which it has no session with.
     Superseded {

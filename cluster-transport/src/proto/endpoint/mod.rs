@@ -64,10 +64,10 @@ impl Endpoint {
     pub fn new(settings: EndpointSettings, seed: [u8; 32]) -> Self {
         Self {
             dialler: Dialler::new(settings.dial),
+            peers: Peers::new(settings.lanes.clone()),
             settings,
             rng: ChaCha8Rng::from_seed(seed),
             handshakes: Handshakes::default(),
-            peers: Peers::default(),
             callers: CallerLog::default(),
             leaving: false,
             actions: VecDeque::new(),
@@ -145,6 +145,9 @@ impl Endpoint {
     /// The time of [`poll_timeout`](Self::poll_timeout) has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.expire(now);
+        for (node, lane, messages) in self.peers.tick(now) {
+            self.events.push_back(EndpointEvent::Shed { node, lane, messages });
+        }
         self.dial_due(now);
     }
 }
@@ -215,7 +218,7 @@ impl Endpoint {
         for node in nodes {
             self.close_session(now, &node, CloseCode::APPLICATION);
         }
-        self.peers.renew_lanes(&self.settings.lanes);
+        self.peers.renew_lanes();
         self.dial_due(now);
     }
 
@@ -247,7 +250,7 @@ impl Endpoint {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let due = self.dialler.next_due().filter(|_| self.may_dial());
-        due.into_iter().chain(self.handshakes.next_deadline()).min()
+        due.into_iter().chain(self.handshakes.next_deadline()).chain(self.peers.next_tick()).min()
     }
 
     /// The session with a node.

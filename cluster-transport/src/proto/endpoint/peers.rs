@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::proto::body::Positions;
-use crate::proto::lanes::{LaneSettings, PeerLanes};
-use crate::proto::{Address, Incarnation, Instant, NodeId, SessionId};
+use crate::proto::lanes::{LaneSettings, PeerLanes, RingBudget};
+use crate::proto::{Address, Incarnation, Instant, Lane, NodeId, SessionId};
 
 /// A session, as far as the endpoint cares.
 #[derive(Clone, Debug)]
@@ -57,13 +58,54 @@ struct Peer {
     last_go: Option<Instant>,
 }
 
-#[derive(Debug, Default)]
+/// How often it is looked for what has waited for too long.
+const TICK: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
 pub(super) struct Peers {
+    lane_settings: LaneSettings,
+    budget: Arc<RingBudget>,
+    next_tick: Option<Instant>,
     peers: BTreeMap<NodeId, Peer>,
     nodes: BTreeMap<SessionId, NodeId>,
 }
 
 impl Peers {
+    /// Nobody yet. All lanes have these settings.
+    pub(super) fn new(lane_settings: LaneSettings) -> Self {
+        Self {
+            budget: RingBudget::new(lane_settings.ring_total),
+            lane_settings,
+            next_tick: None,
+            peers: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+        }
+    }
+
+    /// When [`tick`](Self::tick) has something to do.
+    pub(super) fn next_tick(&self) -> Option<Instant> {
+        self.next_tick
+    }
+
+    /// Sheds what has waited for too long; which messages gave way since the last tick without being told of.
+    pub(super) fn tick(&mut self, now: Instant) -> Vec<(NodeId, Lane, u64)> {
+        if self.next_tick.is_none_or(|at| at > now) {
+            return Vec::new();
+        }
+        self.next_tick = (!self.peers.is_empty()).then(|| now + TICK);
+        let mut shed = Vec::new();
+        for (node, peer) in &self.peers {
+            peer.lanes.tick(now);
+            for lane in Lane::ALL {
+                let messages = peer.lanes.take_untold(lane);
+                if messages > 0 {
+                    shed.push((node.clone(), lane, messages));
+                }
+            }
+        }
+        shed
+    }
+
     pub(super) fn standing(&self, node: &NodeId, incarnation: Incarnation) -> Standing {
         let Some(peer) = self.peers.get(node) else { return Standing::Free };
         match &peer.established {
@@ -124,7 +166,6 @@ impl Peers {
         &mut self,
         node: &NodeId,
         established: Established,
-        settings: &LaneSettings,
     ) -> (Arc<PeerLanes>, Displaced) {
         let (session, newest, since) = (established.session, established.incarnation, established.since);
         let last_go = match established.heard {
@@ -132,8 +173,9 @@ impl Peers {
             Some(_) => self.peers.get(node).and_then(|peer| peer.last_go),
         };
         let known = self.lanes(node, newest).cloned();
-        let lanes = known.unwrap_or_else(|| Arc::new(PeerLanes::new(settings)));
+        let lanes = known.unwrap_or_else(|| PeerLanes::sharing(&self.lane_settings, &self.budget));
         lanes.fence(session);
+        self.next_tick.get_or_insert(since + TICK);
         let peer = Peer {
             newest,
             lanes: Arc::clone(&lanes),
@@ -169,9 +211,9 @@ impl Peers {
     }
 
     /// Starts all numbers anew, for another incarnation of this node.
-    pub(super) fn renew_lanes(&mut self, settings: &LaneSettings) {
+    pub(super) fn renew_lanes(&mut self) {
         for peer in self.peers.values_mut() {
-            peer.lanes = Arc::new(PeerLanes::new(settings));
+            peer.lanes = PeerLanes::sharing(&self.lane_settings, &self.budget);
         }
     }
 

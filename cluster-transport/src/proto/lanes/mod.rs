@@ -4,6 +4,8 @@
 //! session that carries the lanes just now, and by whoever hands received messages to the application. A session must own
 //! the receiving side: [`PeerLanes::fence`] names the one session whose input counts, anything else is dropped and counted.
 
+mod age;
+mod budget;
 mod flags;
 mod handed;
 mod inbound;
@@ -12,10 +14,11 @@ mod outcome;
 mod room;
 mod settings;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+pub use budget::RingBudget;
 pub use inbound::{Batch, InboundFault, Messages};
 pub use outbound::{Outbound, Sent};
 pub use outcome::{LaneLag, Pushed, SendError};
@@ -27,12 +30,13 @@ use self::handed::Handed;
 pub(super) use self::inbound::{Inbound, InboundLimits, Taken};
 use super::body::Positions;
 use super::requests::Requests;
-use super::{Lane, PerLane, SessionId};
+use super::{Instant, Lane, PerLane, SessionId};
 
 /// Everything that one node keeps of its exchange with one incarnation of another.
 #[derive(Debug)]
 pub struct PeerLanes {
     settings: LaneSettings,
+    budget: Arc<RingBudget>,
     outbound: PerLane<Mutex<Outbound>>,
     /// The lanes that may have something to send: those that are not idle.
     busy: LaneFlags,
@@ -44,11 +48,23 @@ pub struct PeerLanes {
 }
 
 impl PeerLanes {
-    /// Lanes of a pair that has not exchanged anything yet.
+    /// Lanes of a pair that has not exchanged anything yet, whose rings share their memory with nobody.
     pub fn new(settings: &LaneSettings) -> Self {
+        Self::with_budget(settings, RingBudget::new(settings.ring_total))
+    }
+
+    /// Lanes of a pair that has not exchanged anything yet, whose rings share their memory with those of others.
+    pub fn sharing(settings: &LaneSettings, budget: &Arc<RingBudget>) -> Arc<Self> {
+        let lanes = Arc::new(Self::with_budget(settings, Arc::clone(budget)));
+        budget.add(&lanes);
+        lanes
+    }
+
+    fn with_budget(settings: &LaneSettings, budget: Arc<RingBudget>) -> Self {
         Self {
             settings: settings.clone(),
-            outbound: PerLane::from_fn(|lane| Mutex::new(Outbound::new(lane, settings))),
+            outbound: PerLane::from_fn(|lane| Mutex::new(Outbound::new(lane, settings, &budget))),
+            budget,
             busy: LaneFlags::default(),
             inbound: Mutex::new(Inbound::default()),
             handed: PerLane::default(),
@@ -79,7 +95,38 @@ impl PeerLanes {
     /// As [`push`](Self::push).
     pub fn push_with_head(&self, lane: Lane, head: &[u8], message: Payload<'_>) -> Result<Pushed, SendError> {
         // What gives way makes room for those who wait.
-        self.changing(lane, |outbound| outbound.push(head, message))
+        let pushed = self.changing(lane, |outbound| outbound.push(head, message))?;
+        Ok(self.relieved(lane, pushed))
+    }
+
+    /// Has rings shed if all together hold too much.
+    fn relieved(&self, lane: Lane, mut pushed: Pushed) -> Pushed {
+        if lane.is_resumed() && self.budget.is_over() {
+            self.budget.relieve();
+            pushed.shed += self.take_untold(lane);
+        }
+        pushed
+    }
+
+    /// Time has passed: sheds what has waited for too long. To be called about once a second, and then
+    /// [`take_untold`](Self::take_untold).
+    pub fn tick(&self, now: Instant) {
+        for lane in budget::resumed() {
+            self.changing(lane, |outbound| outbound.tick(now, self.settings.ring_age));
+        }
+    }
+
+    /// How many messages of a lane gave way since this was asked last, other than by a push that said so: because they had waited
+    /// for too long, or because all rings together held too much.
+    pub fn take_untold(&self, lane: Lane) -> u64 {
+        lock(&self.outbound[lane]).take_untold()
+    }
+
+    /// A session is over, and nothing is sent before the next one.
+    pub(super) fn session_ended(&self, session: SessionId) {
+        for lane in budget::resumed() {
+            lock(&self.outbound[lane]).session_ended(session);
+        }
     }
 
     /// How many bytes a lane takes before its window is full.
@@ -112,7 +159,7 @@ impl PeerLanes {
     /// Gives up what the lanes hold whose numbers outlive a link. A later session begins with a gap that both sides are told of, even if
     /// nothing was held: what would have been sent meanwhile is not kept.
     pub fn give_up(&self) {
-        for lane in Lane::ALL.into_iter().filter(|lane| lane.is_resumed()) {
+        for lane in budget::resumed() {
             self.changing(lane, Outbound::give_up);
         }
     }

@@ -4,7 +4,10 @@
 //! until they are acknowledged; on lanes that are resumed they keep their bytes, so the queue is the ring. When the ring
 //! is full, the oldest unsent messages give way to a mark that travels in their place.
 
+mod shedding;
+
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -12,6 +15,8 @@ use super::super::frame::{
     FRAGMENT_HEAD, Fragment, Frame, Lagged, MAX_FRAME, PREFIX, SEGMENT_HEAD, segment_head, set_length,
 };
 use super::super::{Lane, SessionId};
+use super::age::Marks;
+use super::budget::{Account, RingBudget};
 use super::room::Waiters;
 use super::{LaneLag, LaneSettings, Payload, Pushed, SendError};
 
@@ -122,11 +127,15 @@ pub struct Outbound {
     given_up: bool,
     pushed: u64,
     shed: u64,
+    /// What others made it shed, until somebody is told.
+    pub(super) untold: u64,
+    pub(super) marks: Marks,
+    pub(super) account: Option<Account>,
     pub(super) waiters: Waiters,
 }
 
 impl Outbound {
-    pub(super) fn new(lane: Lane, settings: &LaneSettings) -> Self {
+    pub(super) fn new(lane: Lane, settings: &LaneSettings, budget: &Arc<RingBudget>) -> Self {
         let max_message = usize::try_from(settings.max_message).unwrap_or(usize::MAX);
         Self {
             lane,
@@ -146,6 +155,9 @@ impl Outbound {
             given_up: false,
             pushed: 0,
             shed: 0,
+            untold: 0,
+            marks: Marks::default(),
+            account: lane.is_resumed().then(|| Account::open(budget)),
             waiters: Waiters::default(),
         }
     }
@@ -168,7 +180,13 @@ impl Outbound {
             unsent_messages: queued + u64::from(self.open_count),
             pushed: self.pushed,
             shed: self.shed,
+            oldest_since: self.marks.since(self.first_held()),
         }
+    }
+
+    /// The first number that is not acknowledged.
+    pub(super) fn first_held(&self) -> u64 {
+        self.queue.front().map_or(self.next - u64::from(self.open_count), |entry| entry.first)
     }
 
     /// How many bytes a lane that does not shed lets wait.
@@ -177,7 +195,7 @@ impl Outbound {
     }
 
     /// Bytes that wait to be sent, the open segment included.
-    fn unsent(&self) -> usize {
+    pub(super) fn unsent(&self) -> usize {
         self.unsent_bytes + self.open_bytes()
     }
 
@@ -197,7 +215,11 @@ impl Outbound {
     /// How many bytes the lane takes without shedding or refusing anything.
     pub(super) fn free(&self) -> usize {
         // What is given up is lost anyway, and nobody need wait for it.
-        if self.given_up { usize::MAX } else { self.may_hold().saturating_sub(self.held()) }
+        if self.given_up {
+            return usize::MAX;
+        }
+        let share = self.account.as_ref().map_or(usize::MAX, |account| account.budget().share());
+        self.may_hold().min(share).saturating_sub(self.held())
     }
 
     /// How many bytes a message of this length takes, at most.
@@ -265,7 +287,7 @@ impl Outbound {
     }
 
     /// Ends the open segment, so that it can be sent.
-    fn seal(&mut self) {
+    pub(super) fn seal(&mut self) {
         if self.open_count == 0 {
             return;
         }
@@ -320,47 +342,6 @@ impl Outbound {
         self.queue.push_back(Entry { first, end, bytes, content: Content::Frame { head, payload, part } });
     }
 
-    /// Gives the oldest unsent messages up until the ring holds what it may; what was pushed last (from `keep` on) stays.
-    fn shed_to_ring(&mut self, keep: u64) -> u64 {
-        let mut shed = 0;
-        let mut inside = false;
-        if self.sent_bytes + self.unsent() > self.ring {
-            self.seal();
-        }
-        while inside || self.sent_bytes + self.unsent_bytes > self.ring {
-            let Some(entry) = self.take_oldest_unsent(keep) else { break };
-            self.unsent_bytes -= entry.bytes;
-            inside = matches!(entry.content, Content::Frame { part: Part::Inner, .. });
-            shed += entry.messages();
-            let marked = entry.marked() + entry.messages();
-            self.mark_shed(entry.first, entry.end, marked);
-        }
-        self.shed += shed;
-        shed
-    }
-
-    /// Takes out the entry after the mark at the front of what is unsent.
-    fn take_oldest_unsent(&mut self, keep: u64) -> Option<Entry> {
-        let at = self.sent + usize::from(self.queue.get(self.sent)?.is_mark());
-        if self.queue.get(at)?.end > keep {
-            return None;
-        }
-        self.queue.remove(at)
-    }
-
-    /// Widens the mark at the front of what is unsent, or makes one.
-    fn mark_shed(&mut self, first: u64, end: u64, more: u64) {
-        if let Some(Entry { end: marked, content: Content::Shed { messages }, .. }) =
-            self.queue.get_mut(self.sent)
-        {
-            *marked = end;
-            *messages += more;
-        } else {
-            let entry = Entry { first, end, bytes: 0, content: Content::Shed { messages: more } };
-            self.queue.insert(self.sent, entry);
-        }
-    }
-
     /// The next frame that the window lets out, if there is one. With none, the lane is idle: the next push asks for a wake.
     ///
     /// Only the session that started the lane last gets anything: another would carry it to a link that is given up.
@@ -404,7 +385,7 @@ impl Outbound {
     pub(super) fn sent_end(&self) -> u64 {
         match self.sent.checked_sub(1).and_then(|last| self.queue.get(last)) {
             Some(entry) => entry.end,
-            None => self.queue.front().map_or(self.next - u64::from(self.open_count), |entry| entry.first),
+            None => self.first_held(),
         }
     }
 
@@ -449,14 +430,31 @@ impl Outbound {
             self.next = known.map_or(self.next, |known| known + 1);
             return Started { first: self.next, continues: false, lost };
         };
-        self.unsent_bytes += self.sent_bytes;
-        (self.sent, self.sent_bytes) = (0, 0);
+        self.unsend();
         while self.queue.front().is_some_and(|entry| entry.end <= wanted) {
             let Some(entry) = self.queue.pop_front() else { break };
             self.unsent_bytes -= entry.bytes;
         }
-        let first = self.queue.front().map_or(self.next - u64::from(self.open_count), |entry| entry.first);
-        Started { first, continues: true, lost: 0 }
+        Started { first: self.first_held(), continues: true, lost: 0 }
+    }
+
+    /// This session is over; what it has sent waits for the next one.
+    pub(in crate::proto) fn session_ended(&mut self, session: SessionId) {
+        self.session.take_if(|current| *current == session);
+    }
+
+    pub(super) fn is_given_up(&self) -> bool {
+        self.given_up
+    }
+
+    pub(super) fn is_in_session(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// What was sent and not acknowledged is to be sent again.
+    pub(super) fn unsend(&mut self) {
+        self.unsent_bytes += self.sent_bytes;
+        (self.sent, self.sent_bytes) = (0, 0);
     }
 
     /// The next session begins with a gap; the present one, if there is one, goes on.
@@ -465,7 +463,7 @@ impl Outbound {
     }
 
     /// Gives everything up; returns how many messages nobody will get.
-    fn clear(&mut self) -> u64 {
+    pub(super) fn clear(&mut self) -> u64 {
         self.seal();
         let lost = self.queue.drain(..).skip(self.sent).map(|entry| entry.messages()).sum();
         (self.sent, self.sent_bytes, self.unsent_bytes) = (0, 0, 0);

@@ -1,6 +1,6 @@
 //! What a lane says of a message that it was given, and of those that wait in it.
 
-use super::super::Lane;
+use super::super::{Instant, Lane};
 
 /// Why a lane did not take a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,4 +52,7 @@ pub struct LaneLag {
     pub pushed: u64,
     /// Messages that gave way since the lane was made.
     pub shed: u64,
+    /// Since when, at least, the oldest of what is not acknowledged has been there. Known to a second, and only on the lanes
+    /// whose numbers go on after a lost link.
+    pub oldest_since: Option<Instant>,
 }

@@ -60,7 +60,8 @@ impl Outbound {
         if self.waiters.queue.is_empty() {
             return woken;
         }
-        let (mut free, mut is_empty, enough) = (self.free(), self.held() == 0, self.may_hold() / WAKE_AT);
+        let (mut free, mut is_empty) = (self.free(), self.held() == 0);
+        let enough = free.saturating_add(self.held()).min(self.may_hold()) / WAKE_AT;
         while let Some(first) = self.waiters.queue.first_entry() {
             let cost = Self::cost(first.get().len);
             if !is_empty && cost.max(enough) > free {
@@ -104,6 +105,10 @@ impl PeerLanes {
         let mut outbound = self.outbound(lane);
         let result = change(&mut outbound);
         self.note_busy(lane, &outbound);
+        let held = outbound.held();
+        if let Some(account) = &mut outbound.account {
+            account.report(held);
+        }
         let woken = outbound.take_woken();
         drop(outbound);
         woken.into_iter().for_each(Waker::wake);
@@ -117,14 +122,12 @@ impl PeerLanes {
         head: &[u8],
         message: Payload<'_>,
     ) -> Result<Option<Pushed>, SendError> {
-        let mut outbound = self.outbound(lane);
         let len = head.len() + message.as_slice().len();
-        if len <= outbound.longest() && !outbound.takes(ticket, len) {
-            return Ok(None);
-        }
-        let pushed = outbound.push(head, message)?;
-        self.note_busy(lane, &outbound);
-        Ok(Some(pushed))
+        let pushed = self.changing(lane, |outbound| {
+            let may = len > outbound.longest() || outbound.takes(ticket, len);
+            may.then(|| outbound.push(head, message)).transpose()
+        })?;
+        Ok(pushed.map(|pushed| self.relieved(lane, pushed)))
     }
 }
 
