@@ -13,6 +13,8 @@ pub mod members;
 pub mod notification;
 #[cfg(test)]
 mod protocol_md;
+#[cfg(any(test, feature = "sim"))]
+pub mod recode;
 pub mod registers;
 pub mod room;
 pub mod state;

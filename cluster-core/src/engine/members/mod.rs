@@ -54,6 +54,8 @@ pub use self::targets::MAX_TARGETS;
 pub use self::timing::{DEFAULT_HEARTBEAT, doubted_after};
 pub use self::verbs::{Drain, DrainError, UnknownNode};
 pub use self::wire::{Claims, MAX_ADDRESSES, StateRow};
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use wire::recode;
 
 use crate::engine::registers::Awaited;
 

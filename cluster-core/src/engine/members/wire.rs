@@ -131,6 +131,12 @@ impl Message {
     }
 }
 
+/// Decodes a message and encodes it again.
+#[cfg(any(test, feature = "sim"))]
+pub(crate) fn recode(bytes: &[u8]) -> Result<Option<Bytes>, PeerFault> {
+    Ok(Message::decode(bytes)?.map(|message| message.encode()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

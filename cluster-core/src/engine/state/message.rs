@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::room::RoomId;
 use crate::engine::wire::Bounded;
+#[cfg(any(test, feature = "sim"))]
+use crate::engine::wire::{PeerFault, decode, encode, skip_unknown, split};
 
 /// The longest delta, in bytes; it leaves room in a frame for what the lane puts around it.
 pub const MAX_DELTA: usize = 60 * 1024;
@@ -117,12 +119,26 @@ impl WireEntry<'_> {
 /// What a removed room takes.
 pub(super) const REMOVED_BYTES: usize = 1 + RoomId::LEN;
 
+/// Decodes a message and encodes it again; `None` if its kind is unknown and may be skipped.
+#[cfg(any(test, feature = "sim"))]
+pub(crate) fn recode(message: &[u8]) -> Result<Option<bytes::Bytes>, PeerFault> {
+    let (kind, body) = split(message)?;
+    Ok(Some(match kind {
+        BEGIN => encode(kind, &decode::<Begin>(kind, body)?),
+        DELTA => encode(kind, &decode::<Delta<'_>>(kind, body)?),
+        ASK => encode(kind, &decode::<Ask>(kind, body)?),
+        unknown => {
+            skip_unknown(unknown)?;
+            return Ok(None);
+        }
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use std::fmt::Write;
 
     use super::*;
-    use crate::engine::wire::{decode, encode};
 
     fn hex(message: &[u8]) -> String {
         message.iter().fold(String::new(), |mut text, byte| {
