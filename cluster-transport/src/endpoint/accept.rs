@@ -11,11 +11,6 @@ use crate::link::tcp::{Listener, TcpAccept};
 use crate::link::{AcceptError, Link};
 use crate::proto::endpoint::NoLink;
 
-/// How many QUIC handshakes run at a time; beyond it a dialler is told that this node is busy.
-const QUIC_HANDSHAKES: usize = 256;
-/// From so many on a dialler has to prove its address first: packets with somebody else's cost nothing then.
-const UNPROVEN: usize = QUIC_HANDSHAKES / 2;
-
 /// Accepts over TCP until the endpoint stops.
 pub(super) async fn accept(shared: Arc<Shared>, mut listener: Listener) {
     loop {
@@ -41,8 +36,11 @@ async fn secure(shared: Arc<Shared>, accepted: TcpAccept) {
 }
 
 /// Accepts over QUIC until the endpoint stops, or its socket fails: then the endpoint ends.
+///
+/// As many handshakes run at a time as may be open afterwards; beyond that a dialler is told that this node is busy. From the half
+/// of it on a dialler has to prove its address first, so that packets under somebody else's cost nothing.
 pub(super) async fn accept_quic(shared: Arc<Shared>, mut listener: quic::Listener) {
-    let places = Arc::new(Semaphore::new(QUIC_HANDSHAKES));
+    let places = Arc::new(Semaphore::new(shared.max_handshakes));
     loop {
         let accepted = tokio::select! {
             biased;
@@ -53,7 +51,7 @@ pub(super) async fn accept_quic(shared: Arc<Shared>, mut listener: quic::Listene
             tracing::error!(address = %listener.local_addr(), "the UDP socket has failed, so the endpoint ends");
             return shared.fail();
         };
-        let crowded = places.available_permits() < UNPROVEN;
+        let crowded = places.available_permits() <= shared.max_handshakes / 2;
         let proven = if crowded { accepted.validate() } else { Some(accepted) };
         let Some(accepted) = proven else { continue };
         match Arc::clone(&places).try_acquire_owned() {

@@ -97,7 +97,14 @@ impl<'a> LinkTask<'a> {
         commands: mpsc::Receiver<Command>,
     ) -> Self {
         let Link { reader, writer, lanes, .. } = link;
-        Self { shared, id, inlet: Inlet::new(reader), outlet: Outlet::new(writer), lanes, commands }
+        Self {
+            shared,
+            id,
+            inlet: Inlet::new(reader),
+            outlet: Outlet::new(writer, shared.write_timeout),
+            lanes,
+            commands,
+        }
     }
 
     pub(super) async fn run(mut self) {
@@ -209,7 +216,7 @@ impl<'a> LinkTask<'a> {
                     let now = clock.now();
                     session.handle_timeout(now);
                     if let Some(why) = self.outlet.handle_timeout(now) {
-                        session.handle_link_lost(why);
+                        session.handle_link_lost(&why);
                     }
                 }
                 read = self.inlet.read() => match read {

@@ -78,6 +78,8 @@ pub(crate) struct Shared {
     tls: Option<Tls>,
     connector: Arc<dyn Connector>,
     connect_timeout: Duration,
+    write_timeout: Duration,
+    max_handshakes: usize,
     tasks: TaskTracker,
     failed: AtomicBool,
     stop: CancellationToken,
@@ -93,7 +95,8 @@ impl Endpoint {
     /// Starts an endpoint. Has to be called within a tokio runtime.
     pub fn start(parts: Parts) -> Self {
         let Parts { settings, seed, clock, tls, connector, listeners, handler } = parts;
-        let connect_timeout = settings.connect_timeout();
+        let (connect_timeout, write_timeout) = (settings.connect_timeout(), settings.write_timeout());
+        let max_handshakes = settings.max_open_handshakes();
         let windows = settings.lanes().windows;
         let connector = connector.unwrap_or_else(|| Arc::new(SocketConnector::new(tls.clone(), &windows)));
         let shared = Arc::new(Shared {
@@ -105,6 +108,8 @@ impl Endpoint {
             tls,
             connector,
             connect_timeout,
+            write_timeout,
+            max_handshakes,
             tasks: TaskTracker::new(),
             failed: AtomicBool::new(false),
             stop: CancellationToken::new(),

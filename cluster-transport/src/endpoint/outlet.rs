@@ -20,8 +20,6 @@ use crate::proto::{Instant, Lane};
 const TURN: usize = 256 * 1024;
 /// How many pieces one write takes.
 const PIECES: usize = 64;
-/// A link that has not taken a byte for so long is broken.
-const WRITE_DEADLINE: Duration = Duration::from_secs(15);
 
 /// The sending half of a link, and what waits to be written to it.
 pub(super) struct Outlet {
@@ -30,12 +28,14 @@ pub(super) struct Outlet {
     /// By when the link has to take a byte.
     write_by: Option<Instant>,
     answers: Answers,
+    timeout: Duration,
 }
 
 impl Outlet {
-    pub(super) fn new(writer: LinkWriter) -> Self {
+    /// The link may take no byte, or the peer answer nothing, for this long.
+    pub(super) fn new(writer: LinkWriter, timeout: Duration) -> Self {
         let first = Stream { writer, pieces: VecDeque::new(), waiting: 0, unflushed: false };
-        Self { first, lanes: None, write_by: None, answers: Answers::default() }
+        Self { first, lanes: None, write_by: None, answers: Answers::within(timeout), timeout }
     }
 
     /// The handshake is done.
@@ -93,18 +93,19 @@ impl Outlet {
 
     /// By when the link has to show that it moves. To be asked before each wait.
     pub(super) fn poll_timeout(&mut self, now: Instant) -> Option<Instant> {
-        self.write_by = if self.is_done() { None } else { self.write_by.or(Some(now + WRITE_DEADLINE)) };
+        self.write_by = if self.is_done() { None } else { self.write_by.or(Some(now + self.timeout)) };
         self.write_by.into_iter().chain(self.answers.poll_timeout()).min()
     }
 
     /// A deadline has passed: why the link is broken, if it is.
-    pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<&'static str> {
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<String> {
+        let timeout = self.timeout;
         if self.write_by.is_some_and(|by| by <= now) {
-            return Some("the peer has not taken a byte for 15 s");
+            return Some(format!("the peer has not taken a byte for {timeout:?}"));
         }
         let lanes = self.lanes.as_ref()?;
         let answers = self.answers.handle_timeout(now, || lanes.datagrams_received());
-        (!answers).then_some("the peer has not answered a packet for 15 s")
+        (!answers).then(|| format!("the peer has not answered a packet for {timeout:?}"))
     }
 }
 

@@ -9,6 +9,8 @@ pub mod memory;
 pub mod quic;
 pub mod speech;
 pub mod tcp;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::net::SocketAddr;

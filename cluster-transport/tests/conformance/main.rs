@@ -5,6 +5,8 @@
 mod harness;
 mod back_pressure;
 mod line;
+mod networks;
+mod proxy;
 mod quirks;
 mod refusals;
 mod resuming;

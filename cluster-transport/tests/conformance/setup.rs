@@ -8,6 +8,7 @@ use cluster_transport::certs::Authority;
 use cluster_transport::endpoint::{Clock, Connecting, Connector, Endpoint, Handler, Parts, SocketConnector};
 use cluster_transport::link::tcp::{BindError, ConnectError, Listener};
 use cluster_transport::link::{memory, quic};
+use cluster_transport::proto::endpoint::settings::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_WRITE_TIMEOUT};
 use cluster_transport::proto::endpoint::{DialSettings, EndpointSettings};
 use cluster_transport::proto::lanes::LaneSettings;
 use cluster_transport::proto::{Address, ClusterName, Incarnation, PerLane};
@@ -57,6 +58,8 @@ pub(crate) struct Setup {
     carrier: Carrier,
     quirk: Quirk,
     lanes: LaneSettings,
+    patience: Duration,
+    connect_timeout: Duration,
     line: Option<Line>,
 }
 
@@ -69,6 +72,8 @@ impl Setup {
             carrier,
             quirk: Quirk::None,
             lanes: LaneSettings::default(),
+            patience: DEFAULT_WRITE_TIMEOUT,
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             line: None,
         }
     }
@@ -90,24 +95,35 @@ impl Setup {
         Self { lanes, ..self }
     }
 
+    /// How long a link may take no byte, or answer nothing.
+    pub(crate) fn patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    pub(crate) fn connect_timeout(self, connect_timeout: Duration) -> Self {
+        Self { connect_timeout, ..self }
+    }
+
     /// Dials through a line that can be cut.
     pub(crate) fn through(self, line: &Line) -> Self {
         Self { line: Some(line.clone()), ..self }
     }
 
     pub(crate) fn start(self) -> Node {
-        let Self { cluster, name, certified, carrier, quirk, lanes, line } = self;
+        let Self { cluster, name, certified, carrier, quirk, lanes, patience, connect_timeout, line } = self;
         let tls = matches!(carrier, Carrier::Tls | Carrier::Quic).then(|| tls_of(&cluster, &certified));
         let (listener, quic) = listen(carrier, tls.as_ref(), &lanes.windows);
         let scheme = if quic.is_some() { "quic" } else { "tcp" };
         let address: Address = format!("{scheme}://{}", listener.local_addr()).parse().unwrap();
-        let dial = DialSettings { interval: Duration::from_millis(100), ..DialSettings::default() };
+        let interval = Duration::from_millis(100);
+        let dial = DialSettings { interval, connect_timeout, ..DialSettings::default() };
         let incarnation = Incarnation { epoch: 1, nonce: 1 };
         let sockets = SocketConnector::new(tls.clone(), &lanes.windows);
         let settings = EndpointSettings::builder(cluster, name.parse().unwrap(), incarnation)
             .advertised([address.clone()])
             .dial(dial)
             .lanes(lanes)
+            .write_timeout(patience)
             .build()
             .unwrap();
         let recorder = Arc::new(Recorder::new(quirk));

@@ -12,6 +12,8 @@ mod flow;
 mod lanes;
 mod listener;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use quinn::crypto::rustls::HandshakeData;
 use quinn::{Connection, RecvStream, SendStream};

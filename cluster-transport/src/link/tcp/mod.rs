@@ -19,6 +19,7 @@ pub use listener::{BindError, Listener};
 pub use super::ConnectError;
 use super::{Link, LinkInfo, TransportKind};
 use crate::proto::PeerIdentity;
+use crate::proto::endpoint::settings::DEFAULT_WRITE_TIMEOUT;
 use crate::tls::{TlsFault, peer_identity};
 
 /// The unsent bytes that the kernel queues on a connection before it asks for no more.
@@ -32,7 +33,12 @@ const UNSENT: u32 = 128 * 1024;
 fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)?;
+    {
+        let socket = socket2::SockRef::from(stream);
+        socket.set_tcp_notsent_lowat(UNSENT)?;
+        // Of a peer whose machine is gone a little that was written would never be heard of again.
+        socket.set_tcp_user_timeout(Some(DEFAULT_WRITE_TIMEOUT))?;
+    }
     Ok(())
 }
 

@@ -2,7 +2,6 @@
 
 mod members;
 mod plaintext;
-mod refusals;
 mod strangers;
 
 use std::net::SocketAddr;
@@ -13,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::*;
-use crate::link::{Link, LinkFault};
+use crate::link::Link;
 use crate::proto::Address;
 use crate::proto::address::Scheme;
 use crate::tls::Tls;
@@ -62,30 +61,4 @@ async fn meet(listener: &mut Listener, dialler: Option<&Tls>, acceptor: Option<&
         link
     };
     tokio::join!(dialled, accepted)
-}
-
-/// What both ends say of a link that must not come about: the dialler, at the latest at its first read, and the acceptor.
-async fn clash(dialler: &Tls, acceptor: &Tls) -> (String, String) {
-    let mut listener = listen();
-    let address = address(&listener);
-    let dialled = async {
-        match connect(&address, Some(dialler), eventually()).await {
-            Err(error) => error.to_string(),
-            Ok(mut link) => {
-                // A session sends its first frame at once; that must not cost it the reason.
-                let _ = link.writer.write_all(&[0; 1000]).await;
-                let _ = link.writer.flush().await;
-                let error = link.reader.read_u8().await.unwrap_err();
-                format!("{address} {}", LinkFault::from(error))
-            }
-        }
-    };
-    let accepted = async {
-        let connection = listener.accept().await;
-        let remote = connection.remote().to_string();
-        let error = connection.secure(Some(acceptor), eventually()).await.unwrap_err().to_string();
-        error.replace(&remote, "DIALLER")
-    };
-    let (dialled, accepted) = tokio::join!(dialled, accepted);
-    (dialled.replace(address.as_str(), "ACCEPTOR"), accepted)
 }

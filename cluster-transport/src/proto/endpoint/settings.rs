@@ -18,6 +18,8 @@ pub const DEFAULT_DIAL_JITTER: u8 = 20;
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a handshake may take on a byte link.
 pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a link may take no byte, or answer nothing, before it is given up.
+pub const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an address that turned out to be this node itself is left alone.
 pub const SELF_SLEEP: Duration = Duration::from_secs(60);
 /// How many dials to targets run at a time.
@@ -111,6 +113,7 @@ pub struct EndpointSettings {
     pub(super) fingerprint: Fingerprint,
     pub(super) dial: DialSettings,
     pub(super) handshake_timeout: Duration,
+    pub(super) write_timeout: Duration,
     pub(super) max_open_handshakes: usize,
     pub(super) max_peers: usize,
 }
@@ -126,6 +129,16 @@ impl EndpointSettings {
         self.dial.connect_timeout
     }
 
+    /// How long a link may take no byte, or answer nothing, before it is given up.
+    pub fn write_timeout(&self) -> Duration {
+        self.write_timeout
+    }
+
+    /// How many accepted links may be in their handshake.
+    pub fn max_open_handshakes(&self) -> usize {
+        self.max_open_handshakes
+    }
+
     /// Starts from the defaults.
     pub fn builder(cluster: ClusterName, node: NodeId, incarnation: Incarnation) -> EndpointSettingsBuilder {
         EndpointSettingsBuilder(Self {
@@ -137,6 +150,7 @@ impl EndpointSettings {
             fingerprint: Fingerprint::default(),
             dial: DialSettings::default(),
             handshake_timeout: DEFAULT_HANDSHAKE_TIMEOUT,
+            write_timeout: DEFAULT_WRITE_TIMEOUT,
             max_open_handshakes: DEFAULT_MAX_OPEN_HANDSHAKES,
             max_peers: DEFAULT_MAX_PEERS,
         })
@@ -183,6 +197,14 @@ impl EndpointSettingsBuilder {
         self
     }
 
+    /// How long a link may take no byte although some wait, or answer nothing, before it is given up. Default
+    /// [`DEFAULT_WRITE_TIMEOUT`].
+    #[must_use]
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.0.write_timeout = timeout;
+        self
+    }
+
     /// How many accepted links may be in their handshake; further ones are refused as busy. Default
     /// [`DEFAULT_MAX_OPEN_HANDSHAKES`], at most 4 KiB each.
     #[must_use]
@@ -212,6 +234,7 @@ impl EndpointSettingsBuilder {
             ("the number of concurrent dials", dial.concurrent == 0),
             ("the number of targets", dial.targets == 0),
             ("the handshake timeout", self.0.handshake_timeout.is_zero()),
+            ("the write timeout", self.0.write_timeout.is_zero()),
             ("the number of open handshakes", self.0.max_open_handshakes == 0),
             ("the number of peers", self.0.max_peers == 0),
         ];

@@ -1,0 +1,143 @@
+//! What QUIC does that a byte stream cannot, and what it must not do.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
+
+use super::*;
+use crate::link::ConnectError;
+use crate::proto::Address;
+use crate::proto::address::Scheme;
+use crate::proto::lanes::LaneSettings;
+use crate::tls::Tls;
+use crate::tls::fixture::TestAuthority;
+
+fn eventually() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+fn listen(tls: &Tls) -> (Listener, Address) {
+    let windows = LaneSettings::default().windows;
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), tls.clone(), &windows).unwrap();
+    let local = listener.local_addr();
+    (listener, Address::from_ip(Scheme::Quic, local.ip(), local.port()))
+}
+
+fn dialler(tls: &Tls) -> Dialler {
+    Dialler::new(tls.clone(), &LaneSettings::default().windows)
+}
+
+#[tokio::test]
+async fn what_was_written_arrives_before_the_link_is_closed() {
+    let authority = TestAuthority::new();
+    let (a, b) = (authority.node("a"), authority.node("b"));
+    let (mut listener, address) = listen(&b);
+    let dialler = dialler(&a);
+    let sent = vec![7; 1_000];
+    let dialled = async {
+        let mut link = dialler.connect(&address, eventually(), &|| {}).await.unwrap();
+        link.writer.write_all(&sent).await.unwrap();
+        link.writer.shutdown().await.unwrap();
+    };
+    let accepted = async {
+        let mut link = listener.accept().await.unwrap().secure(eventually()).await.unwrap();
+        let mut read = Vec::new();
+        link.reader.read_to_end(&mut read).await.unwrap();
+        read
+    };
+    let ((), read) = tokio::join!(dialled, accepted);
+    assert_eq!(read, sent);
+}
+
+#[tokio::test]
+async fn a_dropped_link_ends_the_peers_reading() {
+    let authority = TestAuthority::new();
+    let (a, b) = (authority.node("a"), authority.node("b"));
+    let (mut listener, address) = listen(&b);
+    let dialler = dialler(&a);
+    let dialled = async {
+        let mut link = dialler.connect(&address, eventually(), &|| {}).await.unwrap();
+        link.writer.write_all(&[1]).await.unwrap();
+        link
+    };
+    let accepted = async { listener.accept().await.unwrap().secure(eventually()).await.unwrap() };
+    let (dialled, mut accepted) = tokio::join!(dialled, accepted);
+    drop(dialled);
+    let mut read = Vec::new();
+    accepted.reader.read_to_end(&mut read).await.unwrap();
+    assert!(read.len() <= 1);
+}
+
+#[tokio::test]
+async fn a_node_that_is_busy_says_so() {
+    let authority = TestAuthority::new();
+    let (mut listener, address) = listen(&authority.node("b"));
+    let dialler = dialler(&authority.node("a"));
+    let refusing = async { listener.accept().await.unwrap().refuse() };
+    let connecting = dialler.connect(&address, eventually(), &|| {});
+    let (outcome, ()) = tokio::join!(connecting, refusing);
+    let expected = format!("{address} is busy: it has as many handshakes under way as it takes");
+    assert_eq!(outcome.unwrap_err().to_string(), expected);
+}
+
+#[tokio::test]
+async fn an_address_that_is_to_be_proven_costs_a_round_trip_and_no_more() {
+    let authority = TestAuthority::new();
+    let (mut listener, address) = listen(&authority.node("b"));
+    let dialler = dialler(&authority.node("a"));
+    let accepting = async {
+        let unproven = listener.accept().await.unwrap();
+        assert!(unproven.validate().is_none());
+        let proven = listener.accept().await.unwrap().validate().expect("it has been proven");
+        proven.secure(eventually()).await.unwrap()
+    };
+    let dialling = async {
+        let mut link = dialler.connect(&address, eventually(), &|| {}).await.unwrap();
+        link.writer.write_all(&[42]).await.unwrap();
+        link
+    };
+    let (_dialled, mut accepted) = tokio::join!(dialling, accepting);
+    assert_eq!(accepted.reader.read_u8().await.unwrap(), 42);
+}
+
+#[tokio::test]
+async fn nobody_answers_at_an_address_without_a_listener() {
+    let authority = TestAuthority::new();
+    let unheard = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let local = unheard.local_addr().unwrap();
+    let address = Address::from_ip(Scheme::Quic, local.ip(), local.port());
+    let deadline = Instant::now() + Duration::from_millis(50);
+    let outcome =
+        dialler(&authority.node("a")).connect(&address, deadline, &|| panic!("nobody is there")).await;
+    assert!(matches!(outcome, Err(ConnectError::TimedOut { .. })), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn no_early_data_is_ever_sent() {
+    let authority = TestAuthority::new();
+    let (a, b) = (authority.node("a"), authority.node("b"));
+    let (mut listener, address) = listen(&b);
+    let endpoint = socket::endpoint("127.0.0.1:0".parse().unwrap(), None).unwrap();
+    // One configuration for both: whatever the first connection could leave behind, the second one would find.
+    let crypto = a.quic_client(&crate::tls::Witness::default()).unwrap();
+    let config = quinn::ClientConfig::new(std::sync::Arc::new(crypto));
+    let at = std::net::SocketAddr::new(address.ip().unwrap(), address.port());
+    for _ in 0..2 {
+        let connecting = endpoint.connect_with(config.clone(), at, "prod.cluster").unwrap();
+        let connecting = connecting.into_0rtt().err().expect("nothing of an earlier session is known");
+        let dialled = async {
+            let connection = connecting.await.unwrap();
+            let (mut send, mut receive) = connection.open_bi().await.unwrap();
+            send.write_all(&[1]).await.unwrap();
+            // A ticket would have come before this.
+            receive.read_exact(&mut [0]).await.unwrap();
+        };
+        let accepted = async {
+            let mut link = listener.accept().await.unwrap().secure(eventually()).await.unwrap();
+            link.writer.write_all(&[2]).await.unwrap();
+            link
+        };
+        let ((), _link) = tokio::join!(dialled, accepted);
+    }
+}
