@@ -14,6 +14,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::continuity::{Continuity, ContinuityEvent};
+use super::flight::{Decided, Recorder};
 use super::greeting::{APPLIED, Applied, Greeting};
 use super::input::{DialOutcome, DownCause, SessionUp};
 use super::members::{Action, GREETING, MemberEvent, Members, MembersSettings, RemovalReason, StateRow};
@@ -90,6 +91,7 @@ pub struct Engine {
     greetings: VecDeque<Transmit>,
     /// Nodes whose later life is about to be there: its first pass sweeps what the earlier one held, so that live rooms stay.
     heirs: BTreeSet<NodeId>,
+    recorder: Recorder,
     events: VecDeque<EngineEvent>,
 }
 
@@ -112,6 +114,7 @@ impl Engine {
             continuity,
             greetings: VecDeque::new(),
             heirs: BTreeSet::new(),
+            recorder: Recorder::default(),
             events: VecDeque::new(),
         };
         engine.own_state_changed(now);
@@ -151,6 +154,9 @@ impl Engine {
     /// Bytes came from a peer. Called for each read, and cheap.
     pub fn handle_heard(&mut self, now: Instant, node: &NodeId, session: SessionId) {
         self.members.handle_heard(now, node, session);
+        if self.members.has_event() {
+            self.settle(now);
+        }
     }
 
     /// A message of the control lane. One of a session that does not count is ignored.
@@ -450,6 +456,7 @@ impl Engine {
         }
         self.members.handle_registers(now, self.registers.awaited());
         while let Some(event) = self.members.poll_event() {
+            self.recorder.record(now, Decided::Member(event.clone()));
             match &event {
                 MemberEvent::Removed { node, why, .. } => {
                     self.greetings.retain(|greeting| greeting.to != *node);
@@ -469,6 +476,7 @@ impl Engine {
             self.events.push_back(EngineEvent::Member(event));
         }
         while let Some(event) = self.state.poll_event() {
+            self.recorder.record(now, Decided::State(event.clone()));
             self.events.push_back(EngineEvent::State(event));
         }
         while let Some(event) = self.continuity.poll_event() {

@@ -7,6 +7,7 @@
 mod composition;
 pub mod continuity;
 pub mod events;
+pub mod flight;
 mod greeting;
 pub mod input;
 pub mod members;

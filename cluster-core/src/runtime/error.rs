@@ -76,6 +76,16 @@ pub struct NotHeard {
     pub waited: Duration,
 }
 
+/// Some members do not hold the same state as this one, as far as it has heard.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("after {waited:?} not the same state as {}", names(.with))]
+pub struct NotConverged {
+    /// Which members.
+    pub with: Vec<NodeId>,
+    /// How long they had.
+    pub waited: Duration,
+}
+
 fn names(nodes: &[NodeId]) -> String {
     nodes.iter().map(NodeId::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -245,12 +245,13 @@ impl Inner {
             }
             EngineEvent::State(StateEvent::Verified { owner, equal }) => {
                 if !equal {
-                    tracing::warn!(%owner, "the state still differs from its owner's after a whole pass");
+                    tracing::warn!("{}", StateEvent::Verified { owner: owner.clone(), equal });
                 }
                 // Nobody may be waiting.
                 let _ = self.verified.send(owner);
             }
-            EngineEvent::State(event) => tracing::warn!("{event:?}"),
+            EngineEvent::State(event) if event.is_routine() => tracing::debug!("{event}"),
+            EngineEvent::State(event) => tracing::warn!("{event}"),
             EngineEvent::Member(event) => {
                 match &event {
                     MemberEvent::Removed { node, incarnation, .. } => {

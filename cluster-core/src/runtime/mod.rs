@@ -11,6 +11,7 @@ mod handler;
 mod host_task;
 mod inner;
 mod listening;
+mod operations;
 mod peers;
 mod registers;
 mod rooms;
@@ -25,7 +26,7 @@ use cluster_transport::proto::{Address, ClusterName, Incarnation, NodeId};
 
 pub use commands::{CommandOutcome, Outcomes, Reset};
 pub use discovery::ProviderStatus;
-pub use error::{NotHeard, RequestFailure, StartError};
+pub use error::{NotConverged, NotHeard, RequestFailure, StartError};
 pub use rooms::Notified;
 pub use start::ClusterBuilder;
 pub use status::{LaneStatus, MemberStatus, Status};

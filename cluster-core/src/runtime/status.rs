@@ -5,14 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cluster_transport::endpoint::SessionHandle;
-use cluster_transport::proto::{Address, Instant, Lane};
+use cluster_transport::proto::{Address, Instant, Lane, NodeId};
 use serde::Serialize;
 
 use super::discovery::ProviderStatus;
 use super::inner::Inner;
 use crate::config::BindingName;
 use crate::engine::members::Member;
-use crate::engine::state::OwnerView;
+use crate::engine::state::{State, StateCounters};
 
 /// What a member knows of itself and its peers. Versions count changes; hashes are 32 hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -94,6 +94,18 @@ pub struct MemberStatus {
     pub hash: String,
     /// Whether what is here is what it says.
     pub agrees: bool,
+    /// For how long verdicts about it are still suspended, in milliseconds, if they are.
+    pub held_for_ms: Option<u64>,
+    /// Whether it did not let this node catch up in time.
+    pub degraded: bool,
+    /// Whether it holds more than one member may, so that its state is not taken any further.
+    pub over_budget: bool,
+    /// How many of its rooms are here.
+    pub held_rooms: usize,
+    /// The memory that these rooms take, in bytes.
+    pub held_bytes: usize,
+    /// How often each rung of repair was stepped on with it, since it joined.
+    pub repair: StateCounters,
     /// How far it is behind, by lane.
     pub lag: BTreeMap<String, LaneStatus>,
 }
@@ -141,7 +153,7 @@ pub(super) fn of(inner: &Inner) -> Status {
                 .members()
                 .map(|(node, member)| {
                     let session = sessions.get(node).map(|peer| &*peer.session);
-                    member_status(now, node.as_str(), member, state.replica(node), session)
+                    member_status(now, state, node, member, session)
                 })
                 .collect(),
             discovery: inner.providers.status(now),
@@ -168,16 +180,17 @@ fn bindings(bound: &[(BindingName, Address)]) -> BTreeMap<String, String> {
 
 fn member_status(
     now: Instant,
-    node: &str,
+    state: &State,
+    node: &NodeId,
     member: &Member,
-    replica: Option<OwnerView>,
     session: Option<&SessionHandle>,
 ) -> MemberStatus {
     let claims = member.claims();
-    let (version, hash) = replica.map_or((0, 0), |view| (view.version, view.hash));
+    let (version, hash) = state.replica(node).map_or((0, 0), |view| (view.version, view.hash));
+    let (held_rooms, held_bytes) = state.usage(node).unwrap_or_default();
     let in_session = session.filter(|session| Some(session.id()) == member.session());
     MemberStatus {
-        node: node.to_owned(),
+        node: node.to_string(),
         incarnation: member.incarnation().to_string(),
         state: match () {
             () if member.is_unreachable_from_here() => "unreachable from here",
@@ -194,6 +207,12 @@ fn member_status(
         version,
         hash: hex(hash),
         agrees: version == claims.version && hash == claims.hash,
+        held_for_ms: member.held_until().map(|until| millis(until.since(now))),
+        degraded: member.is_degraded(),
+        over_budget: state.is_over_budget(node),
+        held_rooms,
+        held_bytes,
+        repair: state.counters_of(node).unwrap_or_default(),
         lag: session.map(|session| lags(now, session)).unwrap_or_default(),
     }
 }

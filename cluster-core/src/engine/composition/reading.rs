@@ -3,6 +3,7 @@
 use cluster_transport::proto::{Incarnation, Instant, NodeId};
 
 use super::Engine;
+use crate::engine::flight::Decision;
 use crate::engine::members::{Member, Members};
 use crate::engine::registers::{RegisterChange, Registers};
 #[cfg(any(test, feature = "sim"))]
@@ -34,6 +35,16 @@ impl Engine {
     /// Whether every member holds the same rooms and registers as this node, as far as it has said.
     pub fn is_converged(&self) -> bool {
         self.members.is_converged() && self.registers.is_converged()
+    }
+
+    /// The last decisions, oldest first.
+    pub fn decisions(&self) -> impl ExactSizeIterator<Item = &Decision> {
+        self.recorder.decisions()
+    }
+
+    /// How many decisions there were, those that are no longer kept included.
+    pub fn recorded(&self) -> u64 {
+        self.recorder.recorded()
     }
 
     /// The members in session that have not applied this node's state up to a version, unless they are in doubt.

@@ -208,3 +208,31 @@ fn every_loss_is_told_sooner_or_later() {
     }
     assert_eq!(told, 300);
 }
+
+#[test]
+fn decisions_of_membership_and_repair_are_recorded_in_their_order() {
+    let mut pair = Pair::in_session();
+    pair.a.subscribe(pair.now, ConnectionId(1), &room(1)).unwrap();
+    pair.exchange();
+    pair.b.corrupt_replica(&"a".parse().unwrap(), &room(1).id(), 7);
+    pair.b.verify(pair.now);
+    pair.exchange();
+    let what: Vec<String> = pair.b.decisions().map(|decision| words(&decision.what)).collect();
+    let expected = [
+        "ready",
+        "a joined as 1.0000000000000001",
+        "a pass over the state of a began, at its version 0",
+        "the pass over the state of a is complete, up to version 0; 0 rooms were gone",
+        "a pass over the state of a began, at its version 1",
+        "the pass over the state of a is complete, up to version 1; 0 rooms were gone",
+        "the copy of the state of a equals it",
+    ];
+    assert_eq!(what, expected);
+}
+
+fn words(decided: &Decided) -> String {
+    match decided {
+        Decided::Member(event) => event.to_string(),
+        Decided::State(event) => event.to_string(),
+    }
+}

@@ -47,7 +47,7 @@ impl Members {
             Message::Compare => self.handle_compare(now, from),
             Message::View(rows) => {
                 for event in self.agreement.handle_view(from, rows) {
-                    self.emit(now, event);
+                    self.emit(event);
                 }
             }
         }
@@ -62,7 +62,7 @@ impl Members {
             self.outbox.push(from, &Message::Compare);
         }
         if agreed {
-            self.emit(now, MemberEvent::Agreed);
+            self.emit(MemberEvent::Agreed);
         }
     }
 
@@ -118,7 +118,7 @@ impl Members {
         }
         let Some(doubt) = &mut member.doubt else { return };
         if doubt.handle_opinion(now, from, *round, opinion.heard, timing) {
-            self.emit(now, MemberEvent::Vetoed { node: node.clone(), by: from.clone() });
+            self.emit(MemberEvent::Vetoed { node: node.clone(), by: from.clone() });
         }
         self.settle(now);
     }

@@ -1,6 +1,5 @@
 //! What the membership tells the layer above: events, with the evidence that they rest on, and actions to take.
 
-use std::fmt;
 use std::time::Duration;
 
 use cluster_transport::proto::{Address, Incarnation, NodeId, SessionId};
@@ -86,21 +85,6 @@ pub enum RemovalReason {
     Forgotten,
 }
 
-impl fmt::Display for RemovalReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Left => f.write_str("it left"),
-            Self::NewerIncarnation => f.write_str("a newer incarnation took its place"),
-            Self::AddressTaken { by } => write!(f, "{by} answers at its address"),
-            Self::Refused => f.write_str("its address refuses connections"),
-            Self::Silent => f.write_str("it is silent, and so is its address"),
-            Self::Frozen => f.write_str("it accepts connections and does not answer"),
-            Self::Unreachable => f.write_str("others hear it, this node does not"),
-            Self::Forgotten => f.write_str("it was forgotten by hand"),
-        }
-    }
-}
-
 /// What a removal after a doubt rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
@@ -164,6 +148,25 @@ pub enum MemberEvent {
         /// Who.
         node: NodeId,
     },
+    /// Verdicts about a member are suspended by hand.
+    Held {
+        /// Whom.
+        node: NodeId,
+        /// For how long from now on.
+        span: Duration,
+    },
+    /// Verdicts about a member are passed again.
+    HoldOver {
+        /// Whom.
+        node: NodeId,
+    },
+    /// This node was told to stop serving clients.
+    Draining {
+        /// How many other nodes serve.
+        remaining: usize,
+        /// How many are needed.
+        minimum: u32,
+    },
     /// This node serves clients.
     Ready,
     /// This node stopped serving clients.
@@ -206,16 +209,4 @@ pub enum MemberEvent {
         /// Which peer.
         peer: NodeId,
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_removal_reads_as_plain_words() {
-        let by = "c".parse().unwrap();
-        assert_eq!(RemovalReason::AddressTaken { by }.to_string(), "c answers at its address");
-        assert_eq!(RemovalReason::Silent.to_string(), "it is silent, and so is its address");
-    }
 }

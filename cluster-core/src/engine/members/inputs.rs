@@ -200,7 +200,7 @@ impl Members {
         let highest = known.map_or(epoch, |known| known.max(epoch));
         self.superseded = Some((highest, now + SUPERSEDED_LIFE));
         if known != Some(highest) {
-            self.emit(now, MemberEvent::Superseded { epoch });
+            self.emit(MemberEvent::Superseded { epoch });
         }
         self.settle(now);
     }

@@ -24,12 +24,13 @@ impl Members {
         let is_silent = survey.quietest.is_some_and(|heard| now >= heard + self.patience());
         if self.presence != Presence::Leaving && (survey.doubts || is_silent || self.self_doubt) {
             self.doubt_the_silent(now);
-            self.judge_self(now);
+            self.judge_self();
             self.investigate(now);
             self.pass_verdicts(now);
             survey = self.table.survey();
         }
         if survey.is_unsettled {
+            self.end_holds(now);
             self.degrade(now);
         }
         self.targets.refresh(now);
@@ -41,8 +42,8 @@ impl Members {
     pub(super) fn tell_readiness(&mut self, now: Instant, change: Option<Change>) {
         match change {
             None => return,
-            Some(Change::Entered) => self.emit(now, MemberEvent::Ready),
-            Some(Change::Left(reasons)) => self.emit(now, MemberEvent::NotReady { reasons }),
+            Some(Change::Entered) => self.emit(MemberEvent::Ready),
+            Some(Change::Left(reasons)) => self.emit(MemberEvent::NotReady { reasons }),
         }
         // The others count on it from now on, not from the next beat on.
         self.beat(now);
@@ -62,15 +63,15 @@ impl Members {
         }
     }
 
-    fn judge_self(&mut self, now: Instant) {
+    fn judge_self(&mut self) {
         let peers = self.table.len();
         let is_silent = |member: &Member| member.doubt.as_ref().is_some_and(Doubt::is_mere_silence);
         let silent = self.table.iter().filter(|(_, member)| is_silent(member)).count();
         let doubts = peers >= SELF_DOUBT_PEERS && silent * 2 > peers;
         if doubts && !self.self_doubt {
-            self.emit(now, MemberEvent::SelfDoubt { silent, peers });
+            self.emit(MemberEvent::SelfDoubt { silent, peers });
         } else if !doubts && self.self_doubt {
-            self.emit(now, MemberEvent::SelfDoubtOver);
+            self.emit(MemberEvent::SelfDoubtOver);
         }
         self.self_doubt = doubts;
     }
@@ -115,7 +116,7 @@ impl Members {
             for (node, why) in gone {
                 self.remove(now, &node, why);
             }
-            self.judge_self(now);
+            self.judge_self();
         }
     }
 
@@ -134,12 +135,23 @@ impl Members {
 
     fn degrade(&mut self, now: Instant) {
         let wait = self.settings.ready_wait;
-        let late = self.table.iter_mut().filter_map(|(node, member)| {
-            member.held_until = member.held_until.filter(|until| *until > now);
-            member.catch_up.expire(now, wait).then(|| node.clone())
-        });
+        let late = self
+            .table
+            .iter_mut()
+            .filter_map(|(node, member)| member.catch_up.expire(now, wait).then(|| node.clone()));
         for node in late.collect::<Vec<_>>() {
-            self.emit(now, MemberEvent::Degraded { node });
+            self.emit(MemberEvent::Degraded { node });
+        }
+    }
+
+    fn end_holds(&mut self, now: Instant) {
+        let is_over = |until: &mut Instant| *until <= now;
+        let over = self
+            .table
+            .iter_mut()
+            .filter_map(|(node, member)| member.held_until.take_if(is_over).map(|_| node.clone()));
+        for node in over.collect::<Vec<_>>() {
+            self.emit(MemberEvent::HoldOver { node });
         }
     }
 

@@ -21,7 +21,7 @@ impl Members {
     ) {
         self.table.insert(node.clone(), Member::new(now, incarnation));
         let (node, addresses) = (node.clone(), addresses.to_vec());
-        self.emit(now, MemberEvent::Joined { node, incarnation, addresses });
+        self.emit(MemberEvent::Joined { node, incarnation, addresses });
     }
 
     /// Makes this the session of a member.
@@ -36,7 +36,7 @@ impl Members {
         let found = self.absent.forget(node);
         self.drop_absent(&found);
         if recovered {
-            self.emit(now, MemberEvent::Recovered { node: node.clone() });
+            self.emit(MemberEvent::Recovered { node: node.clone() });
         }
         let others: Vec<NodeId> = self.table.in_session().filter(|other| *other != node).cloned().collect();
         self.tell(node, &others);
@@ -47,7 +47,7 @@ impl Members {
     /// Notes that this process runs. After a gap all that it believes of others is void: they may have waited for it.
     pub(super) fn awake(&mut self, now: Instant) {
         let Some(gap) = self.health.awake(now) else { return };
-        self.emit(now, MemberEvent::Paused { gap });
+        self.emit(MemberEvent::Paused { gap });
         self.next_beat = now;
         let nodes: Vec<NodeId> = self.table.iter().map(|(node, _)| node.clone()).collect();
         if !nodes.is_empty() {
@@ -71,7 +71,7 @@ impl Members {
         if in_session {
             self.outbox.push(node, &Message::Ping(ping));
             if doubt.is_some() {
-                self.emit(now, MemberEvent::Recovered { node: node.clone() });
+                self.emit(MemberEvent::Recovered { node: node.clone() });
             }
         } else if let Some(doubt) = doubt {
             let subject = (node.clone(), member.incarnation);
@@ -91,13 +91,13 @@ impl Members {
         }
         let subject = (node.clone(), member.incarnation);
         member.doubt = Some(Doubt::new(subject, cause.clone(), &member.addresses, member.last_heard, now));
-        self.emit(now, MemberEvent::Doubted { node: node.clone(), cause });
+        self.emit(MemberEvent::Doubted { node: node.clone(), cause });
     }
 
     pub(super) fn recover(&mut self, now: Instant, node: &NodeId) {
         let doubt = self.table.get_mut(node).and_then(|member| member.doubt.take());
         if doubt.is_some() {
-            self.emit(now, MemberEvent::Recovered { node: node.clone() });
+            self.emit(MemberEvent::Recovered { node: node.clone() });
             self.settle(now);
         }
     }
@@ -124,9 +124,9 @@ impl Members {
         let stale = why != RemovalReason::Left;
         let evidence = member.doubt.map(|doubt| doubt.evidence(now));
         let (peer, incarnation) = (node.clone(), member.incarnation);
-        self.emit(now, MemberEvent::Removed { node: peer.clone(), incarnation, why, evidence });
+        self.emit(MemberEvent::Removed { node: peer.clone(), incarnation, why, evidence });
         if stale {
-            self.emit(now, MemberEvent::CachesStale { peer });
+            self.emit(MemberEvent::CachesStale { peer });
         }
     }
 

@@ -18,13 +18,13 @@ mod lifecycle;
 mod opinions;
 mod outbox;
 mod readiness;
-mod recorder;
 mod settings;
 mod table;
 mod targets;
 mod timing;
 mod verbs;
 mod wire;
+mod words;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -37,14 +37,12 @@ use self::agreement::Agreement;
 use self::health::Health;
 use self::outbox::Outbox;
 use self::readiness::Readiness;
-use self::recorder::Recorder;
 use self::table::Table;
 use self::targets::Targets;
 
 pub use self::absent::MAX_ABSENT;
 pub use self::event::{Action, CloseReason, DoubtCause, Evidence, MemberEvent, RemovalReason};
 pub use self::readiness::Reason;
-pub use self::recorder::{Decision, MAX_DECISIONS};
 pub use self::settings::{
     DEFAULT_MINIMUM_NODES, DEFAULT_READY_WAIT, Discovery, MAX_HEARTBEAT, MIN_HEARTBEAT, MembersSettings,
     MembersSettingsBuilder, MembersSettingsError,
@@ -52,7 +50,7 @@ pub use self::settings::{
 pub use self::table::{MAX_MEMBERS, Member};
 pub use self::targets::MAX_TARGETS;
 pub use self::timing::{DEFAULT_HEARTBEAT, doubted_after};
-pub use self::verbs::{Drain, DrainError, UnknownNode};
+pub use self::verbs::{Drain, DrainError, HoldError, MAX_HOLD, UnknownNode};
 pub use self::wire::{Claims, MAX_ADDRESSES, StateRow};
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use wire::recode;
@@ -73,7 +71,6 @@ pub struct Members {
     agreement: Agreement,
     readiness: Readiness,
     health: Health,
-    recorder: Recorder,
     outbox: Outbox,
     events: VecDeque<MemberEvent>,
     discovery_pending: bool,
@@ -111,7 +108,6 @@ impl Members {
             agreement: Agreement::new(timing),
             readiness: Readiness::new(timing),
             health: Health::new(timing, now),
-            recorder: Recorder::default(),
             outbox: Outbox::default(),
             events: VecDeque::new(),
             discovery_pending: settings.discovery == Discovery::Configured,
@@ -144,6 +140,11 @@ impl Members {
     /// The next event, in the order in which they happened.
     pub fn poll_event(&mut self) -> Option<MemberEvent> {
         self.events.pop_front()
+    }
+
+    /// Whether there is an event to poll.
+    pub fn has_event(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// When `handle_timeout` is to be called; at the latest a heartbeat from now.
@@ -215,17 +216,18 @@ impl Members {
 
     /// Whether every member is in session and its last heartbeat told the same view as this node's.
     pub fn is_converged(&self) -> bool {
-        self.table.iter().all(|(node, member)| member.is_well() && self.agreement.agrees(node))
+        self.differing().next().is_none()
+    }
+
+    /// The members that have no session, are in doubt, or told another view in their last heartbeat.
+    pub fn differing(&self) -> impl Iterator<Item = &NodeId> {
+        let agrees = |node, member: &Member| member.is_well() && self.agreement.agrees(node);
+        self.table.iter().filter(move |(node, member)| !agrees(node, member)).map(|(node, _)| node)
     }
 
     /// Since when a peer's view has differed at every heartbeat.
     pub fn differs_since(&self) -> Option<Instant> {
         self.agreement.differs_since()
-    }
-
-    /// The last decisions, oldest first.
-    pub fn decisions(&self) -> impl Iterator<Item = &Decision> {
-        self.recorder.decisions()
     }
 
     /// How many messages of unknown kinds were skipped.
@@ -238,9 +240,8 @@ impl Members {
         self.outbox.dropped()
     }
 
-    /// Tells and records what happened.
-    fn emit(&mut self, now: Instant, event: MemberEvent) {
-        self.recorder.record(now, event.clone());
+    /// Tells what happened.
+    fn emit(&mut self, event: MemberEvent) {
         self.events.push_back(event);
     }
 }

@@ -1,9 +1,15 @@
 //! What an administrator or the process itself wants of the membership.
 
+use std::time::Duration;
+
 use cluster_transport::proto::{Instant, NodeId};
 
-use super::event::RemovalReason;
+use super::event::{MemberEvent, RemovalReason};
+use super::table::Member;
 use super::{Members, Presence};
+
+/// The longest hold: whoever is under a debugger for longer is gone for the others.
+pub const MAX_HOLD: Duration = Duration::from_secs(24 * 3600);
 
 /// How firmly a drain is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +27,7 @@ pub enum DrainError {
     /// The others would be too few.
     #[error("the drain leaves {remaining} of {minimum} nodes (minimumNodes): add a node or force it")]
     BelowQuorum {
-        /// How many nodes this one has a session with.
+        /// How many other nodes serve clients and have a session with this one.
         remaining: usize,
         /// How many are needed.
         minimum: u32,
@@ -36,13 +42,30 @@ pub struct UnknownNode {
     pub node: NodeId,
 }
 
+/// A hold that is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HoldError {
+    /// There is no such member.
+    #[error(transparent)]
+    UnknownNode(#[from] UnknownNode),
+    /// It would last too long.
+    #[error("a hold of {got:?} is longer than {MAX_HOLD:?}: choose a shorter one, it can be renewed")]
+    TooLong {
+        /// The span given.
+        got: Duration,
+    },
+}
+
 impl Members {
     /// Stops serving clients for good, so that they can move before this node leaves.
     ///
     /// # Errors
-    /// The other nodes would be below the quorum and the drain is not forced.
+    /// The other nodes would be below the quorum and the drain is not forced. Those that do not serve do not count, so that
+    /// of two nodes that are drained one after the other the second is refused.
     pub fn drain(&mut self, now: Instant, how: Drain) -> Result<(), DrainError> {
-        let remaining = self.table.in_session().count();
+        let serves = |member: &Member| member.session.is_some() && member.claims.ready;
+        let remaining = self.table.iter().filter(|(_, member)| serves(member)).count();
         let minimum = self.settings.minimum_nodes.get();
         let holds = u32::try_from(remaining).map_or(true, |remaining| remaining >= minimum);
         if how == Drain::IfQuorumHolds && !holds {
@@ -50,6 +73,7 @@ impl Members {
         }
         if self.presence == Presence::Staying {
             self.presence = Presence::Draining;
+            self.emit(MemberEvent::Draining { remaining, minimum });
         }
         self.settle(now);
         Ok(())
@@ -61,13 +85,17 @@ impl Members {
         self.settle(now);
     }
 
-    /// Suspends verdicts about a member until this moment; an earlier one than now ends the suspension.
+    /// Suspends verdicts about a member for so long, whatever was said before; with no time it ends the suspension.
     ///
     /// # Errors
-    /// The node is no member.
-    pub fn hold(&mut self, now: Instant, node: &NodeId, until: Instant) -> Result<(), UnknownNode> {
+    /// The node is no member, or the span is longer than [`MAX_HOLD`].
+    pub fn hold(&mut self, now: Instant, node: &NodeId, span: Duration) -> Result<(), HoldError> {
+        if span > MAX_HOLD {
+            return Err(HoldError::TooLong { got: span });
+        }
         let member = self.table.get_mut(node).ok_or_else(|| UnknownNode { node: node.clone() })?;
-        member.held_until = Some(until);
+        member.held_until = Some(now + span);
+        self.emit(MemberEvent::Held { node: node.clone(), span });
         self.settle(now);
         Ok(())
     }

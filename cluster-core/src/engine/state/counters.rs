@@ -1,7 +1,10 @@
 //! How often each rung of replication was stepped on.
 
-/// Counts since the start of this node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+use serde::Serialize;
+
+/// Counts since the start of this node, or since a member joined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct StateCounters {
     /// Deltas of other owners that were applied.
@@ -36,4 +39,61 @@ pub struct StateCounters {
     pub strays: u64,
     /// Messages that were a peer's fault.
     pub faults: u64,
+}
+
+impl std::ops::AddAssign for StateCounters {
+    fn add_assign(&mut self, other: Self) {
+        let Self {
+            deltas_applied,
+            deltas_sent,
+            duplicates,
+            gaps,
+            passes_begun,
+            passes_restarted,
+            passes_finished,
+            passes_served,
+            swept_rooms,
+            hash_mismatches,
+            unrepaired,
+            filter_conflicts,
+            over_budget,
+            unknown_messages,
+            strays,
+            faults,
+        } = other;
+        for (sum, more) in [
+            (&mut self.deltas_applied, deltas_applied),
+            (&mut self.deltas_sent, deltas_sent),
+            (&mut self.duplicates, duplicates),
+            (&mut self.gaps, gaps),
+            (&mut self.passes_begun, passes_begun),
+            (&mut self.passes_restarted, passes_restarted),
+            (&mut self.passes_finished, passes_finished),
+            (&mut self.passes_served, passes_served),
+            (&mut self.swept_rooms, swept_rooms),
+            (&mut self.hash_mismatches, hash_mismatches),
+            (&mut self.unrepaired, unrepaired),
+            (&mut self.filter_conflicts, filter_conflicts),
+            (&mut self.over_budget, over_budget),
+            (&mut self.unknown_messages, unknown_messages),
+            (&mut self.strays, strays),
+            (&mut self.faults, faults),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_several_owners_add_up() {
+        let mut sum = StateCounters { gaps: 1, faults: u64::MAX, ..StateCounters::default() };
+        sum += StateCounters { gaps: 2, faults: 1, passes_begun: 3, ..StateCounters::default() };
+        let expected =
+            StateCounters { gaps: 3, faults: u64::MAX, passes_begun: 3, ..StateCounters::default() };
+        assert_eq!(sum, expected);
+    }
 }

@@ -34,6 +34,7 @@ pub struct State {
     pub(super) peers: BTreeMap<NodeId, Peer>,
     /// The owners that have not heard yet how far we are.
     pub(super) unacknowledged: BTreeSet<NodeId>,
+    /// Of members that are gone, and of what is no member's.
     pub(super) counters: StateCounters,
     events: VecDeque<StateEvent>,
 }
@@ -90,7 +91,8 @@ impl State {
     }
 
     pub(super) fn tell_conflicts(&mut self, owner: &NodeId, conflicts: Conflicts) {
-        self.counters.filter_conflicts += u64::from(conflicts.rooms);
+        let peer = self.peers.get_mut(owner).map(|peer| &mut peer.counters);
+        peer.unwrap_or(&mut self.counters).filter_conflicts += u64::from(conflicts.rooms);
         if let Some(room) = conflicts.first
             && self.events.len() < MAX_EVENTS
         {

@@ -4,6 +4,7 @@ use cluster_transport::proto::Incarnation;
 use cluster_transport::proto::hash::HashSeed;
 
 use super::collections::CollectionName;
+use super::counters::StateCounters;
 use super::limits::StateLimits;
 use super::message::{Delta, WireCollection, WireEntry};
 use super::receiver::Receiver;
@@ -20,6 +21,7 @@ pub(super) struct Peer {
     pub(super) sender: Sender,
     pub(super) receiver: Receiver,
     pub(super) replica: Replica,
+    pub(super) counters: StateCounters,
 }
 
 /// Whether the peer's messages are taken.
@@ -66,6 +68,7 @@ impl Peer {
             sender: Sender::default(),
             receiver: Receiver::default(),
             replica: Replica::new(member, seed),
+            counters: StateCounters::default(),
         }
     }
 

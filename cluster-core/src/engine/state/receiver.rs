@@ -180,12 +180,14 @@ impl Receiver {
         }
     }
 
-    /// Something before the delta is missing: asks for it, once.
-    pub(super) fn miss(&mut self) {
+    /// Something before the delta is missing: asks for it, once. True if it had not been asked for.
+    pub(super) fn miss(&mut self) -> bool {
         self.is_current = false;
-        if self.asked == Asked::Nothing {
+        let is_news = self.asked == Asked::Nothing;
+        if is_news {
             self.asked = Asked::Rest(Answer::Unasked);
         }
+        is_news
     }
 
     /// The entries of a delta up to this version are applied.

@@ -57,6 +57,7 @@ impl State {
     pub fn handle_member_removed(&mut self, node: &NodeId) {
         self.unacknowledged.remove(node);
         if let Some(peer) = self.peers.remove(node) {
+            self.counters += peer.counters;
             peer.replica.clear(&mut self.table);
             self.release_tombstones();
         }
@@ -69,7 +70,8 @@ impl State {
     pub fn handle_state(&mut self, now: Instant, node: &NodeId, message: &[u8]) -> Result<Intake, PeerFault> {
         let taken = self.take_message(now, node, message);
         if taken.is_err() {
-            self.counters.faults += 1;
+            let peer = self.peers.get_mut(node).map(|peer| &mut peer.counters);
+            peer.unwrap_or(&mut self.counters).faults += 1;
         }
         taken
     }
@@ -131,8 +133,8 @@ impl State {
         }
         let message = peer.sender.poll(&self.log, &self.table, limit)?;
         match message.first() {
-            Some(&BEGIN) => self.counters.passes_served += 1,
-            _ => self.counters.deltas_sent += 1,
+            Some(&BEGIN) => peer.counters.passes_served += 1,
+            _ => peer.counters.deltas_sent += 1,
         }
         Some(message)
     }
@@ -163,8 +165,10 @@ impl State {
             BEGIN => {
                 let Begin { start } = decode(kind, body)?;
                 peer.replica.begin_pass();
-                self.counters.passes_begun += 1;
-                self.counters.passes_restarted += u64::from(peer.receiver.begin(start));
+                let again = peer.receiver.begin(start);
+                peer.counters.passes_begun += 1;
+                peer.counters.passes_restarted += u64::from(again);
+                self.tell(StateEvent::PassBegun { owner: node.clone(), start, again });
             }
             DELTA => return self.take_delta(now, node, decode(kind, body)?),
             ASK => {
@@ -173,7 +177,7 @@ impl State {
             }
             unknown => {
                 skip_unknown(unknown)?;
-                self.counters.unknown_messages += 1;
+                peer.counters.unknown_messages += 1;
             }
         }
         Ok(Intake::Taken)
@@ -184,16 +188,19 @@ impl State {
         let (from, to, caught_up) = (delta.from, delta.to, delta.caught_up);
         match peer.receiver.judge(from, to, reach(caught_up)) {
             Judgement::Impossible => return Err(PeerFault::ImpossibleDelta { from, to }),
-            Judgement::Duplicate => self.counters.duplicates += 1,
+            Judgement::Duplicate => peer.counters.duplicates += 1,
             Judgement::Gap => {
-                self.counters.gaps += 1;
-                peer.receiver.miss();
+                peer.counters.gaps += 1;
+                if peer.receiver.miss() {
+                    let (owner, here) = (node.clone(), peer.receiver.position().unwrap_or(0));
+                    self.tell(StateEvent::Gap { owner, from: here, to: from });
+                }
             }
             Judgement::Apply => match peer.apply(&mut self.table, self.limits, delta) {
                 Applied::Malformed => return Err(PeerFault::Malformed { kind: DELTA }),
                 Applied::OverBudget => {
                     peer.link = Link::OverBudget;
-                    self.counters.over_budget += 1;
+                    peer.counters.over_budget += 1;
                     self.tell(StateEvent::OverBudget { owner: node.clone() });
                     return Ok(Intake::OverBudget);
                 }
@@ -211,15 +218,16 @@ impl State {
         caught_up: Option<u128>,
         conflicts: Conflicts,
     ) {
-        self.counters.deltas_applied += 1;
         self.tell_conflicts(node, conflicts);
         let Some(peer) = self.peers.get_mut(node) else { return };
+        peer.counters.deltas_applied += 1;
         let occasion = peer.receiver.advance(to, reach(caught_up));
         self.unacknowledged.insert(node.clone());
         if occasion == Occasion::PassEnd {
-            self.counters.passes_finished += 1;
-            self.counters.swept_rooms +=
-                u64::try_from(peer.replica.sweep(&mut self.table)).unwrap_or(u64::MAX);
+            let swept = peer.replica.sweep(&mut self.table);
+            peer.counters.passes_finished += 1;
+            peer.counters.swept_rooms += u64::try_from(swept).unwrap_or(u64::MAX);
+            self.tell(StateEvent::PassDone { owner: node.clone(), version: to, swept });
         }
         if let Some(hash) = caught_up {
             self.compare(now, node, hash, occasion);
@@ -233,9 +241,12 @@ impl State {
         let version = peer.receiver.settled().unwrap_or(0);
         match peer.receiver.compare(now, ours, hash, when) {
             Comparison::Equal | Comparison::Known => {}
-            Comparison::Repairing => self.counters.hash_mismatches += 1,
+            Comparison::Repairing => {
+                peer.counters.hash_mismatches += 1;
+                self.tell(StateEvent::Differs { owner: owner.clone(), version });
+            }
             Comparison::Unrepaired => {
-                self.counters.unrepaired += 1;
+                peer.counters.unrepaired += 1;
                 self.tell(StateEvent::Unrepaired { owner: owner.clone(), version });
             }
         }

@@ -49,9 +49,16 @@ impl State {
         self.table.at()
     }
 
-    /// How often each rung of replication was stepped on.
+    /// How often each rung of replication was stepped on, by all members ever.
     pub fn counters(&self) -> StateCounters {
-        self.counters
+        let mut sum = self.counters;
+        self.peers.values().for_each(|peer| sum += peer.counters);
+        sum
+    }
+
+    /// How often each rung of replication was stepped on with one member, since it joined.
+    pub fn counters_of(&self, member: &NodeId) -> Option<StateCounters> {
+        self.peers.get(member).map(|peer| peer.counters)
     }
 
     /// How many connections are in a room, on all nodes; `None` if this node knows no such room.

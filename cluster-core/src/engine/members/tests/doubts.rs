@@ -250,12 +250,33 @@ fn a_node_in_bad_health_is_more_patient_with_others() {
 fn a_hold_suspends_the_verdict_until_it_expires() {
     let mut world = World::with_peers(&["b", "c"]);
     world.probes_give("b", DialOutcome::ConnectionRefused);
-    world.members.hold(at(1_000), &node("b"), at(60_000)).unwrap();
+    world.members.hold(at(1_000), &node("b"), Duration::from_secs(59)).unwrap();
     world.down("b", DownCause::Eof);
     world.run_to(61_000);
     assert_eq!(world.removals(), [(60_000, "b", RemovalReason::Refused)]);
-    let unknown = world.members.hold(at(61_000), &node("b"), at(90_000)).unwrap_err();
+    let unknown = world.members.hold(at(61_000), &node("b"), Duration::from_secs(30)).unwrap_err();
     assert_eq!(unknown.to_string(), "b is not known here: `members` in the status lists who is");
+    let long = world.members.hold(at(61_000), &node("c"), Duration::from_secs(100_000)).unwrap_err();
+    assert_eq!(
+        long.to_string(),
+        "a hold of 100000s is longer than 86400s: choose a shorter one, it can be renewed"
+    );
+}
+
+#[test]
+fn a_hold_ends_by_itself_or_by_hand_and_says_so() {
+    let mut world = World::with_peers(&["b"]);
+    world.members.hold(at(1_000), &node("b"), Duration::from_secs(5)).unwrap();
+    world.drain();
+    world.run_to(7_000);
+    let span = Duration::from_secs(5);
+    let held = |span| MemberEvent::Held { node: node("b"), span };
+    let over = MemberEvent::HoldOver { node: node("b") };
+    assert_eq!(world.take_events(), [(1_000, held(span)), (6_000, over.clone())]);
+    world.members.hold(at(7_000), &node("b"), span).unwrap();
+    world.members.hold(at(7_000), &node("b"), Duration::ZERO).unwrap();
+    world.drain();
+    assert_eq!(world.take_events(), [(7_000, held(span)), (7_000, held(Duration::ZERO)), (7_000, over)]);
 }
 
 #[test]

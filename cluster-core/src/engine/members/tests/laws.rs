@@ -117,7 +117,7 @@ fn apply(world: &mut World, input: Input) {
             let _ = members.forget(now, &name(peer));
         }
         Input::Hold { peer, ms } => {
-            let _ = members.hold(now, &name(peer), now + Duration::from_millis(ms));
+            let _ = members.hold(now, &name(peer), Duration::from_millis(ms));
         }
         Input::Wait { ms } => {
             // One step, so that late wakes and own pauses are among the histories.

@@ -180,18 +180,6 @@ fn a_peer_that_breaks_the_protocol_is_named_by_its_fault_and_a_stranger_is_ignor
 }
 
 #[test]
-fn decisions_are_recorded_with_their_evidence() {
-    let mut world = World::with_peers(&["b"]);
-    world.silence("b");
-    world.run_to(5_000);
-    let last: Vec<Decision> = world.members.decisions().cloned().collect();
-    let tail = last[last.len() - 3..].iter().map(|decision| (decision.at, decision.event.clone()));
-    let expected = world.events.iter().map(|(ms, event)| (at(*ms), event.clone()));
-    assert_eq!(tail.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
-    assert_eq!(last[0].event, MemberEvent::Ready);
-}
-
-#[test]
 fn a_change_of_readiness_is_told_at_once() {
     let mut world = World::with_peers(&["b"]);
     world.run_to(2_000);

@@ -51,6 +51,7 @@ pub(super) struct Node {
     pub(super) state: State,
     pub(super) clients: BTreeMap<RoomId, BTreeSet<ConnectionId>>,
     pub(super) shown: BTreeSet<RoomId>,
+    /// Those that call for somebody's attention, and the ends of verifications.
     pub(super) events: Vec<StateEvent>,
     last_at: u64,
 }
@@ -95,7 +96,7 @@ impl Node {
                 Change::Disappeared(id) => assert!(self.shown.remove(&id), "disappeared twice"),
             }
         }
-        self.events.extend(std::iter::from_fn(|| self.state.poll_event()));
+        self.events.extend(notable(&mut self.state));
     }
 }
 
@@ -304,4 +305,10 @@ pub(super) fn listed(state: &State) -> BTreeMap<RoomId, u64> {
         last = Some(name.clone());
     }
     rooms
+}
+
+/// The events that call for somebody's attention, and the ends of verifications.
+pub(super) fn notable(state: &mut State) -> Vec<StateEvent> {
+    let counts = |event: &StateEvent| !event.is_routine() || matches!(event, StateEvent::Verified { .. });
+    std::iter::from_fn(|| state.poll_event()).filter(counts).collect()
 }

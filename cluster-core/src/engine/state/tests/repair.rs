@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use bytes::Bytes;
 use cluster_transport::proto::{Incarnation, NodeId};
 
-use super::harness::{NOW, Net, node_id, room, room_id};
+use super::harness::{NOW, Net, node_id, notable, room, room_id};
 use crate::engine::room::ConnectionId;
 use crate::engine::state::message::{ASK, Ask, BEGIN, Begin, DELTA, Delta, WireCollection, WireEntry};
 use crate::engine::state::receiver::REPAIR_PAUSE;
@@ -144,7 +144,10 @@ fn a_corrupted_replica_is_repaired_within_a_round_and_counted_once() {
     net.exchange_claims(NOW);
     net.settle();
     assert_eq!(net.nodes[1].state.counters().hash_mismatches, 1);
-    assert_eq!(net.nodes[1].events, []);
+    let differs = StateEvent::Differs { owner: node_id(0), version: 10 };
+    assert_eq!(net.nodes[1].events, [differs]);
+    let of_the_owner = net.nodes[1].state.counters_of(&node_id(0)).unwrap();
+    assert_eq!((of_the_owner.hash_mismatches, of_the_owner.passes_finished), (1, 2));
 }
 
 /// A delta with these rooms, all of one collection.
@@ -189,8 +192,8 @@ fn an_owner_that_lies_of_its_hash_is_reported_and_not_asked_for_ever() {
         let is_first = state.counters().passes_begun == 1;
         assert_eq!(ask, is_first.then(|| encode(ASK, &Ask { position: Position::Nothing })));
     }
-    let event = state.poll_event();
-    assert_eq!(event, Some(StateEvent::Unrepaired { owner: liar.clone(), version: 3 }));
+    let unrepaired = StateEvent::Unrepaired { owner: liar.clone(), version: 3 };
+    assert_eq!(notable(&mut state), [StateEvent::Differs { owner: liar.clone(), version: 3 }, unrepaired]);
     state.handle_claim(NOW + REPAIR_PAUSE, &liar, 3, 1);
     assert_eq!(state.poll_state(&liar, 1_000), None, "nothing has changed since");
     state.handle_state(NOW + REPAIR_PAUSE, &liar, &delta(3, 4, Some(1), &[(2, 1)])).unwrap();
@@ -253,7 +256,7 @@ fn a_member_over_budget_is_shown_and_no_longer_applied_until_it_shrinks() {
         let flood = delta(0, 3, Some(1), &[(1, 1), (2, 1), (3, 1)]);
         assert_eq!(state.handle_state(NOW, &owner, &flood), Ok(Intake::OverBudget));
         assert_eq!(state.handle_state(NOW, &owner, &begin), Ok(Intake::OverBudget));
-        assert_eq!(state.poll_event(), Some(StateEvent::OverBudget { owner: owner.clone() }));
+        assert_eq!(notable(&mut state), [StateEvent::OverBudget { owner: owner.clone() }]);
         assert_eq!((state.rooms(), state.is_over_budget(&owner)), (2, true));
         assert_eq!(state.interested(&[room_id(9)]).collect::<Vec<_>>(), [&owner]);
         assert_eq!(state.poll_applied(), None);
