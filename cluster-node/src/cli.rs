@@ -7,6 +7,7 @@ pub mod demo;
 mod failure;
 mod run;
 mod signals;
+mod timeline;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -39,13 +40,15 @@ enum Command {
     Demo(demo::Arguments),
     /// Make a development authority and certificates for nodes
     Certs(certs::Arguments),
+    /// Put the flight recorders of several nodes together into one timeline
+    Timeline(timeline::Arguments),
 }
 
 impl Command {
     /// The level of logging without RUST_LOG.
     fn level(&self) -> &'static str {
         match self {
-            Self::Run(_) | Self::Certs(_) => "info",
+            Self::Run(_) | Self::Certs(_) | Self::Timeline(_) => "info",
             Self::Demo(_) => "error",
         }
     }
@@ -78,6 +81,7 @@ fn perform(command: Command) -> Result<(), Failure> {
             Command::Run(arguments) => run::run(arguments).await,
             Command::Demo(arguments) => demo::demo(arguments).await,
             Command::Certs(arguments) => certs::make(&arguments),
+            Command::Timeline(arguments) => timeline::timeline(&arguments),
         }
     })
 }
