@@ -7,14 +7,13 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Backoff {
     first: Duration,
-    cap: Duration,
     failures: u32,
 }
 
 impl Backoff {
-    /// Pauses from `first` to `cap`.
-    pub(crate) fn new(first: Duration, cap: Duration) -> Self {
-        Self { first: first.min(cap), cap, failures: 0 }
+    /// Pauses from `first` on.
+    pub(crate) fn new(first: Duration) -> Self {
+        Self { first, failures: 0 }
     }
 
     /// The attempt succeeded: the next failure is the first one again.
@@ -22,9 +21,9 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// The pause after a failure.
-    pub(crate) fn after_failure(&mut self) -> Duration {
-        let longest = self.first.saturating_mul(2_u32.saturating_pow(self.failures)).min(self.cap);
+    /// The pause after a failure, at most `cap`.
+    pub(crate) fn after_failure(&mut self, cap: Duration) -> Duration {
+        let longest = self.first.saturating_mul(2_u32.saturating_pow(self.failures)).min(cap);
         self.failures = self.failures.saturating_add(1);
         jittered(longest, 50)
     }
@@ -45,10 +44,10 @@ mod tests {
     #[test]
     fn pauses_double_up_to_the_cap_and_begin_anew_after_a_success() {
         let ms = Duration::from_millis;
-        let mut backoff = Backoff::new(ms(100), ms(1_000));
+        let mut backoff = Backoff::new(ms(100));
         for _ in 0..2 {
             for longest in [100, 200, 400, 800, 1_000, 1_000] {
-                let pause = backoff.after_failure();
+                let pause = backoff.after_failure(ms(1_000));
                 assert!(ms(longest / 2) <= pause && pause <= ms(longest), "{pause:?} of {longest} ms");
             }
             backoff.reset();

@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod dns;
 mod hostile;
 mod logs;
 mod member;
@@ -21,6 +22,7 @@ mod traffic;
 
 use std::time::Duration;
 
+pub use dns::DnsServer;
 pub use hostile::Hostile;
 pub use logs::Logs;
 pub use member::{Member, Setup, reserve_port, room};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cluster_core::config::{Config, ConfigBuilder};
-use cluster_core::discovery::MemoryDirectory;
+use cluster_core::discovery::{Dns, MemoryDirectory};
 use cluster_core::engine::{RoomId, RoomInfo};
 use cluster_core::runtime::{Cluster, StartError, Status};
 use cluster_transport::binding::Binding;
@@ -22,13 +22,14 @@ pub struct Setup {
     name: String,
     config: ConfigBuilder,
     directory: Option<MemoryDirectory>,
+    dns: Option<Dns>,
 }
 
 impl Setup {
     /// A member with this node id.
     pub fn new(name: &str) -> Self {
         let config = Config::builder().node_id(Some(name.parse().unwrap()));
-        Self { name: name.to_owned(), config, directory: None }.bound("tcp://127.0.0.1:0")
+        Self { name: name.to_owned(), config, directory: None, dns: None }.bound("tcp://127.0.0.1:0")
     }
 
     /// The node id that it was made with.
@@ -40,6 +41,13 @@ impl Setup {
     #[must_use]
     pub fn in_directory(mut self, directory: &MemoryDirectory) -> Self {
         self.directory = Some(directory.clone());
+        self
+    }
+
+    /// Finds the others through these names, before it asks its other providers.
+    #[must_use]
+    pub fn found_through(mut self, names: Dns) -> Self {
+        self.dns = Some(names);
         self
     }
 
@@ -80,6 +88,9 @@ impl Setup {
         let mut builder = Cluster::builder(config, Arc::new(recorder.clone()));
         if let Some(directory) = self.directory {
             builder = builder.provider(directory);
+        }
+        if let Some(dns) = self.dns {
+            builder = builder.provider(dns);
         }
         let (started, outcome) = oneshot::channel();
         let subscriber = logs.subscriber();

@@ -8,6 +8,7 @@
 //! `settings` is the table of all keys; `layers` merges the sources; `kinds` reads single values.
 
 mod defaults;
+mod dns;
 mod error;
 mod keys;
 mod kinds;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use cluster_transport::binding::Binding;
 
 pub use defaults::*;
+pub use dns::DnsName;
 pub use error::{ConfigError, ExposureError};
 pub use listen::{BindingName, Listener};
 pub use redis::{

@@ -9,6 +9,7 @@ use cluster_transport::binding::Binding;
 use cluster_transport::proto::{Address, ClusterName, NodeId};
 
 use super::defaults::*;
+use super::dns::DnsName;
 use super::error::ConfigError;
 use super::kinds::{Amount, BindingOnPort, FilePath, Kind, List, OrNull, Parsed, PlaintextFlag, Token};
 use super::layers::Given;
@@ -60,8 +61,12 @@ settings! {
     /// The addresses that others are told to dial, where they are not the ones that are bound. Default none.
     public advertise: Arc<[Address]> = Arc::default(), "plugins.cluster.advertise", List(Parsed("tcp://host:port or quic://host:port"));
 
-    /// The addresses that are dialled to find the cluster. Default none.
+    /// The addresses that are dialled to find the cluster; a name stands for all addresses that it has. Default none.
     public seeds: Arc<[Address]> = Arc::default(), "plugins.cluster.seeds", List(Parsed("tcp://host:port or quic://host:port"));
+
+    /// The names in the DNS under which members are found. Default none.
+    public dns: Arc<[DnsName]> = Arc::default(), "plugins.cluster.dns",
+        List(Parsed("name, name:port, or _service._proto.name for SRV records"));
 
     /// The Redis through which others are found. Default none: the one of `services.internalCache`, if that is given.
     derived redis: Option<RedisOptions> = None, "plugins.cluster.redis", OrNull(Tree);

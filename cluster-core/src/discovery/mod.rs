@@ -3,8 +3,10 @@
 //! An address is a hint and nothing more: who is there is learned from the handshake. A provider that fails holds nobody
 //! back that has been found otherwise, and takes nobody away that has been found before.
 
+mod dns;
 mod fingerprint;
 mod memory;
+mod names;
 mod redis;
 mod seeds;
 
@@ -16,6 +18,7 @@ use std::time::Duration;
 
 use cluster_transport::proto::{Address, Incarnation, NodeId};
 
+pub use dns::Dns;
 pub use fingerprint::Fingerprint;
 pub use memory::MemoryDirectory;
 pub use redis::{LEASE_LIFE, RedisDirectory};
@@ -88,7 +91,8 @@ pub enum Lease {
 /// Says where nodes of the cluster may be found.
 ///
 /// One task asks a provider, one question at a time. A question ends after `timers.discoverTimeout` at the latest; one
-/// that failed is asked again after a pause that grows up to `timers.joinAttemptInterval`.
+/// that failed is asked again after a pause that grows up to `timers.joinAttemptInterval`, and one that was answered with
+/// a problem after one that grows up to [`pause`](Self::pause).
 pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// Its name, as status shows it.
     fn name(&self) -> &str;

@@ -4,16 +4,24 @@ use std::sync::Arc;
 
 use cluster_transport::proto::Address;
 
+use super::names::{self, Names};
 use super::{Announcement, Found, Looking, Provider};
 
-/// Addresses that were written down.
-#[derive(Clone, Debug)]
-pub struct Seeds(Arc<[Address]>);
+/// Addresses that were written down. A name among them stands for all addresses that the system's resolver knows for it,
+/// and is looked up anew at each question.
+#[derive(Debug)]
+pub struct Seeds {
+    addresses: Vec<Address>,
+    named: Vec<Address>,
+    names: Names,
+}
 
 impl Seeds {
     /// These addresses.
     pub fn new(addresses: impl Into<Arc<[Address]>>) -> Self {
-        Self(addresses.into())
+        let (addresses, named) =
+            addresses.into().iter().cloned().partition(|address: &Address| address.ip().is_some());
+        Self { addresses, named, names: Names::default() }
     }
 }
 
@@ -23,6 +31,18 @@ impl Provider for Seeds {
     }
 
     fn look<'a>(&'a self, _own: &'a Announcement) -> Looking<'a> {
-        Box::pin(async { Ok(Found::new(self.0.to_vec())) })
+        Box::pin(async {
+            let lookup = |seed: &'a Address| names::hosts(seed.scheme(), seed.host(), seed.port());
+            let named = self.named.iter().map(|seed| (seed.to_string(), lookup(seed)));
+            let mut found = match self.names.look_up(named).await {
+                // Others were written down as addresses, so something is known.
+                Err(error) if !self.addresses.is_empty() => {
+                    Found { problem: Some(error.0), ..Found::default() }
+                }
+                found => found?,
+            };
+            found.addresses.extend(self.addresses.iter().cloned());
+            Ok(found)
+        })
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::inner::Inner;
 use crate::backoff::{Backoff, jittered};
 use crate::config::Config;
-use crate::discovery::{Announcement, Fingerprint, Found, Provider, RedisDirectory, Seeds, Standing};
+use crate::discovery::{Announcement, Dns, Fingerprint, Found, Provider, RedisDirectory, Seeds, Standing};
 use crate::engine::members::Reason;
 use crate::store::Store;
 
@@ -94,6 +94,9 @@ pub(super) fn configured(config: &Config, store: Option<&Store>) -> Vec<Arc<dyn 
     let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
     if !config.seeds().is_empty() {
         providers.push(Arc::new(Seeds::new(config.seeds())));
+    }
+    if !config.dns().is_empty() {
+        providers.push(Arc::new(Dns::new(config.dns())));
     }
     if let Some(store) = store {
         providers.push(Arc::new(RedisDirectory::new(store.clone())));
@@ -196,16 +199,17 @@ struct Asking {
 impl Asking {
     async fn run(self) {
         let interval = self.inner.config().join_attempt_interval();
-        let mut backoff = Backoff::new(FIRST_PAUSE, interval);
+        let mut backoff = Backoff::new(FIRST_PAUSE);
         let (stop, leaving) = (self.inner.stop().clone(), self.inner.providers.leaving.clone());
         let asking = async {
             loop {
-                let answered = self.once().await;
-                let pause = if answered {
-                    backoff.reset();
-                    jittered(self.provider.pause(), JITTER_PERCENT)
-                } else {
-                    backoff.after_failure()
+                let pause = match self.once().await {
+                    Outcome::Complete => {
+                        backoff.reset();
+                        jittered(self.provider.pause(), JITTER_PERCENT)
+                    }
+                    Outcome::Partial => backoff.after_failure(self.provider.pause()),
+                    Outcome::None => backoff.after_failure(interval),
                 };
                 tokio::time::sleep(pause).await;
             }
@@ -221,8 +225,8 @@ impl Asking {
         let _ = tokio::time::timeout(WITHDRAW_DEADLINE, self.provider.withdraw(&own)).await;
     }
 
-    /// Asks once and passes the answer on; whether it was a complete one.
-    async fn once(&self) -> bool {
+    /// Asks once and passes the answer on.
+    async fn once(&self) -> Outcome {
         let (inner, name) = (&self.inner, self.name.as_str());
         let own = self.identity.announcement(inner);
         let deadline = inner.config().discover_timeout();
@@ -246,6 +250,18 @@ impl Asking {
             let addresses = answer.as_ref().map(|found| &*found.addresses).map_err(String::as_str);
             engine.handle_discovered(now, name, addresses);
         });
-        answer.is_ok_and(|found| found.problem.is_none())
+        match answer {
+            Ok(Found { problem: None, .. }) => Outcome::Complete,
+            Ok(_) => Outcome::Partial,
+            Err(_) => Outcome::None,
+        }
     }
+}
+
+/// How a question was answered.
+enum Outcome {
+    Complete,
+    /// With a problem beside it.
+    Partial,
+    None,
 }
