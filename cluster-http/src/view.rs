@@ -11,6 +11,7 @@ pub(crate) fn status(status: &Status) -> Value {
         "converged": status.converged,
         "count": status.members.len() + 1,
         "current": current(status),
+        "discovery": status.discovery,
         "failure": status.failure,
         "faults": status.faults,
         "hashMismatches": status.hash_mismatches,

@@ -96,6 +96,8 @@ async fn status_has_the_fields_of_the_original_and_each_member() {
     let (_, body) = ask(&a, get("/_plugin/cluster/status")).await;
     let result = &body["result"];
     assert_eq!(result["count"], 2);
+    let provider = &result["discovery"][0];
+    assert_eq!((&provider["provider"], &provider["answers"]), (&json!("memory"), &json!(true)));
     let address = |cluster: &Cluster| json!(cluster.bound()[0].1.to_string());
     assert_eq!((&result["current"]["pub"], &result["current"]["router"]), (&address(&a), &address(&a)));
     let pool = result["pool"].as_array().unwrap();

@@ -117,7 +117,7 @@ impl StoreError {
                 ("a single server", format!("it is a node of a Redis Cluster ({problem})"), NAME_THE_NODES)
             }
             RedisTopology::Sentinel { .. } if error.kind() == ErrorKind::MasterNameNotFoundBySentinel => {
-                let remedy = "correct name, or the list of sentinels";
+                let remedy = "check name, the list of sentinels, and that the master runs";
                 (
                     "a master known to its sentinels",
                     "they know no reachable master of this name".to_owned(),

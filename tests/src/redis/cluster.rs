@@ -1,11 +1,9 @@
 //! A Redis Cluster of three masters, with replicas on demand.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
 use super::server::{Guard, RedisServer};
-use crate::{GIVE_UP, reserve_port};
+use crate::reserve_port;
 
 /// The slots of the three masters.
 const SLOTS: [(u16, u16); 3] = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)];
@@ -15,6 +13,8 @@ const SLOTS: [(u16, u16); 3] = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)];
 pub struct RedisCluster {
     /// The masters first, then a replica of each in the same order.
     servers: Vec<RedisServer>,
+    /// The master that was ended.
+    ended: Option<usize>,
 }
 
 impl RedisCluster {
@@ -60,7 +60,7 @@ impl RedisCluster {
                 |info: &String| info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3");
             server.wait_for(&["CLUSTER", "INFO"], is_whole);
         }
-        Self { servers }
+        Self { servers, ended: None }
     }
 
     /// The setting `plugins.cluster.redis` for it: the three masters.
@@ -76,18 +76,19 @@ impl RedisCluster {
         &mut self.servers
     }
 
-    /// Ends the master that a key is on, and waits until its replica answers in its place.
-    pub fn fail_over(&mut self, key: &str) {
+    /// Ends the master that a key is on.
+    pub fn kill_master_of(&mut self, key: &str) {
         let slot: u16 = self.servers[0].command(&["CLUSTER", "KEYSLOT", key]);
         let master = SLOTS.iter().position(|(first, last)| (*first..=*last).contains(&slot)).unwrap();
         self.servers[master].kill();
-        let replica = &self.servers[master + SLOTS.len()];
+        self.ended = Some(master);
+    }
+
+    /// Waits until the replica of the master that was ended answers in its place.
+    pub fn wait_for_successor(&self) {
+        let replica = &self.servers[self.ended.unwrap() + SLOTS.len()];
         replica.wait_for(&["ROLE"], |role: &redis::Value| format!("{role:?}").contains("master"));
-        let began = Instant::now();
-        while !replica.command::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
-            assert!(began.elapsed() < GIVE_UP, "the cluster does not recover");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        replica.wait_for(&["CLUSTER", "INFO"], |info: &String| info.contains("cluster_state:ok"));
     }
 }
 

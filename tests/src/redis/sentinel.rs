@@ -54,9 +54,13 @@ impl RedisSentinel {
         self.master.with_access(json!({ "sentinels": sentinels, "name": Self::MASTER }))
     }
 
-    /// Ends the master, and waits until the replica is master and the sentinel says so.
-    pub fn fail_over(&mut self) {
+    /// Ends the master.
+    pub fn kill_master(&mut self) {
         self.master.kill();
+    }
+
+    /// Waits until the replica is master and the sentinel says so.
+    pub fn wait_for_successor(&self) {
         let replica = format!("address=127.0.0.1:{}", self.replica.port());
         self.wait_for(|masters| masters.contains(&replica));
         self.replica.wait_for(&["ROLE"], |role: &redis::Value| format!("{role:?}").contains("master"));

@@ -42,7 +42,8 @@ async fn a_master_is_reached_through_its_sentinel_and_so_is_its_successor() {
         let mut servers = RedisSentinel::start(guard);
         let store = store(servers.setting());
         store.ping().await.unwrap();
-        servers.fail_over();
+        servers.kill_master();
+        servers.wait_for_successor();
         // The first call meets the broken connection.
         let _ = store.ping().await;
         store.ping().await.unwrap();
@@ -97,7 +98,7 @@ async fn another_kind_of_redis_than_configured_is_named_with_what_to_write_inste
     );
     let unknown = problem(with(sentinel.setting(), "name", "other")).await;
     let wanted = "is configured as a master known to its sentinels, but they know no reachable master of this name: \
-                  correct name, or the list of sentinels";
+                  check name, the list of sentinels, and that the master runs";
     assert!(unknown.contains(wanted), "{unknown}");
     // Which node the keys are on is up to the name of the cluster.
     let cluster = RedisCluster::start(Guard::Open);
