@@ -13,6 +13,7 @@ pub mod config;
 pub mod discovery;
 pub mod engine;
 pub mod host;
+pub mod keeper;
 #[cfg(test)]
 mod protocol_md;
 pub mod runtime;

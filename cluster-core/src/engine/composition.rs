@@ -102,11 +102,13 @@ impl Engine {
         let mut rng = ChaCha8Rng::from_seed(seed);
         let state = State::new(node.clone(), incarnation, limits, &mut rng);
         let (heartbeat, ready_wait) = (members.heartbeat(), members.ready_wait());
+        let registers = ChaCha8Rng::from_rng(&mut rng);
+        let registers = Registers::new(node.clone(), heartbeat, ready_wait, store, registers);
+        let members = members.awaiting(registers.awaited());
         let members = Members::new(members, now, ChaCha8Rng::from_rng(&mut rng));
         let continuity = Continuity::new(ChaCha8Rng::from_rng(&mut rng));
-        let rng = ChaCha8Rng::from_rng(&mut rng);
         let mut engine = Self {
-            registers: Registers::new(node.clone(), heartbeat, ready_wait, store, rng),
+            registers,
             me: node,
             incarnation,
             state,

@@ -163,6 +163,7 @@ async fn carry_out(inner: &Inner, command: Command) -> CommandOutcome {
     let mut verified = inner.verifications();
     let mut asked = inner.with_engine(|engine, now| engine.verify(now));
     inner.wake_all();
+    inner.keeping.offer_all();
     let all = async {
         while !asked.is_empty() {
             match verified.recv().await {

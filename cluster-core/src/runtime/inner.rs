@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::discovery::Providers;
 use super::error::RequestFailure;
 use super::host_task::HostQueue;
+use super::keeping::Keeping;
 use super::peers::{Peer, Peers};
 use super::rooms::Notified;
 use crate::config::{BindingName, Config, OnMinority};
@@ -71,6 +72,7 @@ pub(super) struct Inner {
     clock: Clock,
     pub(super) host_queue: HostQueue,
     pub(super) counters: Counters,
+    pub(super) keeping: Keeping,
     pub(super) providers: Providers,
     /// Told after every input of the engine.
     changed: Notify,
@@ -102,6 +104,7 @@ impl Inner {
             clock,
             host_queue: HostQueue::default(),
             counters: Counters::default(),
+            keeping: Keeping::default(),
             providers: Providers::default(),
             changed: Notify::new(),
             timer: Notify::new(),
@@ -170,6 +173,9 @@ impl Inner {
         self.hand_out(&mut engine);
         if engine.offered() != offered {
             self.peers().iter().for_each(|(_, peer)| peer.state_is_waiting());
+            if engine.offered().1 != offered.1 {
+                self.keeping.wake();
+            }
         }
         if engine.poll_timeout() != deadline {
             self.timer.notify_one();

@@ -6,6 +6,7 @@ use cluster_transport::proto::NodeId;
 
 use super::Cluster;
 use super::error::NotConverged;
+use crate::engine::Engine;
 use crate::engine::flight::{FlightLine, Origin};
 use crate::engine::members::{Drain, DrainError, HoldError, UnknownNode};
 
@@ -44,11 +45,11 @@ impl Cluster {
     /// # Errors
     /// When the deadline passes first; the error names who differs.
     pub async fn converged(&self, deadline: Duration) -> Result<(), NotConverged> {
-        let wait = self.inner.wait_until(|inner| inner.read(|engine| engine.members().is_converged()));
+        let wait = self.inner.wait_until(|inner| inner.read(Engine::is_converged));
         if tokio::time::timeout(deadline, wait).await.is_ok() {
             return Ok(());
         }
-        let with = self.inner.read(|engine| engine.members().differing().cloned().collect::<Vec<_>>());
+        let with = self.inner.read(Engine::differing);
         if with.is_empty() { Ok(()) } else { Err(NotConverged { with, waited: deadline }) }
     }
 

@@ -16,15 +16,16 @@ use super::Cluster;
 use super::discovery::{self, Identity, Providers};
 use super::error::StartError;
 use super::handler::Transport;
-use super::host_task;
 use super::inner::{Inner, Parts};
 use super::listening::{Listening, listen};
+use super::{host_task, keeping};
 use crate::config::{Config, Security};
 use crate::discovery::Provider;
 use crate::engine::members::{Discovery, MembersSettings};
 use crate::engine::registers::StoreUse;
 use crate::engine::{Engine, EngineSettings};
 use crate::host::Host;
+use crate::keeper::{Keeper, RedisKeeper};
 use crate::store::Store;
 
 /// Starts a [`Cluster`] member.
@@ -32,6 +33,7 @@ pub struct ClusterBuilder {
     config: Config,
     host: Arc<dyn Host>,
     providers: Vec<Arc<dyn Provider>>,
+    keeper: Option<Arc<dyn Keeper>>,
 }
 
 impl fmt::Debug for ClusterBuilder {
@@ -42,13 +44,21 @@ impl fmt::Debug for ClusterBuilder {
 
 impl ClusterBuilder {
     pub(super) fn new(config: Config, host: Arc<dyn Host>) -> Self {
-        Self { config, host, providers: Vec::new() }
+        Self { config, host, providers: Vec::new(), keeper: None }
     }
 
     /// Adds a provider of addresses to those of the configuration. Default: none.
     #[must_use]
     pub fn provider(mut self, provider: impl Provider) -> Self {
         self.providers.push(Arc::new(provider));
+        self
+    }
+
+    /// Keeps registers there besides, so that they outlive the whole cluster. Default: in the Redis of the configuration, if it
+    /// names one.
+    #[must_use]
+    pub fn keeper(mut self, keeper: impl Keeper) -> Self {
+        self.keeper = Some(Arc::new(keeper));
         self
     }
 
@@ -60,6 +70,8 @@ impl ClusterBuilder {
         let config = self.config.clone();
         let store = config.redis().map(|redis| Store::new(redis.clone(), config.cluster_name()));
         self.providers.extend(discovery::configured(&config, store.as_ref()));
+        let redis = store.map(|store| Arc::new(RedisKeeper::new(store)) as Arc<dyn Keeper>);
+        self.keeper = self.keeper.or(redis);
         let (tls, watched) = load_tls(&config)?;
         let node = node_id(&config, tls.as_ref())?;
         if let Some(tls) = &tls {
@@ -69,7 +81,8 @@ impl ClusterBuilder {
         let Listening { sockets, quic, bound, advertised } = listen(&config, tls.as_ref()).await?;
         let clock = Clock::start();
         let discovery = if self.providers.is_empty() { Discovery::Absent } else { Discovery::Configured };
-        let engine = engine(&config, &node, incarnation, discovery, clock)?;
+        let kept = if self.keeper.is_some() { StoreUse::Configured } else { StoreUse::Absent };
+        let engine = engine(&config, (&node, incarnation), discovery, kept, clock)?;
         let settings = endpoint_settings(&config, &node, incarnation, &advertised)?;
         let inner = Arc::new(Inner::new(Parts { config, node, bound, engine, clock }));
         let endpoint = Endpoint::start(EndpointParts {
@@ -97,6 +110,9 @@ impl ClusterBuilder {
         let identity = Arc::new(Identity::new(advertised, tls.as_ref().map(|(tls, _)| tls.clone())));
         for provider in self.providers {
             guard(inner, "discovery", Providers::ask(inner, provider, Arc::clone(&identity)));
+        }
+        if let Some(keeper) = self.keeper {
+            guard(inner, "the keeping of registers", keeping::run(Arc::clone(inner), keeper));
         }
         if let Some((tls, files)) = tls {
             guard(inner, "the watcher of certificates", watch(Arc::clone(inner), tls, files));
@@ -157,9 +173,9 @@ fn node_id(config: &Config, tls: Option<&Tls>) -> Result<NodeId, StartError> {
 
 fn engine(
     config: &Config,
-    node: &NodeId,
-    incarnation: Incarnation,
+    (node, incarnation): (&NodeId, Incarnation),
     discovery: Discovery,
+    store: StoreUse,
     clock: Clock,
 ) -> Result<Engine, StartError> {
     let minimum = u32::try_from(config.minimum_nodes().get()).ok().and_then(NonZeroU32::new);
@@ -169,7 +185,7 @@ fn engine(
         .ready_wait(config.ready_wait())
         .discovery(discovery)
         .build()?;
-    let (limits, store) = (config.state_limits(), StoreUse::Absent);
+    let limits = config.state_limits();
     let settings = EngineSettings { node: node.clone(), incarnation, members, limits, store };
     Ok(Engine::new(settings, clock.now(), random()?))
 }

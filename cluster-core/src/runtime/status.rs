@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::discovery::ProviderStatus;
 use super::inner::Inner;
+use super::keeping::KeeperStatus;
 use crate::config::BindingName;
 use crate::engine::members::Member;
 use crate::engine::state::{State, StateCounters};
@@ -44,6 +45,8 @@ pub struct Status {
     pub rooms: usize,
     /// How many registers there are, removed ones included.
     pub registers: usize,
+    /// The keeper of registers outside the members, if there is one.
+    pub keeper: Option<KeeperStatus>,
     /// Its own lateness: 1 is well, 4 is the worst.
     pub health: u32,
     /// The other members, sorted by node.
@@ -148,6 +151,7 @@ pub(super) fn of(inner: &Inner) -> Status {
             hash: hex(state.hash()),
             rooms: state.rooms(),
             registers: engine.registers().len(),
+            keeper: inner.keeping.status(),
             health: members.health(),
             members: members
                 .members()

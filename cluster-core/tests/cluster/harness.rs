@@ -11,7 +11,7 @@ use cluster_core::engine::registers::RegisterChange;
 use cluster_core::engine::state::{Change, RoomEvent};
 use cluster_core::engine::{IndexEntry, RoomId, RoomInfo};
 use cluster_core::host::{Answer, Host, Readiness, Refusal};
-use cluster_core::runtime::Cluster;
+use cluster_core::runtime::{Cluster, ClusterBuilder};
 use cluster_transport::binding::Binding;
 use cluster_transport::proto::NodeId;
 use cluster_transport::proto::session::{Direction, Missed};
@@ -180,12 +180,20 @@ impl TestNode {
         directory: &MemoryDirectory,
         adapt: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
     ) -> Self {
+        Self::start_as(name, adapt, |builder| builder.provider(directory.clone())).await
+    }
+
+    pub(crate) async fn start_as(
+        name: &str,
+        adapt: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
+        equip: impl FnOnce(ClusterBuilder) -> ClusterBuilder,
+    ) -> Self {
         let id: NodeId = name.parse().unwrap();
         let builder = Config::builder().node_id(Some(id)).bind(Some(binding(0)));
         let config = adapt(builder).build().unwrap();
         let recorder = Arc::new(Recorder::default());
         let host = Arc::clone(&recorder) as Arc<dyn Host>;
-        let cluster = Cluster::builder(config, host).provider(directory.clone()).start().await.unwrap();
+        let cluster = equip(Cluster::builder(config, host)).start().await.unwrap();
         Self { name: name.to_owned(), cluster, recorder }
     }
 

@@ -2,6 +2,7 @@
 
 use cluster_core::discovery::MemoryDirectory;
 use cluster_core::engine::registers::{MAX_VALUE, RegisterError, RegisterKey, Written};
+use cluster_core::keeper::MemoryKeeper;
 
 use crate::harness::{GIVE_UP, TestNode, Told, three_in};
 
@@ -53,4 +54,42 @@ async fn a_newcomer_is_ready_with_all_registers_and_its_default_gives_way() {
         .collect();
     assert_eq!(page, ["k198", "k199"]);
     assert_eq!(newcomer.cluster.status().registers, 201);
+}
+
+#[tokio::test]
+async fn a_keeper_is_read_first_and_told_everything_again_after_each_failure() {
+    let keeper = MemoryKeeper::default();
+    let start =
+        async || TestNode::start_as("n0", |builder| builder, |builder| builder.keeper(keeper.clone())).await;
+    let node = start().await;
+    tokio::time::timeout(GIVE_UP, node.cluster.wait_ready()).await.unwrap();
+    node.cluster.set_register(&key("k"), "v").unwrap();
+    let is_kept = |kept: bool| {
+        let keeper = &keeper;
+        async move {
+            let until = async {
+                while keeper.entries().is_empty() == kept {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(GIVE_UP, until).await.unwrap();
+        }
+    };
+    is_kept(true).await;
+    keeper.clear();
+    is_kept(true).await;
+    keeper.set_down(true);
+    node.cluster.set_register(&key("k"), "w").unwrap();
+    drop(node);
+    let again = start().await;
+    again.told(|told| matches!(told, Told::NotReady(reasons) if reasons == &["the registers in the store are not read yet"])).await;
+    keeper.set_down(false);
+    tokio::time::timeout(GIVE_UP, again.cluster.wait_ready()).await.unwrap();
+    assert_eq!(
+        again.cluster.register(&key("k")).unwrap(),
+        "v",
+        "what the keeper did not hear of went with its writer"
+    );
+    let status = again.cluster.status().keeper.unwrap();
+    assert!(status.read && status.last_error.is_some(), "{status:?}");
 }

@@ -5,7 +5,7 @@ use cluster_core::store::Store;
 use cluster_tests::{Guard, RedisCluster, RedisSentinel, RedisServer, reserve_port};
 use serde_json::{Value, json};
 
-fn store(setting: Value) -> Store {
+pub(crate) fn store(setting: Value) -> Store {
     let config = Config::builder().redis(RedisOptions::from(setting)).build().unwrap();
     Store::new(config.redis().unwrap().clone(), config.cluster_name())
 }

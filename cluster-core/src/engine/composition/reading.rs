@@ -1,5 +1,7 @@
 //! What can be read of an engine, and its registers.
 
+use std::collections::BTreeSet;
+
 use cluster_transport::proto::{Incarnation, Instant, NodeId};
 
 use super::Engine;
@@ -47,6 +49,13 @@ impl Engine {
         self.recorder.recorded()
     }
 
+    /// The members that hold other rooms or registers than this node, as far as they have said.
+    pub fn differing(&self) -> Vec<NodeId> {
+        let differing: BTreeSet<&NodeId> =
+            self.members.differing().chain(self.registers.differing()).collect();
+        differing.into_iter().cloned().collect()
+    }
+
     /// The members in session that have not applied this node's state up to a version, unless they are in doubt.
     ///
     /// Those that are not ready count too: by the time that is known here, it may not be true any more.
@@ -91,6 +100,6 @@ impl Engine {
     /// The last of this node's own changes, of its rooms and of registers: when it differs from before, each session is to ask
     /// [`poll_state`](Self::poll_state).
     pub fn offered(&self) -> (u64, u64) {
-        (self.state.version(), self.registers.offered())
+        (self.state.version(), self.registers.own_writes())
     }
 }

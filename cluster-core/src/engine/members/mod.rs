@@ -111,7 +111,7 @@ impl Members {
             outbox: Outbox::default(),
             events: VecDeque::new(),
             discovery_pending: settings.discovery == Discovery::Configured,
-            registers: None,
+            registers: settings.registers,
             superseded: None,
             presence: Presence::Staying,
             self_doubt: false,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use cluster_transport::proto::{Incarnation, NodeId};
 
 use super::timing::{DEFAULT_HEARTBEAT, Timing};
+use crate::engine::registers::Awaited;
 
 /// Default quorum: a node alone is enough.
 pub const DEFAULT_MINIMUM_NODES: NonZeroU32 = NonZeroU32::MIN;
@@ -37,6 +38,7 @@ pub struct MembersSettings {
     pub(super) ready_wait: Duration,
     pub(super) discovery: Discovery,
     pub(super) timing: Timing,
+    pub(super) registers: Option<Awaited>,
 }
 
 /// Whether this node is told of others by discovery.
@@ -59,6 +61,11 @@ impl MembersSettings {
             ready_wait: DEFAULT_READY_WAIT,
             discovery: Discovery::Absent,
         }
+    }
+
+    /// As these, with registers that are to be read before the node is ready.
+    pub(in crate::engine) fn awaiting(self, registers: Option<Awaited>) -> Self {
+        Self { registers, ..self }
     }
 
     /// How often peers hear of this node.
@@ -126,6 +133,7 @@ impl MembersSettingsBuilder {
             minimum_nodes: self.minimum_nodes,
             ready_wait: self.ready_wait,
             discovery: self.discovery,
+            registers: None,
             timing: Timing::new(self.heartbeat),
         })
     }

@@ -155,19 +155,25 @@ impl Registers {
         self.read
     }
 
+    /// Grows with each write of this node itself.
+    pub fn own_writes(&self) -> u64 {
+        self.own.last()
+    }
+
     /// Whether every peer in session said last that it holds what this node holds.
     pub fn is_converged(&self) -> bool {
-        self.peers.values().all(|peer| peer.digest == Some(self.digest()))
+        self.differing().next().is_none()
+    }
+
+    /// The peers in session that hold something else, or have not said what.
+    pub fn differing(&self) -> impl Iterator<Item = &NodeId> {
+        let differs = |peer: &Peer| peer.digest != Some(self.digest());
+        self.peers.iter().filter(move |(_, peer)| differs(peer)).map(|(node, _)| node)
     }
 
     /// What happened, in numbers.
     pub fn counters(&self) -> RegisterCounters {
         self.counters
-    }
-
-    /// The last of this node's own writes: when it grows, peers have something to be told.
-    pub(super) fn offered(&self) -> u64 {
-        self.own.last()
     }
 
     /// Whether the host has something to be told.
