@@ -23,6 +23,7 @@ pub(crate) fn status(status: &Status) -> Value {
         "pool": pool,
         "reasons": status.reasons,
         "rooms": status.rooms,
+        "tls": status.tls,
     })
 }
 

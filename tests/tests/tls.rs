@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use cluster_core::discovery::MemoryDirectory;
+use cluster_core::runtime::Status;
 use cluster_tests::{Hostile, Member, Pair, Pki, Setup, Traffic};
 use cluster_transport::proto::ClusterName;
 use cluster_transport::proto::body::RefuseCode;
@@ -221,4 +222,32 @@ async fn a_certificate_does_not_serve_another_id_on_the_wire_either() {
     assert_eq!(peer.next().await, None);
     let refused = "refused b: not authorised: the certificate is not for b.kuzzle.cluster remote=127.0.0.1:*";
     pair.finish(&[&format!("WARN {refused}")]).await;
+}
+
+#[tokio::test]
+async fn the_status_tells_what_became_of_the_files() {
+    let pki = Pki::new("kuzzle");
+    let files = pki.node("a");
+    let member = Setup::new("a").bound("quic://127.0.0.1:0").with_tls(&files).start().await;
+    assert_eq!(member.cluster.days_to_expiry(), Some(824));
+    let tls = member.cluster.status().tls.unwrap();
+    assert_eq!(
+        (tls.names, tls.reloads),
+        (vec!["a.kuzzle.cluster".to_owned(), "kuzzle.cluster".to_owned()], 0)
+    );
+    let key = std::fs::read(&files.key).unwrap();
+    std::fs::write(&files.key, &key[..key.len() / 2]).unwrap();
+    let refused = |status: &Status| status.tls.as_ref().is_some_and(|tls| tls.refused.is_some());
+    member.status(refused).await;
+    let why = member.cluster.status().tls.unwrap().refused.unwrap();
+    assert_eq!(
+        why,
+        format!(
+            "the key file {} is damaged: it ends before \"-----END PRIVATE KEY-----\" (write it again, whole)",
+            files.key.display()
+        )
+    );
+    pki.node("a");
+    member.status(|status| !refused(status) && status.tls.as_ref().is_some_and(|tls| tls.reloads == 1)).await;
+    assert_eq!(Setup::new("b").start().await.cluster.days_to_expiry(), None);
 }

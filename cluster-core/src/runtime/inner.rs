@@ -10,9 +10,11 @@ use cluster_transport::proto::body::CloseCode;
 use cluster_transport::proto::lanes::Payload;
 use cluster_transport::proto::session::{Direction, Missed};
 use cluster_transport::proto::{Address, ClusterName, Incarnation, Instant, Lane, NodeId};
+use cluster_transport::tls::Tls;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
+use super::certificates::Certificates;
 use super::discovery::Providers;
 use super::error::RequestFailure;
 use super::host_task::HostQueue;
@@ -74,6 +76,7 @@ pub(super) struct Inner {
     pub(super) counters: Counters,
     pub(super) keeping: Keeping,
     pub(super) providers: Providers,
+    pub(super) certificates: Certificates,
     /// Told after every input of the engine.
     changed: Notify,
     /// The engine's next deadline may be earlier than it was.
@@ -106,6 +109,7 @@ impl Inner {
             counters: Counters::default(),
             keeping: Keeping::default(),
             providers: Providers::default(),
+            certificates: Certificates::default(),
             changed: Notify::new(),
             timer: Notify::new(),
             verified: broadcast::Sender::new(VERIFICATIONS),
@@ -136,6 +140,11 @@ impl Inner {
 
     pub(super) fn stop(&self) -> &CancellationToken {
         &self.stop
+    }
+
+    /// The TLS settings in force, if there are any.
+    pub(super) fn tls(&self) -> Option<&Tls> {
+        self.endpoint.get().and_then(Endpoint::tls)
     }
 
     /// Gives the endpoint in, and lets the engine say what it has to say to it.

@@ -4,6 +4,7 @@
 //! is called under it. Lock order: the endpoint's pump, then the engine, then the endpoint's machine or the table of peers,
 //! then a lane.
 
+mod certificates;
 mod commands;
 mod discovery;
 mod error;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 use cluster_transport::proto::{Address, ClusterName, Incarnation, NodeId};
 
+pub use certificates::TlsStatus;
 pub use commands::{CommandOutcome, Outcomes, Reset};
 pub use discovery::ProviderStatus;
 pub use error::{NotConverged, NotHeard, RequestFailure, StartError};
@@ -91,6 +93,11 @@ impl Cluster {
     /// Where it listens for members, with the ports that were really bound.
     pub fn bound(&self) -> &[(BindingName, Address)] {
         self.inner.bound()
+    }
+
+    /// Whole days until the certificate in force expires, rounded down; negative once it has, `None` without TLS.
+    pub fn days_to_expiry(&self) -> Option<i64> {
+        self.inner.tls().map(|tls| tls.days_to_expiry(std::time::SystemTime::now()))
     }
 
     /// Whether it may serve clients, and why not.

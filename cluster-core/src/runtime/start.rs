@@ -9,17 +9,16 @@ use cluster_transport::endpoint::{Clock, Endpoint, Parts as EndpointParts};
 use cluster_transport::proto::body::Fingerprint;
 use cluster_transport::proto::endpoint::{DialSettings, EndpointSettings};
 use cluster_transport::proto::{Address, Incarnation, NodeId};
-use cluster_transport::tls::{DEFAULT_WATCH_INTERVAL, Tls, TlsFiles, TlsIdentity, TlsWatcher};
+use cluster_transport::tls::{Tls, TlsFiles};
 use sha2::{Digest as _, Sha256};
 
-use super::Cluster;
 use super::discovery::{self, Identity, Providers};
 use super::error::StartError;
 use super::handler::Transport;
 use super::inner::{Inner, Parts};
 use super::listening::{Listening, listen};
-use super::{host_task, keeping};
-use crate::config::{Config, Security};
+use super::{Cluster, certificates, host_task, keeping};
+use crate::config::Config;
 use crate::discovery::Provider;
 use crate::engine::members::{Discovery, MembersSettings};
 use crate::engine::registers::StoreUse;
@@ -72,7 +71,8 @@ impl ClusterBuilder {
         self.providers.extend(discovery::configured(&config, store.as_ref()));
         let redis = store.map(|store| Arc::new(RedisKeeper::new(store)) as Arc<dyn Keeper>);
         self.keeper = self.keeper.or(redis);
-        let (tls, watched) = load_tls(&config)?;
+        let watched = certificates::load(&config)?;
+        let tls = watched.as_ref().map(|(tls, _)| tls.clone());
         let node = node_id(&config, tls.as_ref())?;
         if let Some(tls) = &tls {
             tls.require_node(&node)?;
@@ -89,14 +89,14 @@ impl ClusterBuilder {
             settings,
             seed: random()?,
             clock,
-            tls: tls.clone(),
+            tls,
             connector: None,
             listeners: sockets,
             handler: Arc::new(Transport::new(Arc::clone(&inner))),
         });
         quic.into_iter().for_each(|listener| endpoint.listen_quic(listener));
         inner.set_endpoint(endpoint);
-        self.spawn_tasks(&inner, tls.zip(watched), &advertised);
+        self.spawn_tasks(&inner, watched, &advertised);
         Ok(Cluster { inner })
     }
 
@@ -115,7 +115,7 @@ impl ClusterBuilder {
             guard(inner, "the keeping of registers", keeping::run(Arc::clone(inner), keeper));
         }
         if let Some((tls, files)) = tls {
-            guard(inner, "the watcher of certificates", watch(Arc::clone(inner), tls, files));
+            guard(inner, "the watcher of certificates", certificates::watch(Arc::clone(inner), tls, files));
         }
     }
 }
@@ -131,35 +131,6 @@ fn guard(inner: &Arc<Inner>, name: &'static str, task: impl Future<Output = ()> 
             inner.fail(format!("{name} has panicked"));
         }
     });
-}
-
-async fn watch(inner: Arc<Inner>, tls: Tls, files: TlsFiles) {
-    let mut watcher = TlsWatcher::new(tls, files, DEFAULT_WATCH_INTERVAL);
-    loop {
-        let report = tokio::select! {
-            biased;
-            () = inner.stop().cancelled() => return,
-            report = watcher.changed() => report,
-        };
-        match report {
-            Some(report) => match report.refused {
-                Some(error) => tracing::error!("new certificates are not used: {error}"),
-                None => tracing::info!("new certificates are used for new links"),
-            },
-            None => return,
-        }
-    }
-}
-
-fn load_tls(config: &Config) -> Result<(Option<Tls>, Option<TlsFiles>), StartError> {
-    let Security::Tls(files) = config.security() else { return Ok((None, None)) };
-    let files = TlsFiles {
-        certificate: files.certificate().to_owned(),
-        key: files.key().to_owned(),
-        authorities: files.authorities().to_vec(),
-    };
-    let tls = Tls::new(TlsIdentity::load(&files)?, &config.cluster_name())?;
-    Ok((Some(tls), Some(files)))
 }
 
 /// The configured id, else the one in the certificate, else a random one.

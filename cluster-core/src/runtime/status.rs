@@ -8,6 +8,7 @@ use cluster_transport::endpoint::SessionHandle;
 use cluster_transport::proto::{Address, Instant, Lane, NodeId};
 use serde::Serialize;
 
+use super::certificates::TlsStatus;
 use super::discovery::ProviderStatus;
 use super::inner::Inner;
 use super::keeping::KeeperStatus;
@@ -37,6 +38,8 @@ pub struct Status {
     pub converged: bool,
     /// Where it listens, by the name of the binding. A binding for QUIC has a second line with `+tcp` behind its name.
     pub bindings: BTreeMap<String, String>,
+    /// Its certificate; nothing without TLS.
+    pub tls: Option<TlsStatus>,
     /// The version of its own state.
     pub version: u64,
     /// The hash of its own state.
@@ -147,6 +150,7 @@ pub(super) fn of(inner: &Inner) -> Status {
             minimum_nodes: inner.config().minimum_nodes().get(),
             converged: engine.is_converged(),
             bindings: bindings(inner.bound()),
+            tls: inner.tls().map(|tls| inner.certificates.status(tls)),
             version: state.version(),
             hash: hex(state.hash()),
             rooms: state.rooms(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cluster_core::config::DEFAULT_CLUSTER_NAME;
-use cluster_transport::certs::{Authority, Overwrite};
+use cluster_transport::certs::{Authority, Includes, Overwrite};
 use cluster_transport::proto::{ClusterName, NodeId};
 
 use super::{Failure, say};
@@ -19,8 +19,9 @@ pub(super) struct Arguments {
     /// The name of the cluster
     #[arg(long, value_name = "NAME", default_value = DEFAULT_CLUSTER_NAME)]
     cluster: ClusterName,
-    /// Sign with the ca.pem and ca-key.pem in this folder, in place of a new authority
-    #[arg(long, value_name = "DIR")]
+    /// Sign with an existing authority in place of a new one: the ca.pem and ca-key.pem in this folder, or a certificate
+    /// NAME.pem with its key beside it in NAME-key.pem
+    #[arg(long, value_name = "PATH")]
     ca: Option<PathBuf>,
     /// Replace files that exist
     #[arg(long)]
@@ -30,17 +31,19 @@ pub(super) struct Arguments {
 pub(super) fn make(arguments: &Arguments) -> Result<(), Failure> {
     let Arguments { out, nodes, cluster, ca, force } = arguments;
     let overwrite = if *force { Overwrite::Replace } else { Overwrite::Refuse };
-    let authority = match ca {
-        Some(folder) => Authority::load(cluster, folder)?,
-        None => {
-            let authority = Authority::new(cluster)?;
-            authority.save(out, overwrite)?;
-            say(format_args!("authority of {cluster}: {}", out.join("ca.pem").display()));
-            authority
-        }
+    if let Some((_, twice)) =
+        nodes.iter().enumerate().find(|(at, node)| nodes.iter().take(*at).any(|before| before == *node))
+    {
+        return Err(Failure::Usage(format!("the node {twice} is named twice")));
+    }
+    let (authority, includes) = match ca {
+        Some(path) => (Authority::load(cluster, path)?, Includes::Certificate),
+        None => (Authority::new(cluster)?, Includes::Key),
     };
-    for node in nodes {
-        let files = authority.issue(node)?.save(out, overwrite)?;
+    let issued: Vec<_> = nodes.iter().map(|node| authority.issue(node)).collect::<Result<_, _>>()?;
+    let saved = authority.save_with(out, overwrite, includes, &issued)?;
+    say(format_args!("authority of {cluster}: {}", out.join("ca.pem").display()));
+    for (node, files) in nodes.iter().zip(saved) {
         say(format_args!("{node}: {} and {}", files.certificate.display(), files.key.display()));
     }
     Ok(())

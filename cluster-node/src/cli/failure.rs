@@ -64,6 +64,10 @@ impl From<CertsError> for Failure {
                 "{} exists already: --force replaces it, --ca DIR signs with the authority in a folder",
                 path.display()
             )),
+            CertsError::OtherAuthority { path } => Self::Usage(format!(
+                "{} is the certificate of another authority: --force replaces it, --out DIR chooses another folder",
+                path.display()
+            )),
             other => Self::Certs(other),
         }
     }

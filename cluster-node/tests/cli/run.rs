@@ -111,6 +111,32 @@ fn certificates_are_made_and_not_overwritten_unasked() {
 }
 
 #[test]
+fn an_existing_authority_signs_into_any_folder_and_what_is_wrong_with_it_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a path").to_owned();
+    let (home, out, other) = (path("home"), path("out"), path("other"));
+    assert_eq!(run(&["certs", "--out", &home, "--nodes", "node-a"]).code, Some(0));
+    for ca in [home.clone(), format!("{home}/ca.pem")] {
+        let made = run(&["certs", "--out", &out, "--nodes", "node-b,node-c", "--ca", &ca, "--force"]);
+        assert_eq!((made.code, made.output.lines().count()), (Some(0), 3), "{made:?}");
+    }
+    let read = |file: String| std::fs::read(file).expect("a file");
+    assert_eq!(read(format!("{out}/ca.pem")), read(format!("{home}/ca.pem")));
+    assert!(!folder.path().join("out/ca-key.pem").exists());
+
+    assert_eq!(run(&["certs", "--out", &other, "--nodes", "node-x"]).code, Some(0));
+    let into_other = ["certs", "--out", &other, "--nodes", "node-d", "--ca", &home];
+    refused(&run(&into_other), 2, &["other/ca.pem is the certificate of another authority", "--force"]);
+    std::fs::copy(format!("{other}/ca-key.pem"), format!("{home}/ca-key.pem")).expect("a copy");
+    let with_home = |nodes| run(&["certs", "--out", &out, "--nodes", nodes, "--ca", &home]);
+    refused(&with_home("node-d"), 2, &["home/ca-key.pem is not the key of", "home/ca.pem"]);
+    std::fs::remove_file(format!("{home}/ca-key.pem")).expect("it was there");
+    refused(&with_home("node-d"), 2, &["cannot read", "home/ca-key.pem"]);
+    refused(&run(&["certs", "--out", &out, "--nodes", "node-e,node-e"]), 2, &["node-e is named twice"]);
+    assert!(!folder.path().join("out/node-e.pem").exists());
+}
+
+#[test]
 fn a_node_does_not_start_with_the_certificate_of_another() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().to_str().expect("a path");

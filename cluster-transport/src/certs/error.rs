@@ -51,6 +51,22 @@ pub enum CertsError {
         /// The file.
         path: PathBuf,
     },
+    /// An authority whose time is over.
+    #[error("{} expired {days} days ago: nobody would believe what it issues; make a new authority", path.display())]
+    Expired {
+        /// The file of its certificate.
+        path: PathBuf,
+        /// How many days ago.
+        days: u64,
+    },
+    /// The certificate of another authority is where that of this one belongs.
+    #[error(
+        "{} is the certificate of another authority: choose another folder, or ask for it to be overwritten", path.display()
+    )]
+    OtherAuthority {
+        /// The file.
+        path: PathBuf,
+    },
     /// The crypto library failed.
     #[error("cannot make a certificate: {0}")]
     Generate(#[from] rcgen::Error),

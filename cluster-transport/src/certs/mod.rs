@@ -45,6 +45,16 @@ pub struct Authority {
     cluster: ClusterName,
     issuer: Issuer<'static, KeyPair>,
     pem: String,
+    not_after: SystemTime,
+}
+
+/// What is written of an authority beside the certificates that it has issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Includes {
+    /// Its certificate alone: the key is somewhere else, or there already.
+    Certificate,
+    /// Its key too: it is new.
+    Key,
 }
 
 /// A certificate and its key, as PEM.
@@ -60,7 +70,8 @@ impl Authority {
     pub fn new(cluster: &ClusterName) -> Result<Self, CertsError> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::default();
-        (params.not_before, params.not_after) = validity(AUTHORITY_VALIDITY);
+        let (not_before, not_after) = validity(AUTHORITY_VALIDITY);
+        (params.not_before, params.not_after) = (not_before.into(), not_after.into());
         // Of two authorities with one name a peer could only say that the signature is bad.
         let tail =
             key.public_key_raw().iter().rev().take(4).fold(0_u32, |all, byte| all << 8 | u32::from(*byte));
@@ -68,39 +79,65 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let pem = params.self_signed(&key)?.pem();
-        Ok(Self { cluster: cluster.clone(), issuer: Issuer::new(params, key), pem })
+        Ok(Self { cluster: cluster.clone(), issuer: Issuer::new(params, key), pem, not_after })
     }
 
     /// The authority that [`save`](Self::save) left in a folder, or one made elsewhere and put there under the same
-    /// file names.
-    pub fn load(cluster: &ClusterName, folder: &Path) -> Result<Self, CertsError> {
-        let path = folder.join(AUTHORITY_FILE);
-        let key_path = folder.join(AUTHORITY_KEY_FILE);
+    /// file names. A path to a file is that of the certificate, `NAME.pem`, with the key beside it in `NAME-key.pem`.
+    ///
+    /// # Errors
+    /// When a file cannot be read or used, the two do not belong together, or the certificate may not issue others or has
+    /// expired.
+    pub fn load(cluster: &ClusterName, path: &Path) -> Result<Self, CertsError> {
+        let (path, key_path) = files::of_authority(path);
         let pem = files::read(&path)?;
         let key = KeyPair::from_pem(&files::read(&key_path)?)
             .map_err(|error| CertsError::Damaged { path: key_path.clone(), problem: error.to_string() })?;
-        files::check_authority(&path, &pem, &key_path, &key)?;
+        let not_after = files::check_authority(&path, &pem, &key_path, &key)?;
         let issuer = Issuer::from_ca_cert_pem(&pem, key)
             .map_err(|error| CertsError::Damaged { path, problem: error.to_string() })?;
-        Ok(Self { cluster: cluster.clone(), issuer, pem })
+        Ok(Self { cluster: cluster.clone(), issuer, pem, not_after })
     }
 
     /// Writes `ca.pem` and `ca-key.pem` into a folder, which is made if it is missing.
     ///
     /// The key is for the one who issues; the nodes need `ca.pem` alone.
     pub fn save(&self, folder: &Path, overwrite: Overwrite) -> Result<(), CertsError> {
-        files::write_all(
-            folder,
-            overwrite,
-            &[
-                Written {
-                    name: AUTHORITY_KEY_FILE,
-                    text: &self.issuer.key().serialize_pem(),
-                    access: Access::Owner,
-                },
-                Written { name: AUTHORITY_FILE, text: &self.pem, access: Access::All },
-            ],
-        )
+        files::write_all(folder, overwrite, &self.files(Includes::Key))
+    }
+
+    /// What is written of the authority.
+    fn files(&self, includes: Includes) -> Vec<Written> {
+        let key = Written {
+            name: AUTHORITY_KEY_FILE.to_owned(),
+            text: self.issuer.key().serialize_pem(),
+            access: Access::Owner,
+        };
+        let certificate =
+            Written { name: AUTHORITY_FILE.to_owned(), text: self.pem.clone(), access: Access::All };
+        (includes == Includes::Key).then_some(key).into_iter().chain([certificate]).collect()
+    }
+
+    /// Writes certificates of this authority into a folder, as [`Issued::save`] does, with `ca.pem` beside them, and with its key if
+    /// the authority is new. All files or none: if one is there that may not be replaced, nothing is written.
+    ///
+    /// # Errors
+    /// When a file exists and may not be replaced, `ca.pem` is that of another authority, or the system refuses.
+    pub fn save_with(
+        &self,
+        folder: &Path,
+        overwrite: Overwrite,
+        includes: Includes,
+        issued: &[Issued],
+    ) -> Result<Vec<TlsFiles>, CertsError> {
+        let mut files = self.files(includes);
+        if includes == Includes::Certificate && files::is_there(folder, overwrite, AUTHORITY_FILE, &self.pem)?
+        {
+            files.clear();
+        }
+        files.extend(issued.iter().flat_map(Issued::files));
+        files::write_all(folder, overwrite, &files)?;
+        Ok(issued.iter().map(|issued| issued.loaded_from(folder)).collect())
     }
 
     /// The authority's certificate, as PEM.
@@ -123,7 +160,9 @@ impl Authority {
         let key = KeyPair::generate()?;
         let mut params =
             CertificateParams::new([format!("{cluster}.cluster"), format!("{label}.{cluster}.cluster")])?;
-        (params.not_before, params.not_after) = validity(NODE_VALIDITY);
+        let (not_before, not_after) = validity(NODE_VALIDITY);
+        // Beyond the end of its authority nobody would believe it.
+        (params.not_before, params.not_after) = (not_before.into(), not_after.min(self.not_after).into());
         params.distinguished_name = common_name(format!("{name} of {cluster}"));
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages =
@@ -156,21 +195,24 @@ impl Issued {
     ///
     /// A shared one is `shared.pem`. The authority's `ca.pem` is expected beside them.
     pub fn save(&self, folder: &Path, overwrite: Overwrite) -> Result<TlsFiles, CertsError> {
-        let certificate = format!("{}.pem", self.name);
-        let key = format!("{}-key.pem", self.name);
-        files::write_all(
-            folder,
-            overwrite,
-            &[
-                Written { name: &key, text: &self.key, access: Access::Owner },
-                Written { name: &certificate, text: &self.certificate, access: Access::All },
-            ],
-        )?;
-        Ok(TlsFiles {
-            certificate: folder.join(certificate),
-            key: folder.join(key),
+        files::write_all(folder, overwrite, &self.files())?;
+        Ok(self.loaded_from(folder))
+    }
+
+    fn files(&self) -> [Written; 2] {
+        let Self { name, certificate, key } = self;
+        [
+            Written { name: format!("{name}-key.pem"), text: key.clone(), access: Access::Owner },
+            Written { name: format!("{name}.pem"), text: certificate.clone(), access: Access::All },
+        ]
+    }
+
+    fn loaded_from(&self, folder: &Path) -> TlsFiles {
+        TlsFiles {
+            certificate: folder.join(format!("{}.pem", self.name)),
+            key: folder.join(format!("{}-key.pem", self.name)),
             authorities: vec![folder.join(AUTHORITY_FILE)],
-        })
+        }
     }
 }
 
@@ -182,9 +224,9 @@ impl fmt::Debug for Issued {
 }
 
 /// From a little before now until `length` after it.
-fn validity<T: From<SystemTime>>(length: Duration) -> (T, T) {
+fn validity(length: Duration) -> (SystemTime, SystemTime) {
     let now = SystemTime::now();
-    ((now - CLOCK_SKEW).into(), (now + length).into())
+    (now - CLOCK_SKEW, now + length)
 }
 
 fn common_name(name: String) -> DistinguishedName {

@@ -149,3 +149,61 @@ fn an_authority_that_cannot_issue_is_refused_by_name() {
     std::fs::write(path("ca-key.pem"), "half a k").unwrap();
     assert!(matches!(load(), CertsError::Damaged { path: named, .. } if named == path("ca-key.pem")));
 }
+
+#[test]
+fn certificates_of_a_known_authority_come_with_its_own_and_without_its_key() {
+    let (home, out) = (tempdir().unwrap(), tempdir().unwrap());
+    Authority::new(&prod()).unwrap().save(home.path(), Overwrite::Refuse).unwrap();
+    for named in [home.path().to_owned(), home.path().join("ca.pem")] {
+        let authority = Authority::load(&prod(), &named).unwrap();
+        let issued = [authority.issue(&"a".parse().unwrap()).unwrap()];
+        let saved =
+            authority.save_with(out.path(), Overwrite::Replace, Includes::Certificate, &issued).unwrap();
+        TlsIdentity::load(&saved[0]).unwrap();
+        assert!(!out.path().join("ca-key.pem").exists());
+    }
+}
+
+#[test]
+fn where_one_file_is_in_the_way_none_is_written() {
+    let (home, out) = (tempdir().unwrap(), tempdir().unwrap());
+    let authority = Authority::new(&prod()).unwrap();
+    authority.save(home.path(), Overwrite::Refuse).unwrap();
+    let issued = ["a", "b"].map(|node| authority.issue(&node.parse().unwrap()).unwrap());
+    let save = || authority.save_with(out.path(), Overwrite::Refuse, Includes::Certificate, &issued);
+    let files = || std::fs::read_dir(out.path()).unwrap().count();
+
+    std::fs::write(out.path().join("b.pem"), "mine").unwrap();
+    assert!(matches!(save(), Err(CertsError::Exists { path }) if path.ends_with("b.pem")));
+    assert_eq!(files(), 1);
+
+    std::fs::remove_file(out.path().join("b.pem")).unwrap();
+    std::fs::write(out.path().join("ca.pem"), "theirs").unwrap();
+    assert!(matches!(save(), Err(CertsError::OtherAuthority { path }) if path.ends_with("ca.pem")));
+    assert_eq!(files(), 1);
+}
+
+#[test]
+fn an_authority_that_has_expired_is_refused_and_one_that_ends_soon_issues_for_as_long() {
+    use rcgen::date_time_ymd;
+
+    let folder = tempdir().unwrap();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let mut save = |not_after: SystemTime| {
+        (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), not_after.into());
+        std::fs::write(folder.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+        std::fs::write(folder.path().join("ca-key.pem"), key.serialize_pem()).unwrap();
+        Authority::load(&prod(), folder.path())
+    };
+    let days = |days: u64| Duration::from_secs(days * DAY);
+    let error = save(SystemTime::now() - days(3) - Duration::from_secs(60)).unwrap_err();
+    assert!(matches!(error, CertsError::Expired { days: 3, .. }), "{error}");
+
+    let authority = save(SystemTime::now() + days(10) + Duration::from_secs(60)).unwrap();
+    let saved =
+        authority.issue(&"a".parse().unwrap()).unwrap().save(folder.path(), Overwrite::Refuse).unwrap();
+    let tls = Tls::new(TlsIdentity::load(&saved).unwrap(), &prod()).unwrap();
+    assert_eq!(tls.days_to_expiry(SystemTime::now()), 10);
+}

@@ -187,7 +187,7 @@ impl Pem {
     pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
         let found: Vec<_> = CertificateDer::pem_slice_iter(&self.text)
             .collect::<Result<_, _>>()
-            .map_err(|error| self.damaged(error))?;
+            .map_err(|error| self.damaged(syntax(&error)))?;
         if found.is_empty() { Err(self.missing("certificate", "CERTIFICATE")) } else { Ok(found) }
     }
 
@@ -195,7 +195,7 @@ impl Pem {
     pub(super) fn private_key(&self) -> Result<PrivateKeyDer<'static>, IdentityError> {
         PrivateKeyDer::from_pem_slice(&self.text).map_err(|error| match error {
             pem::Error::NoItemsFound => self.missing("unencrypted private key", "PRIVATE KEY"),
-            other => self.damaged(other),
+            other => self.damaged(syntax(&other)),
         })
     }
 
@@ -206,6 +206,17 @@ impl Pem {
 
     fn missing(&self, wanted: &'static str, marker: &'static str) -> IdentityError {
         IdentityError::Missing { file: self.name.clone(), wanted, marker }
+    }
+}
+
+/// What is wrong with a PEM text, without a word of it: it may be a private key.
+fn syntax(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            format!("it ends before \"-----END {}-----\"", String::from_utf8_lossy(end_marker))
+        }
+        pem::Error::IllegalSectionStart { .. } => "a line that begins with ----- is incomplete".to_owned(),
+        other => other.to_string(),
     }
 }
 

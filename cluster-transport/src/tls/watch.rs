@@ -2,7 +2,8 @@
 //!
 //! It compares contents, not times: a file replaced by a link, or written twice within a second, is seen. A change is
 //! taken up only when two polls in a row read the same, so a pair in the middle of being written is not judged at all.
-//! What stays half-written or does not fit together is refused once and reported; the identity in force remains.
+//! What stays half-written or does not fit together is refused once and reported; the identity in force remains. As its
+//! end comes near, that is logged once a day.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,6 +19,9 @@ use super::pem::{IdentityError, PemSet, TlsFiles};
 
 /// How often the files are read by default.
 pub const DEFAULT_WATCH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// From so many days before the end of a certificate on, its owner is told once a day.
+const LAST_DAYS: i64 = 14;
 
 /// What a watcher has done so far, and what stands against the files as they are now.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +46,7 @@ impl TlsWatcher {
     /// A change takes effect one to two intervals after it was written. Must be called within a tokio runtime.
     pub fn new(tls: Tls, files: TlsFiles, interval: Duration) -> Self {
         let (sender, reports) = watch::channel(WatchReport::default());
-        let watch = Watch { tls, files, reports: sender, last: None };
+        let watch = Watch { tls, files, reports: sender, last: None, told: None };
         Self { reports, _task: AbortOnDropHandle::new(tokio::spawn(watch.run(interval))) }
     }
 
@@ -69,6 +73,8 @@ struct Watch {
     reports: watch::Sender<WatchReport>,
     /// What the last poll found.
     last: Option<Found>,
+    /// How many days were left when that was told last.
+    told: Option<i64>,
 }
 
 impl Watch {
@@ -79,17 +85,30 @@ impl Watch {
             polls.tick().await;
             let files = self.files.clone();
             match spawn_blocking(move || files.read().map_err(Arc::new)).await {
-                Ok(found) => self.consider(found),
+                Ok(found) => self.consider(found, SystemTime::now()),
                 Err(_) => return, // The runtime is shutting down.
             }
         }
     }
 
-    fn consider(&mut self, found: Found) {
+    fn consider(&mut self, found: Found, now: SystemTime) {
+        self.count_days(now);
         if self.last.as_ref().is_some_and(|last| same(last, &found)) {
             self.judge(&found);
         }
         self.last = Some(found);
+    }
+
+    /// Tells once a day that the end of what is in force comes near.
+    fn count_days(&mut self, now: SystemTime) {
+        let days = self.tls.days_to_expiry(now);
+        let before = std::mem::replace(&mut self.told, (days < LAST_DAYS).then_some(days));
+        let is_news = self.told.is_some() && self.told != before;
+        match days {
+            _ if !is_news => {}
+            0.. => tracing::warn!(days, "the certificate expires soon: put a new one in its place"),
+            _ => tracing::error!("the certificate has expired: peers refuse it until it is renewed"),
+        }
     }
 
     /// Acts on what has been the same for two polls.

@@ -24,6 +24,14 @@ macro_rules! over_every_link {
     };
 }
 
+/// Runs a test over the links that have certificates.
+macro_rules! over_every_secure_link {
+    ($($name:ident),* $(,)?) => {
+        mod secure_tcp { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Tls).await } )* }
+        mod secure_quic { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Quic).await } )* }
+    };
+}
+
 /// A condition that has not come true by then never will.
 pub(crate) const GIVE_UP: Duration = Duration::from_secs(20);
 

@@ -4,6 +4,7 @@
 #[macro_use]
 mod harness;
 mod back_pressure;
+mod certificates;
 mod line;
 mod networks;
 mod proxy;

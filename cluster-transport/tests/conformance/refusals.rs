@@ -13,7 +13,7 @@ over_every_link!(
 );
 
 /// What a node learns of its next dial.
-async fn outcome(node: &Node) -> DialOutcome {
+pub(crate) async fn outcome(node: &Node) -> DialOutcome {
     node.wait_for_event(|event| match event {
         Event::Other(EndpointEvent::DialOutcome { outcome, .. }) => Some(outcome.clone()),
         _ => None,
@@ -62,14 +62,6 @@ async fn an_address_of_a_node_in_session_is_an_alias(carrier: Carrier) {
     pair.a.endpoint.probe(pair.b.address.clone()).unwrap();
     let alias = DialOutcome::Alias { node: "b".parse().unwrap(), session: session.id() };
     assert_eq!(outcome(&pair.a).await, alias);
-}
-
-/// Runs a test over the links that have certificates.
-macro_rules! over_every_secure_link {
-    ($($name:ident),* $(,)?) => {
-        mod secure_tcp { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Tls).await } )* }
-        mod secure_quic { $( #[tokio::test] async fn $name() { super::$name(super::Carrier::Quic).await } )* }
-    };
 }
 
 over_every_secure_link!(

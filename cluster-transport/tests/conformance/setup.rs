@@ -44,10 +44,15 @@ fn tls_of(cluster: &ClusterName, certified: &str) -> Tls {
     static AUTHORITIES: Mutex<BTreeMap<ClusterName, Authority>> = Mutex::new(BTreeMap::new());
     let mut authorities = AUTHORITIES.lock().unwrap();
     let authority = authorities.entry(cluster.clone()).or_insert_with(|| Authority::new(cluster).unwrap());
+    Tls::new(identity(authority, certified, &[authority]), cluster).unwrap()
+}
+
+/// A certificate of one authority, for a node that trusts these.
+pub(crate) fn identity(authority: &Authority, certified: &str, trusted: &[&Authority]) -> TlsIdentity {
     let issued = authority.issue(&certified.parse().unwrap()).unwrap();
     let (certificate, key) = (issued.certificate_pem().as_bytes(), issued.key_pem().as_bytes());
-    let identity = TlsIdentity::from_pem(certificate, key, authority.certificate_pem().as_bytes()).unwrap();
-    Tls::new(identity, cluster).unwrap()
+    let trusted: String = trusted.iter().map(|authority| authority.certificate_pem()).collect();
+    TlsIdentity::from_pem(certificate, key, trusted.as_bytes()).unwrap()
 }
 
 /// How a node is to be started.

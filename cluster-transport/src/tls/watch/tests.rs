@@ -98,8 +98,9 @@ async fn a_certificate_of_another_cluster_does_not_come_into_force() {
 async fn files_are_judged_only_when_two_polls_read_the_same() {
     let node = Node::new();
     let (sender, reports) = watch::channel(WatchReport::default());
-    let mut watch = Watch { tls: node.tls.clone(), files: node.files.clone(), reports: sender, last: None };
-    let poll = |watch: &mut Watch| watch.consider(node.files.read().map_err(Arc::new));
+    let mut watch =
+        Watch { tls: node.tls.clone(), files: node.files.clone(), reports: sender, last: None, told: None };
+    let poll = |watch: &mut Watch| watch.consider(node.files.read().map_err(Arc::new), SystemTime::now());
     poll(&mut watch);
     for id in ["b", "c", "d"] {
         write(&node.files, &node.authority.issue(&["prod.cluster", &format!("{id}.prod.cluster")]));
@@ -108,6 +109,26 @@ async fn files_are_judged_only_when_two_polls_read_the_same() {
     }
     poll(&mut watch);
     assert_eq!((node.tls.node_id().unwrap().as_str(), reports.borrow().reloads), ("d", 1));
+}
+
+#[tokio::test]
+async fn the_end_of_a_certificate_is_told_once_a_day_as_it_comes_near() {
+    let node = Node::new();
+    let (reports, _) = watch::channel(WatchReport::default());
+    let mut watch =
+        Watch { tls: node.tls.clone(), files: node.files.clone(), reports, last: None, told: None };
+    let end = node.tls.not_after();
+    let hours_before = |hours: u64| end - Duration::from_secs(hours * 3_600);
+    let told: Vec<_> = [24 * 15, 24 * 14 - 1, 24 * 14 - 2, 24 * 13 - 1, 1, 0]
+        .into_iter()
+        .map(|hours| {
+            watch.count_days(hours_before(hours));
+            watch.told
+        })
+        .collect();
+    assert_eq!(told, [None, Some(13), Some(13), Some(12), Some(0), Some(0)]);
+    watch.count_days(end + Duration::from_secs(1));
+    assert_eq!(watch.told, Some(-1));
 }
 
 #[tokio::test(start_paused = true)]
