@@ -183,6 +183,18 @@ async fn a_superseded_process_writes_no_lease() {
 }
 
 #[tokio::test]
+async fn two_processes_of_one_id_and_nobody_else_learn_of_each_other() {
+    let server = RedisServer::start(Guard::Open);
+    let older = setup("twin", &server.setting()).start().await;
+    older.cluster.wait_ready().await;
+    let newer = setup("twin", &server.setting()).start().await;
+    let epoch = newer.cluster.incarnation().epoch;
+    let why = format!("another process of this id runs with epoch {epoch}");
+    older.status(|status| !status.ready && status.reasons.contains(&why)).await;
+    assert!(newer.cluster.readiness().ready);
+}
+
+#[tokio::test]
 async fn a_store_that_forgets_everything_is_told_again() {
     let server = RedisServer::start(Guard::Open);
     let a = setup("a", &server.setting()).start().await;

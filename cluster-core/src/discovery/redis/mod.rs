@@ -69,13 +69,12 @@ impl RedisDirectory {
         self.store.script(&script.key(&self.ends)).await
     }
 
-    /// The others whose leases have not ended.
+    /// The nodes whose leases have not ended, among them another process of this node's id, if there is one.
     async fn others(&self, own: &Announcement, now: u64) -> Result<Found, StoreError> {
         let mut live = Cmd::new();
         live.arg("ZREVRANGEBYSCORE").arg(&self.ends).arg("+inf").arg(format!("({now}"));
         live.arg("LIMIT").arg(0).arg(MAX_ENTRIES);
-        let mut nodes: Vec<String> = self.store.query(&live).await?;
-        nodes.retain(|node| node != own.node.as_str());
+        let nodes: Vec<String> = self.store.query(&live).await?;
         if nodes.is_empty() {
             return Ok(Found::default());
         }
@@ -92,7 +91,7 @@ impl RedisDirectory {
     }
 }
 
-/// The addresses of those a session may come about with; what does not decode is foreign too.
+/// The addresses of those a session may come about with, without the own ones; what does not decode is foreign too.
 fn sift(own: &Announcement, values: impl Iterator<Item = Vec<u8>>) -> Found {
     let mut found = Found::default();
     for value in values {
