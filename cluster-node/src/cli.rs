@@ -7,6 +7,7 @@ pub mod demo;
 mod failure;
 mod run;
 mod signals;
+mod simulate;
 mod timeline;
 
 use std::io::{self, IsTerminal, Write};
@@ -20,10 +21,11 @@ pub use failure::Failure;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, or stopped by a signal
-  1  something failed while it ran: a port in use, a step of the demo, a lost quorum with onMinority stop
+  1  something failed while it ran: a port in use, a step of the demo, a lost quorum with onMinority stop,
+     a promise in a simulation
   2  the command line, the configuration or a certificate cannot be used
 
-Logging goes to standard error; RUST_LOG sets its level (default info; demo: error).";
+Logging goes to standard error; RUST_LOG sets its level (default info; demo and simulate: error).";
 
 #[derive(Debug, Parser)]
 #[command(name = "cluster-node", version, about = "A reference node of the cluster layer", after_help = EXIT_CODES)]
@@ -42,6 +44,8 @@ enum Command {
     Certs(certs::Arguments),
     /// Put the flight recorders of several nodes together into one timeline
     Timeline(timeline::Arguments),
+    /// Run clusters in virtual time under random faults, and check what is promised
+    Simulate(simulate::Arguments),
 }
 
 impl Command {
@@ -49,7 +53,7 @@ impl Command {
     fn level(&self) -> &'static str {
         match self {
             Self::Run(_) | Self::Certs(_) | Self::Timeline(_) => "info",
-            Self::Demo(_) => "error",
+            Self::Demo(_) | Self::Simulate(_) => "error",
         }
     }
 }
@@ -82,6 +86,7 @@ fn perform(command: Command) -> Result<(), Failure> {
             Command::Demo(arguments) => demo::demo(arguments).await,
             Command::Certs(arguments) => certs::make(&arguments),
             Command::Timeline(arguments) => timeline::timeline(&arguments),
+            Command::Simulate(arguments) => simulate::simulate(&arguments),
         }
     })
 }

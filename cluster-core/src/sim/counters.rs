@@ -2,6 +2,8 @@
 
 use std::ops::AddAssign;
 
+use crate::engine::state::StateCounters;
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// Counts since the start of a run.
@@ -9,6 +11,13 @@ macro_rules! counters {
         #[non_exhaustive]
         pub struct Counters {
             $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counters {
+            /// All counts with their names.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
         }
 
         impl AddAssign for Counters {
@@ -28,6 +37,8 @@ counters! {
     dropped,
     /// Parcels that a rule held back.
     delayed,
+    /// Parcels that a rule duplicated.
+    duplicated,
     /// Links that were reset.
     broken,
     /// Ways that were cut.
@@ -38,6 +49,18 @@ counters! {
     restarts,
     /// Processes that were stopped for a while.
     pauses,
+    /// Slices of time for which a starved process got no processor.
+    starved,
+    /// Clocks of hosts that were set, or made to run at another rate.
+    clocks,
+    /// Second processes of a node's id that were started.
+    twins,
+    /// Times that a node asked discovery.
+    lookups,
+    /// Times that discovery did not answer.
+    lookups_failed,
+    /// Dials of addresses that discovery should not have named.
+    stale_dials,
     /// Processes that left in good order.
     leaves,
     /// Times that a sender found a full socket.
@@ -72,12 +95,39 @@ counters! {
     lags_told,
     /// Times that a host was told that its caches may be stale.
     stale_told,
+    /// Times that a host was too busy to take what there was for it.
+    hosts_busy,
+    /// Changes of rooms that a host was not told of because others had undone them.
+    conflated,
+    /// Lives that a node went on as, after a peer had refused the one before.
+    reincarnations,
+    /// Deltas of other owners' states that were applied.
+    deltas,
+    /// Deltas that told nothing new.
+    duplicate_deltas,
     /// Passes over an owner's state.
     passes,
+    /// Passes that began again before they were complete.
+    passes_restarted,
+    /// Rooms that a pass found gone.
+    swept,
     /// Replicas that differed from their owner.
     hash_mismatches,
     /// Deltas after a gap.
     gaps,
     /// Sessions that were closed for a fault of the peer.
     faults,
+}
+
+impl Counters {
+    /// What the engine of one process has counted.
+    pub(super) fn add_state(&mut self, state: StateCounters) {
+        self.deltas += state.deltas_applied;
+        self.duplicate_deltas += state.duplicates;
+        self.passes += state.passes_begun;
+        self.passes_restarted += state.passes_restarted;
+        self.swept += state.swept_rooms;
+        self.hash_mismatches += state.hash_mismatches;
+        self.gaps += state.gaps;
+    }
 }

@@ -7,15 +7,16 @@ use cluster_transport::proto::endpoint::SessionEnd;
 use cluster_transport::proto::lanes::{Batch, Payload, PeerLanes};
 use cluster_transport::proto::requests::RequestEvent;
 use cluster_transport::proto::session::SessionEvent;
-use cluster_transport::proto::{Instant, Lane, SessionId};
+use cluster_transport::proto::{Instant, Lane, NodeId, SessionId};
 
+use super::desk::Waiting;
 use super::host::Stamp;
 use super::network::Network;
 use super::process::Process;
 use crate::engine::members::{Action, MemberEvent};
 use crate::engine::state::Intake;
 use crate::engine::state::message::MAX_DELTA;
-use crate::engine::{ClusterEvent, ContinuityEvent, EngineEvent, Notification, wiring};
+use crate::engine::{ClusterEvent, ContinuityEvent, EngineEvent, Notification, Transmit, wiring};
 
 impl Process {
     /// Drains everything.
@@ -23,6 +24,7 @@ impl Process {
         loop {
             let mut quiet = !self.settle_endpoint(now, network);
             quiet &= !self.settle_engine(now, network);
+            self.serve_host(now, network);
             if self.engine.offered() != self.offered {
                 self.offered = self.engine.offered();
                 self.stir_all();
@@ -43,26 +45,77 @@ impl Process {
             stirred = true;
             self.take_action(now, action);
         }
-        while let Some(transmit) = self.engine.poll_transmit().or_else(|| self.engine.poll_applied()) {
-            let Some(session) = self.endpoint.session_with(&transmit.to) else { continue };
-            let Some(live) = self.sessions.get(&session) else { continue };
-            let pushed = live.lanes.push(Lane::Control, Payload::Shared(transmit.message));
-            self.stir(session);
-            if let Err(error) = pushed {
-                self.close_session(session, CloseCode::STALLED, &error.to_string());
-            }
+        while let Some(transmit) = self.engine.poll_transmit() {
+            self.transmit(transmit);
         }
         while let Some(event) = self.engine.poll_event() {
             stirred = true;
             self.take_event(event, network);
         }
+        stirred
+    }
+
+    fn transmit(&mut self, transmit: Transmit) {
+        let Some(session) = self.endpoint.session_with(&transmit.to) else { return };
+        let Some(live) = self.sessions.get(&session) else { return };
+        let pushed = live.lanes.push(Lane::Control, Payload::Shared(transmit.message));
+        self.stir(session);
+        if let Err(error) = pushed {
+            self.close_session(session, CloseCode::STALLED, &error.to_string());
+        }
+    }
+
+    /// Gives the host what there is for it, unless it is busy; only then peers are told how far their state is applied here.
+    fn serve_host(&mut self, now: Instant, network: &mut Network) {
+        if !self.desk.is_free(now) {
+            return;
+        }
+        let mut took = false;
+        let mut told = 0;
         while let Some(event) = self.engine.poll_room_event() {
+            told += 1;
             self.host.on_room(&event);
         }
         while let Some(change) = self.engine.poll_register_change() {
             self.host.registers.observe(change);
         }
-        stirred
+        let at = self.engine.state().at();
+        network.counters.conflated += (at - self.desk.told_at).saturating_sub(told);
+        self.desk.told_at = at;
+        for waiting in self.desk.take_all() {
+            took = true;
+            let (session, lane, end) = (waiting.session, waiting.batch.lane(), waiting.batch.end());
+            self.hand_over(&waiting.peer, session, waiting.batch, network);
+            waiting.lanes.done(lane, end);
+            self.stir(session);
+        }
+        while let Some(applied) = self.engine.poll_applied() {
+            self.transmit(applied);
+        }
+        if took || told > 0 {
+            network.counters.hosts_busy += u64::from(!self.desk.lag.is_zero());
+            self.desk.took(now);
+        }
+    }
+
+    /// The host takes events or notifications.
+    fn hand_over(&mut self, peer: &NodeId, session: SessionId, batch: Batch, network: &mut Network) {
+        let is_events = batch.lane() == Lane::Events;
+        for message in batch.into_messages() {
+            let taken = if is_events {
+                ClusterEvent::decode(&message)
+                    .map(|event| self.host.events.extend(event.map(|event| (peer.clone(), event))))
+            } else {
+                network.counters.notifications_received += 1;
+                Notification::decode(message).map(|notification| {
+                    let stamp = notification.and_then(|found| Stamp::decode(found.payload));
+                    stamp.into_iter().for_each(|stamp| self.host.on_notification(stamp));
+                })
+            };
+            if let Err(fault) = taken {
+                self.engine.handle_fault(peer, session, fault);
+            }
+        }
     }
 
     fn take_action(&mut self, now: Instant, action: Action) {
@@ -118,7 +171,7 @@ impl Process {
         let mut ended = None;
         while let Some(event) = self.sessions.get_mut(&id).and_then(|live| live.session.poll_event()) {
             match event {
-                SessionEvent::Batch(batch) => self.take_batch(now, id, batch, network),
+                SessionEvent::Batch(batch) => self.take_batch(now, id, batch),
                 SessionEvent::Lagged { lane, direction, missed } => {
                     if let Some(live) = self.sessions.get(&id) {
                         self.engine.handle_lagged(now, &live.peer, lane, direction, missed);
@@ -137,7 +190,7 @@ impl Process {
         self.note_deadline(id);
     }
 
-    fn take_batch(&mut self, now: Instant, id: SessionId, batch: Batch, network: &mut Network) {
+    fn take_batch(&mut self, now: Instant, id: SessionId, batch: Batch) {
         let Some(live) = self.sessions.get(&id) else { return };
         let (peer, lanes): (_, Arc<PeerLanes>) = (live.peer.clone(), Arc::clone(&live.lanes));
         let (lane, end) = (batch.lane(), batch.end());
@@ -147,25 +200,8 @@ impl Process {
                     return;
                 }
             }
-            Lane::Events => {
-                for message in &batch {
-                    match ClusterEvent::decode(message) {
-                        Ok(event) => self.host.events.extend(event.map(|event| (peer.clone(), event))),
-                        Err(fault) => self.engine.handle_fault(&peer, id, fault),
-                    }
-                }
-            }
-            Lane::Notifications => {
-                for message in batch.into_messages() {
-                    match Notification::decode(message) {
-                        Ok(notification) => {
-                            let stamp = notification.and_then(|found| Stamp::decode(found.payload));
-                            network.counters.notifications_received += 1;
-                            stamp.into_iter().for_each(|stamp| self.host.on_notification(stamp));
-                        }
-                        Err(fault) => self.engine.handle_fault(&peer, id, fault),
-                    }
-                }
+            Lane::Events | Lane::Notifications => {
+                return self.desk.put(Waiting { peer, session: id, lanes, batch });
             }
             Lane::Requests => {}
         }

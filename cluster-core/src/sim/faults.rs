@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::rule::{Rule, Way};
-use super::world::Sim;
+use super::world::{Sim, Slot};
 
 impl Sim {
     /// Kills a process: its links are closed by its system, whatever it had not written is lost.
@@ -26,6 +26,70 @@ impl Sim {
     pub fn set_clock_back(&mut self, node: usize, by: Duration) {
         if let Some(slot) = self.slots.get_mut(node) {
             slot.clock_behind += by;
+            self.network.counters.clocks += 1;
+        }
+    }
+
+    /// Has the clock of a host gain so many microseconds a second from its next process on, or lose them.
+    pub fn set_drift(&mut self, node: usize, ppm: i32) {
+        if let Some(slot) = self.slots.get_mut(node) {
+            slot.drift = ppm;
+            self.network.counters.clocks += 1;
+        }
+    }
+
+    /// Has the host of a node be busy for so long with whatever it takes; zero makes it quick again.
+    pub fn set_host_lag(&mut self, node: usize, lag: Duration) {
+        let Some(slot) = self.slots.get_mut(node) else { return };
+        slot.host_lag = lag;
+        if let Some(process) = &mut slot.process {
+            process.desk.lag = lag;
+        }
+    }
+
+    /// Starts a second process of a node's id, on a host of its own; whether that host was free. [`end_twin`](Self::end_twin) ends it.
+    pub fn start_twin(&mut self, node: usize) -> bool {
+        let host = self.settings.nodes;
+        match self.slots.get_mut(host) {
+            Some(slot) if slot.process.is_none() => slot.twin_of = Some(node),
+            _ => return false,
+        }
+        self.twinned.insert(node);
+        self.network.counters.twins += 1;
+        self.start_process(host)
+    }
+
+    /// Kills the second process of a node's id.
+    pub fn end_twin(&mut self) {
+        self.end_process(self.settings.nodes);
+    }
+
+    /// Has discovery fail, or answer again.
+    pub fn set_discovery_down(&mut self, is_down: bool) {
+        self.network.discovery.is_down = is_down;
+    }
+
+    /// Has discovery name so many stale addresses of each kind: where nobody answers, where it is refused, where another node is.
+    pub fn set_stale_entries(&mut self, entries: usize) {
+        self.network.discovery.stale = entries;
+    }
+
+    /// Lets time pass while a process gets the processor for so long in each second only.
+    pub fn run_starved(&mut self, node: usize, span: Duration, share: Duration) {
+        const SLICE: Duration = Duration::from_secs(1);
+        let end = self.now + span;
+        while self.now < end {
+            self.run_for(share.min(SLICE));
+            let is_running =
+                self.slots.get(node).is_some_and(|slot| slot.process.is_some() && !slot.is_stopped);
+            if is_running {
+                self.stop(node);
+                self.network.counters.starved += 1;
+            }
+            self.run_for(SLICE.saturating_sub(share));
+            if is_running {
+                self.resume(node);
+            }
         }
     }
 
@@ -50,26 +114,28 @@ impl Sim {
         slot.is_stopped = false;
         slot.inbox.clear();
         // What its engine has counted outlives it.
-        let state = process.engine.state().counters();
-        self.network.counters.passes += state.passes_begun;
-        self.network.counters.hash_mismatches += state.hash_mismatches;
-        self.network.counters.gaps += state.gaps;
+        self.network.counters.add_state(process.engine.state().counters());
         self.model.gone(node);
         self.network.set_listening(node, false);
-        self.network.close_all(self.now, node);
+        self.network.close_all(node);
         self.plan(node);
         true
     }
 
     /// Stops a process (SIGSTOP): its system still accepts and buffers.
     pub fn pause(&mut self, node: usize) {
-        if let Some(slot) = self.slots.get_mut(node).filter(|slot| slot.process.is_some() && !slot.is_stopped)
-        {
-            slot.is_stopped = true;
+        if self.stop(node) {
             self.network.counters.pauses += 1;
-            self.trace.note(self.now, node, "is stopped", &[]);
-            self.plan(node);
         }
+    }
+
+    fn stop(&mut self, node: usize) -> bool {
+        let runs = |slot: &&mut Slot| slot.process.is_some() && !slot.is_stopped;
+        let Some(slot) = self.slots.get_mut(node).filter(runs) else { return false };
+        slot.is_stopped = true;
+        self.trace.note(self.now, node, "is stopped", &[]);
+        self.plan(node);
+        true
     }
 
     /// Lets a stopped process go on (SIGCONT): it reads what has come meanwhile.
@@ -108,12 +174,12 @@ impl Sim {
     pub fn refuse(&mut self, a: usize, b: usize) {
         self.network.set_way(a, b, Some(Way::Refused));
         self.network.set_way(b, a, Some(Way::Refused));
-        self.network.break_links(self.now, a, b);
+        self.network.break_links(a, b);
     }
 
     /// Resets the links between two nodes, which may connect again.
     pub fn break_links(&mut self, a: usize, b: usize) {
-        self.network.break_links(self.now, a, b);
+        self.network.break_links(a, b);
     }
 
     /// Opens the ways between two nodes.

@@ -1,7 +1,7 @@
 //! A cluster in virtual time: the engines and sessions of the runtime on one clock and a seeded network.
 //!
 //! Authors of nodes can try network splits with it. Everything in a run follows from its settings, its seed and the calls
-//! that are made, so a failure is replayed by its seed; [`Sim::trace`] tells two runs apart.
+//! that are made, so a failure is replayed by its seed; [`Sim::trace`] tells two runs apart. [`schedule`] makes random runs.
 //!
 //! ```
 //! use std::time::Duration;
@@ -20,8 +20,10 @@
 //! ```
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-pub mod chaos;
+mod clock;
 mod counters;
+mod desk;
+mod discovery;
 mod driving;
 mod faults;
 mod host;
@@ -31,6 +33,7 @@ mod network;
 mod numbers;
 mod process;
 mod rule;
+pub mod schedule;
 mod settings;
 mod trace;
 mod verbs;
@@ -40,7 +43,7 @@ mod world;
 pub use counters::Counters;
 pub use host::{Host, Stamp, Told};
 pub use model::{Model, room};
-pub use rule::{Loss, Passage, Rule, Verdict};
+pub use rule::{Duplication, Jitter, Loss, Passage, Rule, SlowPeer, Verdict};
 pub use settings::SimSettings;
 pub use trace::Trace;
 pub use world::Sim;

@@ -14,6 +14,7 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::counters::Counters;
+use super::discovery::Discovery;
 use super::rule::{Passage, Rule, Verdict, Way, Ways};
 use super::wires::{End, Parcel, Pipe, Socket, Wire, Wires};
 
@@ -41,8 +42,11 @@ pub(super) enum Arrival {
 /// The network.
 #[derive(Debug)]
 pub(super) struct Network {
+    /// The time of the simulation; the clocks of hosts may run at other rates.
+    pub(super) now: Instant,
     pub(super) rng: ChaCha8Rng,
     pub(super) counters: Counters,
+    pub(super) discovery: Discovery,
     traffic: Traffic,
     delay: RangeInclusive<Duration>,
     rules: Vec<Box<dyn Rule>>,
@@ -55,8 +59,10 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn new(rng: ChaCha8Rng, hosts: usize, delay: RangeInclusive<Duration>) -> Self {
+    pub(super) fn new(now: Instant, rng: ChaCha8Rng, hosts: usize, delay: RangeInclusive<Duration>) -> Self {
         Self {
+            now,
+            discovery: Discovery::default(),
             rng,
             counters: Counters::default(),
             traffic: Traffic::new(hosts),
@@ -100,20 +106,20 @@ impl Network {
     }
 
     /// Resets every link between two nodes.
-    pub(super) fn break_links(&mut self, now: Instant, a: usize, b: usize) {
+    pub(super) fn break_links(&mut self, a: usize, b: usize) {
         let joins = |wire: &Wire| matches!(wire.ends.map(|end| end.node), [x, y] if (x, y) == (a, b) || (y, x) == (a, b));
         let ends: Vec<Socket> = self.wires.iter().filter(|(_, w)| joins(w)).map(|(end, _)| end).collect();
         for end in ends {
-            self.reset(now, end);
+            self.reset(end);
         }
     }
 
     /// Begins a connection; the socket is the dialler's.
-    pub(super) fn connect(&mut self, now: Instant, from: usize, to: usize) -> Socket {
+    pub(super) fn connect(&mut self, from: usize, to: usize) -> Socket {
         self.counters.dials += 1;
         let ends = [from, to].map(|node| End { node, is_open: true });
-        let socket = self.wires.insert(Wire { ends, pipes: [Pipe::new(now), Pipe::new(now)] });
-        self.send(now, socket.other(), Parcel::Open);
+        let socket = self.wires.insert(Wire { ends, pipes: [Pipe::new(self.now), Pipe::new(self.now)] });
+        self.send(socket.other(), Parcel::Open);
         socket
     }
 
@@ -128,7 +134,7 @@ impl Network {
         has_room
     }
 
-    pub(super) fn write(&mut self, now: Instant, socket: Socket, bytes: Bytes) {
+    pub(super) fn write(&mut self, socket: Socket, bytes: Bytes) {
         let to = socket.other();
         if let Some((from, to)) = self.wires.way(to) {
             self.traffic.add(from, to.node, bytes.len());
@@ -136,36 +142,36 @@ impl Network {
         if let Some(pipe) = self.wires.pipe_mut(to) {
             pipe.unread += bytes.len();
         }
-        self.send(now, to, Parcel::Bytes(bytes));
+        self.send(to, Parcel::Bytes(bytes));
     }
 
     /// The process has read this much.
-    pub(super) fn consumed(&mut self, now: Instant, socket: Socket, bytes: usize) {
+    pub(super) fn consumed(&mut self, socket: Socket, bytes: usize) {
         let Some(pipe) = self.wires.pipe_mut(socket) else { return };
         pipe.unread = pipe.unread.saturating_sub(bytes);
         if pipe.is_blocked && pipe.unread < SOCKET_BUFFER / 2 {
             pipe.is_blocked = false;
-            self.send(now, socket.other(), Parcel::Writable);
+            self.send(socket.other(), Parcel::Writable);
         }
     }
 
     /// The process closes its end: what it has written still arrives. One that dies with unread bytes resets the link.
-    pub(super) fn close(&mut self, now: Instant, socket: Socket) {
+    pub(super) fn close(&mut self, socket: Socket) {
         let unread = self.wires.pipe_mut(socket).map_or(0, |pipe| pipe.unread);
         if self.wires.shut(socket) {
-            self.send(now, socket.other(), if unread > 0 { Parcel::Reset } else { Parcel::Close });
+            self.send(socket.other(), if unread > 0 { Parcel::Reset } else { Parcel::Close });
         }
         self.wires.forget(socket);
     }
 
     /// All links of a process that has died.
-    pub(super) fn close_all(&mut self, now: Instant, node: usize) {
+    pub(super) fn close_all(&mut self, node: usize) {
         let ends = |(end, wire): (Socket, &Wire)| {
             let side = wire.ends.iter().position(|end| end.node == node && end.is_open)?;
             Some(if side == 0 { end } else { end.other() })
         };
         for socket in self.wires.iter().filter_map(ends).collect::<Vec<_>>() {
-            self.close(now, socket);
+            self.close(socket);
         }
     }
 
@@ -179,7 +185,7 @@ impl Network {
     }
 
     /// Takes the next parcel off its pipe; what a process learns of it, if it arrives and concerns one.
-    pub(super) fn advance(&mut self, now: Instant) -> Option<(usize, Socket, Arrival)> {
+    pub(super) fn advance(&mut self) -> Option<(usize, Socket, Arrival)> {
         let Reverse((_, _, socket)) = self.queue.pop()?;
         let (from, to) = self.wires.way(socket)?;
         let pipe = self.wires.pipe_mut(socket)?;
@@ -189,64 +195,62 @@ impl Network {
             _ => 0,
         };
         let is_judged = pipe.is_judged || from == to.node;
-        let passage = Passage { from, to: to.node, bytes };
-        match if is_judged { Verdict::Pass } else { self.judge(now, passage) } {
-            Verdict::Pass => self.deliver(now, socket, from, to),
+        let passage = Passage { from, to: to.node, link: socket.link(), bytes };
+        match if is_judged { Verdict::Pass } else { self.judge(passage) } {
+            Verdict::Pass => self.deliver(socket, from, to),
             Verdict::Delay(span) => {
                 self.counters.delayed += 1;
                 self.wires.pipe_mut(socket)?.is_judged = true;
-                self.schedule(now + span, socket);
+                self.schedule(self.now + span, socket);
                 None
+            }
+            Verdict::Duplicate => {
+                self.duplicate(socket, from, to.node);
+                self.deliver(socket, from, to)
             }
             Verdict::Drop => {
                 self.counters.dropped += 1;
                 let pipe = self.wires.pipe_mut(socket)?;
                 let wait = RETRANSMIT.saturating_mul(1 << pipe.lost.min(8)).min(RETRANSMIT_CAP);
                 pipe.lost += 1;
-                self.schedule(now + wait, socket);
+                self.schedule(self.now + wait, socket);
                 None
             }
             Verdict::Break => {
-                self.reset(now, socket);
+                self.reset(socket);
                 None
             }
         }
     }
 
-    fn judge(&mut self, now: Instant, passage: Passage) -> Verdict {
+    fn judge(&mut self, passage: Passage) -> Verdict {
         match self.ways.judge(passage) {
             Verdict::Pass => {}
             verdict => return verdict,
         }
-        let rng = &mut self.rng;
+        let (now, rng) = (self.now, &mut self.rng);
         let mut verdicts = self.rules.iter_mut().map(|rule| rule.judge(now, passage, rng));
         verdicts.find(|verdict| *verdict != Verdict::Pass).unwrap_or(Verdict::Pass)
     }
 
-    fn deliver(
-        &mut self,
-        now: Instant,
-        socket: Socket,
-        from: usize,
-        to: End,
-    ) -> Option<(usize, Socket, Arrival)> {
+    fn deliver(&mut self, socket: Socket, from: usize, to: End) -> Option<(usize, Socket, Arrival)> {
         let listens = self.listening.get(to.node).copied().unwrap_or(false);
         let pipe = self.wires.pipe_mut(socket)?;
         let (_, parcel) = pipe.parcels.pop_front()?;
         (pipe.lost, pipe.is_judged) = (0, false);
         if let Some((at, _)) = pipe.parcels.front() {
-            let at = (*at).max(now);
+            let at = (*at).max(self.now);
             self.schedule(at, socket);
         }
         let arrival = match parcel {
             Parcel::Open if listens => {
-                self.send(now, socket.other(), Parcel::Opened);
+                self.send(socket.other(), Parcel::Opened);
                 Arrival::Accepted { from }
             }
             Parcel::Open => {
                 self.wires.shut(socket);
                 self.counters.refused += 1;
-                self.send(now, socket.other(), Parcel::Refused);
+                self.send(socket.other(), Parcel::Refused);
                 return None;
             }
             Parcel::Opened => Arrival::Connected,
@@ -269,6 +273,19 @@ impl Network {
         to.is_open.then_some((to.node, socket, arrival))
     }
 
+    /// What opens a connection arrives twice: the second link is nobody's, and nothing is ever said on it. Of anything else the
+    /// receiver's system drops the copy.
+    fn duplicate(&mut self, socket: Socket, from: usize, to: usize) {
+        self.counters.duplicated += 1;
+        let opens = |pipe: &mut Pipe| matches!(pipe.parcels.front(), Some((_, Parcel::Open)));
+        if self.wires.pipe_mut(socket).is_some_and(opens) {
+            let ends = [End { node: from, is_open: false }, End { node: to, is_open: true }];
+            let pipes = [Pipe::new(self.now), Pipe::new(self.now)];
+            let copy = self.wires.insert(Wire { ends, pipes }).other();
+            self.send(copy, Parcel::Open);
+        }
+    }
+
     /// A closed link can still be written to; a reset one cannot. Whether the end was open.
     fn shut_or_keep(&mut self, socket: Socket, closing: &Parcel) -> bool {
         if matches!(closing, Parcel::Close) {
@@ -278,34 +295,34 @@ impl Network {
     }
 
     /// Both ends of a link learn that it is broken; a connection that is not there yet is refused.
-    fn reset(&mut self, now: Instant, end: Socket) {
+    fn reset(&mut self, end: Socket) {
         let (dialler, acceptor) = (end.dialler(), end.dialler().other());
         let Some(to_acceptor) = self.wires.pipe_mut(acceptor) else { return };
         if matches!(to_acceptor.parcels.front(), Some((_, Parcel::Open))) {
             to_acceptor.parcels.clear();
             self.counters.refused += 1;
             self.wires.shut(acceptor);
-            self.replace(now, dialler, Parcel::Refused);
+            self.replace(dialler, Parcel::Refused);
         } else {
             self.counters.broken += 1;
-            self.replace(now, dialler, Parcel::Reset);
-            self.replace(now, acceptor, Parcel::Reset);
+            self.replace(dialler, Parcel::Reset);
+            self.replace(acceptor, Parcel::Reset);
         }
     }
 
     /// Puts a parcel in the place of all that are on their way.
-    fn replace(&mut self, now: Instant, to: Socket, parcel: Parcel) {
+    fn replace(&mut self, to: Socket, parcel: Parcel) {
         let Some(pipe) = self.wires.pipe_mut(to) else { return };
         pipe.parcels.clear();
-        pipe.parcels.push_back((now, parcel));
+        pipe.parcels.push_back((self.now, parcel));
         pipe.is_judged = true;
-        self.schedule(now, to);
+        self.schedule(self.now, to);
     }
 
-    fn send(&mut self, now: Instant, to: Socket, parcel: Parcel) {
+    fn send(&mut self, to: Socket, parcel: Parcel) {
         let delay = self.rng.random_range(self.delay.clone());
         let Some(pipe) = self.wires.pipe_mut(to) else { return };
-        let at = (now + delay).max(pipe.last);
+        let at = (self.now + delay).max(pipe.last);
         pipe.last = at;
         pipe.parcels.push_back((at, parcel));
         self.schedule(at, to);

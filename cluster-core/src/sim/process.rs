@@ -13,14 +13,21 @@ use cluster_transport::proto::endpoint::{
 use cluster_transport::proto::frame::{Decoded, Frame, PREFIX};
 use cluster_transport::proto::lanes::PeerLanes;
 use cluster_transport::proto::session::Session;
-use cluster_transport::proto::{Address, Instant, NodeId, SessionId};
+use cluster_transport::proto::{Instant, NodeId, SessionId};
 
+use super::clock::Drift;
+use super::desk::Desk;
+use super::discovery::{Place, place_of};
 use super::host::Host;
 use super::network::{Arrival, Network};
 use super::numbers::NumberMap;
 use super::wires::Socket;
 use crate::engine::Engine;
 
+/// How often discovery is asked, as in the runtime.
+const ASK_EVERY: Duration = Duration::from_secs(30);
+/// How soon discovery is asked again that has not answered.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// A link that has not taken a byte for so long is broken, as in the runtime.
 const WRITE_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -38,6 +45,10 @@ pub(super) struct Process {
     pub(super) lanes: BTreeMap<NodeId, Arc<PeerLanes>>,
     /// The own changes that sessions were last asked to tell of.
     pub(super) offered: (u64, u64),
+    /// The process's own clock.
+    pub(super) clock: Drift,
+    pub(super) desk: Desk,
+    asks_at: Instant,
     links: NumberMap<LinkId, Socket>,
     sockets: NumberMap<Socket, Link>,
     /// The sessions that may have something to say, each once.
@@ -76,8 +87,12 @@ struct Link {
 }
 
 impl Process {
-    pub(super) fn new(number: usize, life: u64, engine: Engine, endpoint: Endpoint) -> Self {
+    /// A process that starts now, by its own clock.
+    pub(super) fn new(number: usize, life: u64, clock: Drift, engine: Engine, endpoint: Endpoint) -> Self {
         Self {
+            clock,
+            desk: Desk::default(),
+            asks_at: Instant::ORIGIN,
             number,
             life,
             engine,
@@ -133,7 +148,9 @@ impl Process {
     /// When it wants to be woken next.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let session = self.deadlines.first().map(|(at, _)| *at);
-        [self.engine.poll_timeout(), self.endpoint.poll_timeout(), session].into_iter().flatten().min()
+        let machines = [self.engine.poll_timeout(), self.endpoint.poll_timeout()];
+        let own = [Some(self.asks_at), session, self.desk.poll_timeout()];
+        machines.into_iter().chain(own).flatten().min()
     }
 
     /// Time has passed.
@@ -143,6 +160,9 @@ impl Process {
         }
         if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
             self.endpoint.handle_timeout(now);
+        }
+        if self.asks_at <= now {
+            self.ask_discovery(now, network);
         }
         let due: Vec<SessionId> =
             self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
@@ -156,6 +176,21 @@ impl Process {
             self.stir(id);
         }
         self.settle(now, network);
+    }
+
+    fn ask_discovery(&mut self, now: Instant, network: &mut Network) {
+        network.counters.lookups += 1;
+        match network.discovery.answer() {
+            Some(addresses) => {
+                self.asks_at = now + ASK_EVERY;
+                self.engine.handle_discovered(now, "simulated", Ok(&addresses));
+            }
+            None => {
+                network.counters.lookups_failed += 1;
+                self.asks_at = now + ASK_AGAIN;
+                self.engine.handle_discovered(now, "simulated", Err("the store is down"));
+            }
+        }
     }
 
     /// The host has something for one of the sockets.
@@ -183,7 +218,7 @@ impl Process {
                 }
             }
             Arrival::Bytes(bytes) => {
-                network.consumed(now, socket, bytes.len());
+                network.consumed(socket, bytes.len());
                 self.read(now, socket, bytes, network);
             }
             Arrival::Writable => self.session_of(socket).into_iter().for_each(|session| self.stir(session)),
@@ -265,7 +300,7 @@ impl Process {
                 self.stir(session);
             }
         } else if let Some(link) = self.remove_socket(socket) {
-            network.close(now, socket);
+            network.close(socket);
             self.endpoint.handle_link_closed(now, link.id, format!("{how:?}"));
         }
     }
@@ -286,6 +321,7 @@ impl Process {
             }
             self.engine.handle_endpoint(now, &event);
             if let EndpointEvent::Superseded { epoch, .. } = event {
+                network.counters.reincarnations += 1;
                 self.reincarnate(now, epoch);
             }
         }
@@ -311,16 +347,21 @@ impl Process {
 
     fn act(&mut self, now: Instant, action: EndpointAction, network: &mut Network) {
         match action {
-            EndpointAction::Connect { link, address } => match host_number(&address) {
-                Some(to) => {
-                    let socket = network.connect(now, self.number, to);
+            EndpointAction::Connect { link, address } => match place_of(&address) {
+                Place::Host(to) => {
+                    let socket = network.connect(self.number, to);
                     self.add_link(link, socket);
                 }
-                None => self.endpoint.handle_connect_failed(now, link, ConnectFailure::Refused),
+                // Until the endpoint's own deadline.
+                Place::Nowhere => network.counters.stale_dials += 1,
+                Place::Refused => {
+                    network.counters.stale_dials += 1;
+                    self.endpoint.handle_connect_failed(now, link, ConnectFailure::Refused);
+                }
             },
             EndpointAction::Send { link, frame } => {
                 if let Some(socket) = self.links.get(&link) {
-                    network.write(now, *socket, frame.encode());
+                    network.write(*socket, frame.encode());
                 }
             }
             EndpointAction::EndSession { session, code } => {
@@ -332,7 +373,7 @@ impl Process {
             EndpointAction::Close { link } => {
                 if let Some(socket) = self.links.get(&link).copied() {
                     self.remove_socket(socket);
-                    network.close(now, socket);
+                    network.close(socket);
                 }
             }
             _ => {}
@@ -354,10 +395,10 @@ impl Process {
         live.deadline.map(|deadline| self.deadlines.remove(&(deadline, id)));
         live.session.poll_transmit(&mut live.out, usize::MAX);
         for bytes in live.out {
-            network.write(now, live.socket, bytes);
+            network.write(live.socket, bytes);
         }
         self.remove_socket(live.socket);
-        network.close(now, live.socket);
+        network.close(live.socket);
         self.endpoint.handle_session_ended(now, id, end);
     }
 
@@ -379,7 +420,7 @@ impl Process {
                 return;
             }
             live.write_by = None;
-            network.write(now, live.socket, gather(&mut live.out, TURN / 4));
+            network.write(live.socket, gather(&mut live.out, TURN / 4));
         }
     }
 
@@ -405,9 +446,4 @@ fn gather(out: &mut VecDeque<Bytes>, budget: usize) -> Bytes {
         bytes.extend_from_slice(&piece);
     }
     bytes.freeze()
-}
-
-/// Which host an address of the simulation is of.
-fn host_number(address: &Address) -> Option<usize> {
-    address.host().strip_prefix('n')?.parse().ok()
 }

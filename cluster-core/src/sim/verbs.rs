@@ -142,7 +142,8 @@ impl Sim {
     }
 
     fn number_of(&self, id: &NodeId) -> Option<usize> {
-        (0..self.slots.len()).find(|node| Self::id(*node) == *id)
+        let number = id.as_str().strip_prefix('n')?.parse().ok()?;
+        (number < self.slots.len()).then_some(number)
     }
 
     fn expect(&mut self, node: usize, holds: bool, otherwise: &str) {

@@ -18,6 +18,11 @@ impl Socket {
         Self { side: 1 - self.side, ..self }
     }
 
+    /// Which link it is of.
+    pub(super) fn link(self) -> u64 {
+        self.link
+    }
+
     /// The end of whoever opened the link.
     pub(super) fn dialler(self) -> Self {
         Self { side: 0, ..self }

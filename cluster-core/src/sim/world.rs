@@ -9,6 +9,7 @@ use cluster_transport::proto::{Address, Incarnation, Instant, Lane, NodeId};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use super::clock::Drift;
 use super::counters::Counters;
 use super::host::{Host, Told};
 use super::invariants::{self, Violation};
@@ -34,6 +35,12 @@ pub(super) struct Slot {
     pub(super) is_leaving: bool,
     /// How far the host's wall clock was set back.
     pub(super) clock_behind: Duration,
+    /// How many microseconds its clock gains in a second.
+    pub(super) drift: i32,
+    /// How long its host is busy with what it has taken.
+    pub(super) host_lag: Duration,
+    /// Whose id its process bears, if it is another node's.
+    pub(super) twin_of: Option<usize>,
     /// What waits for a process that is stopped.
     pub(super) inbox: VecDeque<(Socket, Arrival)>,
     /// When its process is to be woken, as it stands in the timetable.
@@ -70,6 +77,8 @@ pub struct Sim {
     pub(super) owed: Owed,
     pub(super) trace: Trace,
     pub(super) broken: Vec<(usize, Violation)>,
+    /// Nodes of whose id there were two processes at once: nobody can say what was owed to which.
+    pub(super) twinned: BTreeSet<usize>,
     timetable: BTreeSet<(Instant, usize)>,
     seed: u64,
 }
@@ -81,16 +90,21 @@ impl Sim {
     /// Starts the nodes that are to run at the beginning.
     pub fn new(settings: SimSettings, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let network = Network::new(ChaCha8Rng::from_rng(&mut rng), settings.nodes, settings.delay.clone());
+        let now = Instant::ORIGIN + Duration::from_secs(1);
+        // One host more than there are nodes, for a second process of one of them.
+        let hosts = settings.nodes + 1;
+        let mut network = Network::new(now, ChaCha8Rng::from_rng(&mut rng), hosts, settings.delay.clone());
+        network.discovery.hosts = settings.nodes;
         let mut sim = Self {
-            now: Instant::ORIGIN + Duration::from_secs(1),
+            now,
             rng,
-            slots: (0..settings.nodes).map(|_| Slot::default()).collect(),
+            slots: (0..hosts).map(|_| Slot::default()).collect(),
             network,
             model: Model::default(),
             owed: Owed::new(),
             trace: Trace::default(),
             broken: Vec::new(),
+            twinned: BTreeSet::new(),
             timetable: BTreeSet::new(),
             seed,
             settings,
@@ -116,14 +130,15 @@ impl Sim {
 
     /// The address of a node.
     pub fn address(node: usize) -> Address {
-        match format!("tcp://n{node}:7511").parse() {
-            Ok(address) => address,
-            Err(_) => unreachable!("a host name and a port are an address"),
-        }
+        super::discovery::address(&format!("n{node}"))
     }
 
-    /// Starts a process on a host that has none; whether it had none. It is told of all hosts by discovery.
+    /// Starts a process on a host that has none; whether it had none. It asks discovery for the others.
     pub fn start(&mut self, node: usize) -> bool {
+        node < self.settings.nodes && self.start_process(node)
+    }
+
+    pub(super) fn start_process(&mut self, node: usize) -> bool {
         let life = match self.slots.get_mut(node) {
             Some(slot) if slot.process.is_none() => {
                 slot.lives += 1;
@@ -132,21 +147,20 @@ impl Sim {
             }
             _ => return false,
         };
-        let Some(mut process) = self.make_process(node, life) else { return false };
+        let Some(process) = self.make_process(node, life) else { return false };
         self.trace.note(self.now, node, "starts", &[]);
-        let addresses: Vec<Address> = (0..self.settings.nodes).map(Self::address).collect();
-        process.engine.handle_discovered(self.now, "simulated", Ok(&addresses));
         if let Some(slot) = self.slots.get_mut(node) {
             slot.process = Some(process);
         }
         self.network.set_listening(node, true);
-        self.act(node, |_, _, _| ());
+        self.act(node, |process, now, network| process.handle_timeout(now, network));
         true
     }
 
     fn make_process(&mut self, node: usize, life: u64) -> Option<Process> {
-        let id = Self::id(node);
-        let behind = self.slots.get(node).map_or(Duration::ZERO, |slot| slot.clock_behind);
+        let slot = self.slots.get(node)?;
+        let id = Self::id(slot.twin_of.unwrap_or(node));
+        let (behind, clock, lag) = (slot.clock_behind, Drift::new(self.now, slot.drift), slot.host_lag);
         let wall = Self::WALL_CLOCK + self.now.since_origin() - behind.min(Self::WALL_CLOCK);
         let epoch = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
         let incarnation = Incarnation { epoch, nonce: self.rng.random() };
@@ -166,7 +180,9 @@ impl Sim {
             .build()
             .ok()?;
         let endpoint = Endpoint::new(settings, self.rng.random());
-        Some(Process::new(node, life, engine, endpoint))
+        let mut process = Process::new(node, life, clock, engine, endpoint);
+        process.desk.lag = lag;
+        Some(process)
     }
 
     /// Lets this much time pass.
@@ -176,9 +192,9 @@ impl Sim {
             let timer = self.timetable.first().map(|(at, _)| *at);
             let parcel = self.network.next_time();
             let Some(next) = timer.into_iter().chain(parcel).min().filter(|next| *next <= end) else { break };
-            self.now = self.now.max(next);
+            self.set_now(self.now.max(next));
             if parcel == Some(next) {
-                if let Some((node, socket, arrival)) = self.network.advance(self.now) {
+                if let Some((node, socket, arrival)) = self.network.advance() {
                     self.arrive(node, socket, arrival);
                 }
             } else if let Some((_, node)) = self.timetable.first().copied() {
@@ -186,7 +202,12 @@ impl Sim {
                 self.act(node, |process, now, network| process.handle_timeout(now, network));
             }
         }
-        self.now = end;
+        self.set_now(end);
+    }
+
+    fn set_now(&mut self, now: Instant) {
+        self.now = now;
+        self.network.now = now;
     }
 
     /// Lets time pass until a condition holds; whether it does within this time.
@@ -236,9 +257,9 @@ impl Sim {
         node: usize,
         act: impl FnOnce(&mut Process, Instant, &mut Network) -> T,
     ) -> Option<T> {
-        let now = self.now;
         let slot = self.slots.get_mut(node).filter(|slot| !slot.is_stopped)?;
         let process = slot.process.as_mut()?;
+        let now = process.clock.shows(self.now);
         let result = act(process, now, &mut self.network);
         process.settle(now, &mut self.network);
         for violation in process.host.violations.drain(..) {
@@ -265,7 +286,8 @@ impl Sim {
     /// Puts the next deadline of a process into the timetable.
     pub(super) fn plan(&mut self, node: usize) {
         let Some(slot) = self.slots.get_mut(node) else { return };
-        let due = slot.process.as_ref().filter(|_| !slot.is_stopped).and_then(Process::poll_timeout);
+        let due = |process: &Process| Some(process.clock.reaches(process.poll_timeout()?));
+        let due = slot.process.as_ref().filter(|_| !slot.is_stopped).and_then(due);
         let before = std::mem::replace(&mut slot.due, due);
         if due != before {
             if let Some(before) = before {
@@ -343,10 +365,7 @@ impl Sim {
     pub fn counters(&self) -> Counters {
         let mut counters = self.network.counters;
         for process in self.slots.iter().filter_map(|slot| slot.process.as_ref()) {
-            let state = process.engine.state().counters();
-            counters.passes += state.passes_begun;
-            counters.hash_mismatches += state.hash_mismatches;
-            counters.gaps += state.gaps;
+            counters.add_state(process.engine.state().counters());
         }
         counters
     }
@@ -358,6 +377,11 @@ impl Sim {
 
     pub(super) fn owed(&self) -> &Owed {
         &self.owed
+    }
+
+    /// Whether there were two processes with this one's id at any time.
+    pub(super) fn was_twinned(&self, node: usize) -> bool {
+        self.twinned.contains(&node) || node >= self.settings.nodes
     }
 
     pub(super) fn life_of(&self, node: usize) -> Option<u64> {

@@ -34,6 +34,14 @@ pub enum Failure {
     /// The node ended by itself.
     #[error("this node has ended: {0}")]
     Ended(String),
+    /// Simulated clusters broke promises.
+    #[error("promises were broken in {violations} of {seeds} simulated clusters")]
+    Promises {
+        /// In how many.
+        violations: usize,
+        /// Of how many.
+        seeds: u64,
+    },
     /// A step of the demonstration did not come about.
     #[error("the step \"{step}\" failed: {why}")]
     Step {
@@ -51,7 +59,11 @@ impl Failure {
             Self::Config(_) | Self::Usage(_) | Self::Certs(_) => 2,
             Self::Start(StartError::Bind(_) | StartError::Lookup { .. } | StartError::Random(_)) => 1,
             Self::Start(_) => 2,
-            Self::Listen(_) | Self::Runtime(_) | Self::Ended(_) | Self::Step { .. } => 1,
+            Self::Listen(_)
+            | Self::Runtime(_)
+            | Self::Ended(_)
+            | Self::Step { .. }
+            | Self::Promises { .. } => 1,
         }
     }
 }

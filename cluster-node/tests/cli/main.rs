@@ -4,3 +4,4 @@
 mod demo;
 mod process;
 mod run;
+mod simulate;

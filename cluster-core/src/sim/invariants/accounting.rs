@@ -9,6 +9,9 @@ pub(super) fn check(sim: &Sim) -> Result<(), Violation> {
         if sim.life_of(*from) != Some(*from_life) || sim.life_of(*to) != Some(*to_life) {
             continue;
         }
+        if sim.was_twinned(*from) || sim.was_twinned(*to) {
+            continue;
+        }
         let host = sim.host(*to);
         let delivered = host.delivery().count(*from, *from_life);
         let (told, before) = (host.lost_from(&Sim::id(*from)), debt.told_before);

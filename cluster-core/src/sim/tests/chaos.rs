@@ -1,7 +1,7 @@
 //! A band of seeds; `CLUSTER_SIM_SEEDS=from..to` widens it.
 
 use super::super::Counters;
-use super::super::chaos::Chaos;
+use super::super::schedule::Profile;
 
 fn seeds() -> std::ops::Range<u64> {
     let Ok(band) = std::env::var("CLUSTER_SIM_SEEDS") else { return 0..200 };
@@ -16,33 +16,21 @@ fn after_any_faults_and_calm_all_promises_hold() {
     let seeds = seeds();
     let count = seeds.end - seeds.start;
     for seed in seeds {
-        let mut chaos = Chaos::new(seed);
-        if let Err(violation) = chaos.run() {
+        let report = Profile::Chaos.schedule(seed, 3..=6, 12).run();
+        if let Some(violation) = report.violation {
             panic!(
-                "seed {seed}: {violation}\nreplay: CLUSTER_SIM_SEEDS={seed}..{} cargo test -p cluster-core --lib sim::tests::chaos",
-                seed + 1
+                "seed {seed}: {violation}\nreplay: cluster-node simulate --profile chaos --nodes 3..6 --seconds 12 --seeds {seed}"
             );
         }
-        total += chaos.sim().counters();
+        total += report.counters;
     }
     println!("{total:?}");
     if count >= 200 {
-        for (what, count, least) in [
-            ("crashes", total.crashes, 200),
-            ("pauses", total.pauses, 100),
-            ("cuts", total.cuts, 1_000),
-            ("lost parcels", total.dropped, 1_000),
-            ("broken links", total.broken, 100),
-            ("refused dials", total.refused, 100),
-            ("removals", total.removals, 200),
-            ("leaves", total.leaves, 100),
-            ("passes", total.passes, 200),
-            ("notifications", total.notifications_received, 1_000),
-            ("notifications that gave way", total.notifications_shed, 100),
-            ("full sockets", total.blocked, 20),
-            ("corrupted replicas", total.hash_mismatches, 20),
-        ] {
-            assert!(count >= least, "only {count} {what} in all runs");
+        for (what, count) in total.iter().filter(|(what, _)| !RARE.contains(what)) {
+            assert!(count >= 10, "only {count} {what} in all runs");
         }
     }
 }
+
+/// What is not to happen, or too seldom for a test to insist on it.
+const RARE: [&str; 5] = ["faults", "gaps", "write_deadlines", "duplicate_deltas", "passes_restarted"];

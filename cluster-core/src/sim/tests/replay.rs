@@ -1,12 +1,11 @@
 //! A run is a function of its seed.
 
-use super::super::chaos::Chaos;
+use super::super::schedule::{Profile, Schedule};
 use super::*;
 
 fn trace(seed: u64) -> (u64, u64) {
-    let mut chaos = Chaos::new(seed);
-    chaos.run().unwrap();
-    (chaos.sim().trace().digest(), chaos.sim().trace().len())
+    let report = Profile::Chaos.schedule(seed, 3..=5, 10).run();
+    (report.digest, report.happenings)
 }
 
 #[test]
@@ -33,4 +32,13 @@ fn lines_tell_what_a_trace_is_made_of_and_do_not_change_it() {
     let (told, lines) = run(true);
     assert_eq!((quiet, none), (told, Vec::new()));
     assert!(lines.iter().any(|line| line.ends_with("n0 accepts")), "{lines:?}");
+}
+
+#[test]
+fn a_schedule_that_was_written_down_runs_as_the_one_that_it_was_written_from() {
+    let schedule = Profile::Chaos.schedule(3, 3..=5, 10);
+    let text = serde_json::to_string(&schedule).unwrap();
+    let read: Schedule = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, schedule);
+    assert_eq!(read.run().digest, schedule.run().digest);
 }

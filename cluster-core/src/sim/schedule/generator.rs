@@ -1,0 +1,188 @@
+//! Makes a schedule from a profile and a seed.
+
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::{Profile, Schedule, Step};
+
+/// Rooms and connections are few, so that they meet.
+const ROOMS: u32 = 12;
+const CONNECTIONS: u64 = 6;
+const REGISTERS: u32 = 6;
+/// A ring that a burst overruns, and the default.
+const RINGS: [usize; 2] = [256 * 1024, 16 * 1024 * 1024];
+
+impl Profile {
+    /// The schedule of a seed: so many nodes (chosen from the range) for about so many seconds, and the calm after them.
+    pub fn schedule(self, seed: u64, nodes: RangeInclusive<usize>, seconds: u64) -> Schedule {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0xc4a0_5000_0000_0000);
+        let nodes = rng.random_range(nodes);
+        let ring = RINGS.choose(&mut rng).copied().unwrap_or_default();
+        let minimum_nodes = NonZeroU32::MIN.saturating_add(rng.random_range(0..3));
+        let mut generator = Generator { rng, nodes, left: seconds.saturating_mul(1_000), steps: Vec::new() };
+        while generator.left > 0 {
+            generator.turn(self);
+        }
+        Schedule { seed, nodes, minimum_nodes, ring, steps: generator.steps }
+    }
+}
+
+struct Generator {
+    rng: ChaCha8Rng,
+    nodes: usize,
+    /// How many milliseconds are left.
+    left: u64,
+    steps: Vec<Step>,
+}
+
+impl Generator {
+    /// Some time, what clients do, and perhaps a fault.
+    fn turn(&mut self, profile: Profile) {
+        let ms = self.rng.random_range(1..400);
+        let is_long = self.chance(8);
+        self.wait(if is_long { ms * 10 } else { ms });
+        for _ in 0..self.rng.random_range(0..6) {
+            let step = self.client();
+            self.steps.push(step);
+        }
+        let kind = match profile {
+            Profile::Chaos => *Profile::ALL.choose(&mut self.rng).unwrap_or(&Profile::Network),
+            other => other,
+        };
+        match kind {
+            Profile::Calm | Profile::Chaos => {}
+            Profile::Network => self.network(),
+            Profile::Processes => self.processes(),
+            Profile::MassRestart => self.mass_restart(profile),
+            Profile::Starvation => self.starvation(),
+        }
+    }
+
+    fn network(&mut self) {
+        let (a, b) = (self.node(), self.node());
+        let step = match self.rng.random_range(0..20) {
+            0 => Step::Cut { from: a, to: b },
+            1 => {
+                self.steps.push(Step::Cut { from: a, to: b });
+                Step::Cut { from: b, to: a }
+            }
+            2 => self.split(),
+            3 => Step::Refuse { a, b },
+            4..=6 => Step::Mend { a, b },
+            7..=9 => Step::Heal,
+            10 | 11 => Step::BreakLinks { a, b },
+            12 => Step::Loss { per_mille: self.rng.random_range(1..250) },
+            13 => Step::Duplication { per_mille: self.rng.random_range(1..300) },
+            14 => {
+                Step::Jitter { per_mille: self.rng.random_range(1..300), ms: self.rng.random_range(1..2_000) }
+            }
+            15 => Step::SlowPeer { node: a, ms: self.rng.random_range(1..600) },
+            16 => self.burst(),
+            17 | 18 => Step::Corrupt { node: a, owner: b, room: self.rng.random_range(0..ROOMS), count: 5 },
+            _ => return,
+        };
+        self.steps.push(step);
+    }
+
+    fn processes(&mut self) {
+        let node = self.node();
+        let step = match self.rng.random_range(0..20) {
+            0 | 1 => Step::Crash { node },
+            2 => Step::Restart { node },
+            3..=5 => Step::Start { node },
+            6 => Step::Pause { node },
+            7..=9 => Step::Resume { node },
+            10 => Step::Leave { node },
+            11 => Step::ClockBack { node, ms: self.rng.random_range(1..200_000) },
+            12 => Step::Twin { node },
+            13 => Step::EndTwin,
+            14 => Step::Discovery { down: true },
+            15 | 16 => Step::Discovery { down: false },
+            17 => Step::StaleEntries { entries: self.rng.random_range(0..4) },
+            _ => return,
+        };
+        self.steps.push(step);
+    }
+
+    /// Most nodes, down for a while, all at once again.
+    fn mass_restart(&mut self, profile: Profile) {
+        if !self.chance(if profile == Profile::Chaos { 8 } else { 5 }) {
+            return;
+        }
+        let dead: Vec<usize> = (0..self.nodes).filter(|_| self.rng.random_range(0..4) > 0).collect();
+        self.steps.extend(dead.iter().map(|node| Step::Crash { node: *node }));
+        let ms = self.rng.random_range(0..3_000);
+        self.wait(ms);
+        self.steps.extend(dead.iter().map(|node| Step::Start { node: *node }));
+    }
+
+    fn starvation(&mut self) {
+        let node = self.node();
+        let step = match self.rng.random_range(0..10) {
+            0 => {
+                let ms = self.rng.random_range(500..5_000);
+                self.left = self.left.saturating_sub(ms);
+                Step::Starve { node, ms, share: self.rng.random_range(5..300) }
+            }
+            1 | 2 => Step::SlowHost { node, ms: self.rng.random_range(1..3_000) },
+            3 | 4 => Step::SlowHost { node, ms: 0 },
+            5 => Step::Drift { node, ppm: self.rng.random_range(-20_000..=20_000) },
+            6 => self.burst(),
+            _ => return,
+        };
+        self.steps.push(step);
+    }
+
+    /// What clients and hosts do.
+    fn client(&mut self) -> Step {
+        let (node, room) = (self.node(), self.rng.random_range(0..ROOMS));
+        let connection = self.rng.random_range(0..CONNECTIONS);
+        match self.rng.random_range(0..22) {
+            0..=5 => Step::Subscribe { node, connection, room },
+            6 | 7 => Step::Join { node, connection, room },
+            8 | 9 => Step::Unsubscribe { node, connection, room },
+            10 => Step::Disconnect { node, connection },
+            11 => Step::Tell { node },
+            12 | 13 => self.register(node),
+            _ => Step::Publish { node, room, size: 100, times: 1 },
+        }
+    }
+
+    fn register(&mut self, node: usize) -> Step {
+        let (key, value) = (self.rng.random_range(0..REGISTERS), self.rng.random_range(0..100));
+        match self.rng.random_range(0..4) {
+            0 => Step::RemoveRegister { node, key },
+            1 => Step::DefaultRegister { node, key, value },
+            _ => Step::SetRegister { node, key, value },
+        }
+    }
+
+    /// More at once than sockets and rings hold.
+    fn burst(&mut self) -> Step {
+        let (node, room) = (self.node(), self.rng.random_range(0..ROOMS));
+        Step::Publish { node, room, size: 20_000, times: self.rng.random_range(1..80) }
+    }
+
+    /// Two to four groups of any shape.
+    fn split(&mut self) -> Step {
+        let groups = self.rng.random_range(2..=4);
+        Step::Split { groups: (0..self.nodes).map(|_| self.rng.random_range(0..groups)).collect() }
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.left = self.left.saturating_sub(ms);
+        self.steps.push(Step::Wait { ms });
+    }
+
+    fn chance(&mut self, one_in: u32) -> bool {
+        self.rng.random_range(0..one_in) == 0
+    }
+
+    fn node(&mut self) -> usize {
+        self.rng.random_range(0..self.nodes)
+    }
+}

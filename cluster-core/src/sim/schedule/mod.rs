@@ -1,0 +1,126 @@
+//! Schedules as data: what happens in a run, step by step, so that it can be kept, shortened and replayed exactly.
+//!
+//! A [`Profile`] makes a schedule from a seed. Running one performs its steps, checks what is to hold at any moment after each,
+//! then puts everything right and waits for calm.
+
+mod generator;
+mod profile;
+mod shrink;
+mod step;
+
+use std::num::NonZeroU32;
+use std::panic::{self, AssertUnwindSafe};
+use std::time::Duration;
+
+use cluster_transport::proto::lanes::LaneSettings;
+use serde::{Deserialize, Serialize};
+
+pub use profile::{Profile, UnknownProfile};
+pub use shrink::shrink;
+pub use step::Step;
+
+use super::Counters;
+use super::invariants::{self, Violation};
+use super::settings::SimSettings;
+use super::world::Sim;
+
+/// How long a network that is whole again may take: the back-off of dials, frozen peers and vetoes are all shorter.
+pub const CALM: Duration = Duration::from_secs(60);
+
+/// A cluster and what happens to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Schedule {
+    /// Of the network's delays and everything else that is left to chance.
+    pub seed: u64,
+    /// How many nodes there are; all run at the beginning.
+    pub nodes: usize,
+    /// How many are needed to be ready.
+    pub minimum_nodes: NonZeroU32,
+    /// How many bytes of notifications and of events wait for one peer.
+    pub ring: usize,
+    /// What happens.
+    pub steps: Vec<Step>,
+}
+
+/// What a run did.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The virtual time that passed, times the nodes.
+    pub node_seconds: f64,
+    /// What it really did.
+    pub counters: Counters,
+    /// The first promise that was broken.
+    pub violation: Option<Violation>,
+    /// Two runs have this in common only if the same happened in them.
+    pub digest: u64,
+    /// How much happened.
+    pub happenings: u64,
+}
+
+impl Schedule {
+    /// The cluster, before anything happens to it.
+    pub fn sim(&self) -> Sim {
+        let mut lanes = LaneSettings::default();
+        lanes.ring = self.ring;
+        let settings = SimSettings::new(self.nodes).lanes(lanes).minimum_nodes(self.minimum_nodes);
+        Sim::new(settings, self.seed)
+    }
+
+    /// Runs it to its end, or to the first promise that is broken. That nothing panics is one of them.
+    pub fn run(&self) -> Report {
+        let mut sim = self.sim();
+        let began = sim.now();
+        let ended = panic::catch_unwind(AssertUnwindSafe(|| self.run_in(&mut sim)));
+        let violation = ended.unwrap_or_else(|_| Err(Violation::new("a machine panicked"))).err();
+        let passed = sim.now().since(began).as_secs_f64();
+        Report {
+            node_seconds: passed * self.nodes as f64,
+            counters: sim.counters(),
+            violation,
+            digest: sim.trace().digest(),
+            happenings: sim.trace().len(),
+        }
+    }
+
+    /// Runs it in a cluster that was made by [`sim`](Self::sim).
+    ///
+    /// # Errors
+    /// The first promise that is broken.
+    pub fn run_in(&self, sim: &mut Sim) -> Result<(), Violation> {
+        for step in &self.steps {
+            step.perform(sim);
+            invariants::always(sim)?;
+        }
+        sim.put_right();
+        sim.run_until_calm(CALM)
+    }
+
+    /// A shorter schedule that breaks a promise too, found in at most `attempts` runs; this one if it breaks none.
+    #[must_use]
+    pub fn shrunk(&self, attempts: usize) -> Self {
+        let with = |steps: &[Step]| Self { steps: steps.to_vec(), ..self.clone() };
+        let steps = shrink(&self.steps, attempts, |steps| with(steps).run().violation.is_some());
+        with(&steps)
+    }
+}
+
+impl Sim {
+    /// Ends all faults and starts every node that does not run.
+    pub fn put_right(&mut self) {
+        self.heal();
+        self.end_twin();
+        self.set_discovery_down(false);
+        self.set_stale_entries(0);
+        let nodes = self.settings.nodes;
+        for node in 0..nodes {
+            self.set_host_lag(node, Duration::ZERO);
+            self.resume(node);
+        }
+        // Whoever is leaving does so first; the others come back.
+        self.run_for(Duration::from_secs(3));
+        for node in 0..nodes {
+            self.start(node);
+        }
+    }
+}
