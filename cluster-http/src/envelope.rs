@@ -40,10 +40,16 @@ impl Exchange {
     }
 
     pub(crate) fn answer(&self, outcome: Result<Value, Failure>) -> Response {
-        let (status, error, result) = match outcome {
-            Ok(result) => (StatusCode::OK, Value::Null, result),
-            Err(failure) => (failure.status, failure.body(), Value::Null),
-        };
+        match outcome {
+            Ok(result) => self.answer_with(result, None),
+            Err(failure) => self.answer_with(Value::Null, Some(failure)),
+        }
+    }
+
+    /// An answer with a result even where it is a failure.
+    pub(crate) fn answer_with(&self, result: Value, failure: Option<Failure>) -> Response {
+        let status = failure.as_ref().map_or(StatusCode::OK, |failure| failure.status);
+        let error = failure.map_or(Value::Null, |failure| failure.body());
         let body = json!({
             "action": self.action,
             "controller": "cluster",

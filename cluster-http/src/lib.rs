@@ -3,14 +3,24 @@
 //! | route | answers |
 //! |---|---|
 //! | `GET /_plugin/cluster/health` | 200 with `ok` when this node serves clients, else 503 with the reasons |
-//! | `GET /_plugin/cluster/status` | always: what this node knows of itself and of the others |
-//! | `POST /_plugin/cluster/reset` | has every member check what it has of every other; guarded, see [`router`] |
+//! | `GET …/health/live` | 200 while the member runs, whatever becomes of others |
+//! | `GET …/health/ready` | as `health`, with readiness and reasons in the result |
+//! | `GET …/status`, `…/status/matrix` | what this node knows of itself and of the others; what every node sees of every other |
+//! | `GET …/events` | both as server-sent events, and each change in the membership |
+//! | `GET …/flight-recorder` | the last 1,000 decisions, one JSON object a line |
+//! | `GET …/metrics` | OpenMetrics |
+//! | `GET …/openapi.json` | this table for machines |
+//! | `POST …/reset` | has every member check what it has of every other; guarded, see [`router`] |
+//! | `GET /cluster/_status` | the status in the form of Kuzzle 2.11 and later |
 //!
-//! Every answer is in the JSON envelope of Kuzzle 2.56, with the keys in alphabetical order.
+//! Answers in JSON are in the envelope of Kuzzle 2.56, with the keys in alphabetical order.
 
 mod envelope;
 mod guard;
+mod hub;
+mod metrics;
 mod routes;
 mod view;
 
+pub use metrics::METRIC_PEERS;
 pub use routes::router;

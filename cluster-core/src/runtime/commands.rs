@@ -6,6 +6,8 @@
 //! shutdown     | 3 |
 //! verify       | 4 |
 //! blank        | 5 |
+//! wall clock   | 6 |
+//! view         | 7 |
 //! ```
 //! A command has one outcome per member and is never kept, resumed or repeated.
 
@@ -23,6 +25,8 @@ use tokio::sync::broadcast::error::RecvError;
 use super::Cluster;
 use super::error::RequestFailure;
 use super::inner::Inner;
+use super::matrix::MatrixRow;
+use super::{probe, status};
 use crate::config::AcceptedCommand;
 
 /// How long a member may take to carry a command out.
@@ -35,6 +39,10 @@ const DUMP: u8 = 2;
 const SHUTDOWN: u8 = 3;
 const VERIFY: u8 = 4;
 const BLANK: u8 = 5;
+/// Asks a member for its wall clock: milliseconds since 1970, 8 bytes.
+pub(super) const WALL_CLOCK: u8 = 6;
+/// Asks a member for what it sees, in JSON.
+pub(super) const VIEW: u8 = 7;
 
 /// Something that a node asks of the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +101,8 @@ impl Command {
 enum Request {
     Application { name: String, payload: Bytes },
     Command(Command),
+    WallClock,
+    View,
 }
 
 impl Request {
@@ -112,6 +122,8 @@ impl Request {
             SHUTDOWN => Some(Self::Command(Command::Shutdown)),
             VERIFY => Some(Self::Command(Command::Verify)),
             BLANK => Some(Self::Command(Command::Blank)),
+            WALL_CLOCK => Some(Self::WallClock),
+            VIEW => Some(Self::View),
             _ => None,
         }
     }
@@ -126,6 +138,15 @@ pub(super) fn take_request(inner: &Arc<Inner>, session: &Arc<SessionHandle>, id:
     let command = match request {
         Request::Application { name, payload } => {
             return inner.host_queue.push_request(Arc::clone(session), id, name, payload);
+        }
+        Request::WallClock => {
+            session.reply(id, Payload::Copied(&probe::wall_clock()));
+            return;
+        }
+        Request::View => {
+            let view = MatrixRow::of(&status::of(inner)).encode();
+            session.reply(id, Payload::Shared(view));
+            return;
         }
         Request::Command(command) => command,
     };
@@ -230,21 +251,30 @@ impl Cluster {
 
     async fn command(&self, command: &Command) -> Outcomes {
         let message = command.encode();
-        let asks = self.members().into_iter().map(|node| {
+        let answers = self.ask_all(self.members(), &message, COMMAND_DEADLINE).await;
+        answers.into_iter().map(|(node, answer)| (node, outcome_of(answer))).collect()
+    }
+
+    /// Asks these members the same, all at once, and waits for all outcomes.
+    pub(super) async fn ask_all(
+        &self,
+        members: Vec<NodeId>,
+        message: &Bytes,
+        deadline: Duration,
+    ) -> Vec<(NodeId, Result<Bytes, RequestFailure>)> {
+        let asks = members.into_iter().map(|node| {
             let (inner, message) = (Arc::clone(&self.inner), message.clone());
             let ask = tokio::spawn(async move {
-                let outcome = outcome_of(inner.ask(&node, message, COMMAND_DEADLINE).await);
-                (node, outcome)
+                let answer = inner.ask(&node, message, deadline).await;
+                (node, answer)
             });
             tokio_util::task::AbortOnDropHandle::new(ask)
         });
-        let mut outcomes = Outcomes::new();
+        let mut answers = Vec::new();
         for ask in asks.collect::<Vec<_>>() {
-            if let Ok((node, outcome)) = ask.await {
-                outcomes.insert(node, outcome);
-            }
+            answers.extend(ask.await);
         }
-        outcomes
+        answers
     }
 }
 
@@ -284,6 +314,9 @@ mod tests {
         }
         let application = Request::Application { name: "mine".into(), payload: Bytes::from_static(b"{}") };
         assert_eq!(Request::decode(chapter.take("Application").into()), Some(application));
+        for (name, request) in [("Wall clock", Request::WallClock), ("View", Request::View)] {
+            assert_eq!(Request::decode(chapter.take(name).into()), Some(request), "{name}");
+        }
         chapter.assert_empty();
     }
 

@@ -237,6 +237,7 @@ impl HostTask {
     }
 
     fn notify(&self, from: &NodeId, notification: &Notification) {
+        self.inner.counters.notifications_received.fetch_add(1, Ordering::Relaxed);
         match notification.kind {
             NotificationKind::Document => {
                 self.host.document_notification(from, &notification.rooms, &notification.payload);
@@ -284,7 +285,7 @@ fn log(event: &MemberEvent) {
         MemberEvent::Removed { node, incarnation, why, .. } => {
             tracing::info!(%node, %incarnation, "removed: {why}");
         }
-        MemberEvent::Doubted { node, cause } => tracing::info!(%node, ?cause, "in doubt"),
+        MemberEvent::Doubted { node, cause } => tracing::info!(%node, "in doubt: {cause}"),
         MemberEvent::Recovered { node } => tracing::info!(%node, "well again"),
         MemberEvent::Vetoed { node, by } => {
             tracing::info!(%node, %by, "unreachable from here, but heard by another")

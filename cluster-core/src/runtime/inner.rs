@@ -11,7 +11,7 @@ use cluster_transport::proto::lanes::Payload;
 use cluster_transport::proto::session::{Direction, Missed};
 use cluster_transport::proto::{Address, ClusterName, Incarnation, Instant, Lane, NodeId};
 use cluster_transport::tls::Tls;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::certificates::Certificates;
@@ -20,6 +20,7 @@ use super::error::RequestFailure;
 use super::host_task::HostQueue;
 use super::keeping::Keeping;
 use super::peers::{Peer, Peers};
+use super::probe::Probes;
 use super::rooms::Notified;
 use crate::config::{BindingName, Config, OnMinority};
 use crate::engine::members::{Action, MemberEvent, Reason};
@@ -38,6 +39,8 @@ pub(super) struct Counters {
     pub(super) notifications_sent: AtomicU64,
     /// Notifications that a member did not need.
     pub(super) notifications_avoided: AtomicU64,
+    /// Notifications of members that the host was given.
+    pub(super) notifications_received: AtomicU64,
     /// Messages of peers that did not decode.
     pub(super) faults: AtomicU64,
 }
@@ -77,11 +80,14 @@ pub(super) struct Inner {
     pub(super) keeping: Keeping,
     pub(super) providers: Providers,
     pub(super) certificates: Certificates,
+    pub(super) probes: Probes,
     /// Told after every input of the engine.
     changed: Notify,
     /// The engine's next deadline may be earlier than it was.
     timer: Notify,
     verified: broadcast::Sender<NodeId>,
+    /// How many decisions of the membership were recorded.
+    recorded: watch::Sender<u64>,
     failure: Mutex<Option<String>>,
     stop: CancellationToken,
 }
@@ -110,9 +116,11 @@ impl Inner {
             keeping: Keeping::default(),
             providers: Providers::default(),
             certificates: Certificates::default(),
+            probes: Probes::default(),
             changed: Notify::new(),
             timer: Notify::new(),
             verified: broadcast::Sender::new(VERIFICATIONS),
+            recorded: watch::Sender::new(0),
             failure: Mutex::default(),
             stop: CancellationToken::new(),
         }
@@ -247,6 +255,8 @@ impl Inner {
         while let Some(event) = engine.poll_event() {
             self.take_event(event);
         }
+        let recorded = engine.recorded();
+        self.recorded.send_if_modified(|last| std::mem::replace(last, recorded) != recorded);
     }
 
     fn take_event(&self, event: EngineEvent) {
@@ -298,6 +308,11 @@ impl Inner {
             }
             changed.await;
         }
+    }
+
+    /// How many decisions of the membership were recorded; changes with each.
+    pub(super) fn recorded(&self) -> watch::Receiver<u64> {
+        self.recorded.subscribe()
     }
 
     /// Passes that are complete from now on, by owner.

@@ -4,6 +4,7 @@
 //! is called under it. Lock order: the endpoint's pump, then the engine, then the endpoint's machine or the table of peers,
 //! then a lane.
 
+mod activity;
 mod certificates;
 mod commands;
 mod discovery;
@@ -13,8 +14,10 @@ mod host_task;
 mod inner;
 mod keeping;
 mod listening;
+mod matrix;
 mod operations;
 mod peers;
+mod probe;
 mod registers;
 mod rooms;
 mod start;
@@ -26,14 +29,16 @@ use std::sync::Arc;
 
 use cluster_transport::proto::{Address, ClusterName, Incarnation, NodeId};
 
+pub use activity::{Activity, SHOWN_ACTIVITY};
 pub use certificates::TlsStatus;
 pub use commands::{CommandOutcome, Outcomes, Reset};
 pub use discovery::ProviderStatus;
 pub use error::{NotConverged, NotHeard, RequestFailure, StartError};
 pub use keeping::KeeperStatus;
+pub use matrix::{Matrix, MatrixRow, Sight};
 pub use rooms::Notified;
 pub use start::ClusterBuilder;
-pub use status::{LaneStatus, MemberStatus, Status};
+pub use status::{DoubtStatus, LaneStatus, MemberStatus, Status};
 
 use crate::config::{BindingName, Config};
 use crate::engine::Engine;
@@ -128,6 +133,11 @@ impl Cluster {
     /// Ends all tasks at once, without a word to anybody: to the others it is a crash.
     pub fn abort(&self) {
         self.inner.abort();
+    }
+
+    /// Why it has ended, if a task of it failed.
+    pub fn failure(&self) -> Option<String> {
+        self.inner.failure()
     }
 
     /// Waits until this member has ended, by [`leave`](Self::leave), by [`abort`](Self::abort), or because a task has panicked.

@@ -1,13 +1,14 @@
 //! What operators want of a member: drain it, hold verdicts, forget a node, wait for agreement, read its flight recorder.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use cluster_transport::proto::NodeId;
 
 use super::Cluster;
+use super::activity;
 use super::error::NotConverged;
 use crate::engine::Engine;
-use crate::engine::flight::{FlightLine, Origin};
+use crate::engine::flight::FlightLine;
 use crate::engine::members::{Drain, DrainError, HoldError, UnknownNode};
 
 /// Operating a member.
@@ -62,14 +63,9 @@ impl Cluster {
 
     /// The same as values.
     pub fn flight_lines(&self) -> Vec<FlightLine> {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let wall_ms = wall.saturating_sub(self.inner.now().since_origin()).as_millis();
+        let now = self.inner.now();
         self.inner.read(|engine| {
-            let origin = Origin {
-                node: engine.node().clone(),
-                incarnation: engine.incarnation(),
-                wall_ms: u64::try_from(wall_ms).unwrap_or(u64::MAX),
-            };
+            let origin = activity::origin(engine, now);
             engine.decisions().map(|decision| FlightLine::new(&origin, decision)).collect()
         })
     }

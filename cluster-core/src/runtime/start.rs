@@ -17,7 +17,7 @@ use super::error::StartError;
 use super::handler::Transport;
 use super::inner::{Inner, Parts};
 use super::listening::{Listening, listen};
-use super::{Cluster, certificates, host_task, keeping};
+use super::{Cluster, certificates, host_task, keeping, probe};
 use crate::config::Config;
 use crate::discovery::Provider;
 use crate::engine::members::{Discovery, MembersSettings};
@@ -106,6 +106,7 @@ impl ClusterBuilder {
         let watched_over = Arc::clone(inner);
         guard(inner, "the watch over the endpoint", async move { watched_over.run_endpoint().await });
         guard(inner, "the engine's timer", async move { timer.run_timer().await });
+        guard(inner, "the probe of round trips", probe::run(Arc::clone(inner)));
         guard(inner, "the host's task", host_task::run(Arc::clone(inner), self.host));
         let identity = Arc::new(Identity::new(advertised, tls.as_ref().map(|(tls, _)| tls.clone())));
         for provider in self.providers {

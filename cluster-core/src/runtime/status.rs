@@ -5,13 +5,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cluster_transport::endpoint::SessionHandle;
-use cluster_transport::proto::{Address, Instant, Lane, NodeId};
+use cluster_transport::proto::{Address, Instant, Lane, NodeId, PeerIdentity};
 use serde::Serialize;
 
+use super::activity::{self, Activity};
 use super::certificates::TlsStatus;
 use super::discovery::ProviderStatus;
 use super::inner::Inner;
 use super::keeping::KeeperStatus;
+use super::probe::Sample;
 use crate::config::BindingName;
 use crate::engine::members::Member;
 use crate::engine::state::{State, StateCounters};
@@ -26,6 +28,10 @@ pub struct Status {
     pub node: String,
     /// Which life of it.
     pub incarnation: String,
+    /// The version of this software.
+    pub software: &'static str,
+    /// For how long it has been running, in milliseconds.
+    pub uptime_ms: u64,
     /// Whether it serves clients.
     pub ready: bool,
     /// Why it does not.
@@ -44,8 +50,14 @@ pub struct Status {
     pub version: u64,
     /// The hash of its own state.
     pub hash: String,
+    /// For how long the view of some member has differed from this node's, in milliseconds.
+    pub differs_for_ms: Option<u64>,
     /// How many rooms all nodes have together.
     pub rooms: usize,
+    /// How many subscriptions all nodes have together: a connection counts once in each of its rooms.
+    pub subscriptions: u64,
+    /// How many removals of own rooms are kept for members that have not applied them.
+    pub tombstones: usize,
     /// How many registers there are, removed ones included.
     pub registers: usize,
     /// The keeper of registers outside the members, if there is one.
@@ -60,6 +72,8 @@ pub struct Status {
     pub notifications_sent: u64,
     /// Notifications that a member did not need.
     pub notifications_avoided: u64,
+    /// Notifications of members that the host was given.
+    pub notifications_received: u64,
     /// Messages of members that broke the protocol.
     pub faults: u64,
     /// Events that a slow host did not get.
@@ -68,6 +82,10 @@ pub struct Status {
     pub passes_served: u64,
     /// Differences of hashes that were found under equal versions.
     pub hash_mismatches: u64,
+    /// How often each rung of repair was stepped on, with all members together.
+    pub repairs: StateCounters,
+    /// The last changes in the membership, oldest first, at most [`SHOWN_ACTIVITY`](super::SHOWN_ACTIVITY).
+    pub activity: Vec<Activity>,
 }
 
 /// What is known of one member.
@@ -82,10 +100,22 @@ pub struct MemberStatus {
     pub state: &'static str,
     /// Whether it says that it serves clients.
     pub ready: bool,
+    /// Why it is in doubt.
+    pub doubt: Option<DoubtStatus>,
+    /// Whether this node has caught up with it.
+    pub caught_up: bool,
     /// Where it can be dialled.
     pub addresses: Vec<String>,
     /// What carries its session.
     pub transport: Option<String>,
+    /// Whether the session is encrypted.
+    pub tls: Option<bool>,
+    /// Which version of the protocol the session speaks.
+    pub protocol: Option<u16>,
+    /// How long a round trip took when it was last measured, in microseconds.
+    pub round_trip_us: Option<u64>,
+    /// Its wall clock less ours, in milliseconds, give or take half a round trip. Nothing is decided by it.
+    pub clock_skew_ms: Option<i64>,
     /// Whether this node dialled.
     pub dialled: Option<bool>,
     /// How long the last byte from it is ago, in milliseconds.
@@ -98,6 +128,8 @@ pub struct MemberStatus {
     pub version: u64,
     /// The hash of what is here.
     pub hash: String,
+    /// How many changes of its state have not come here.
+    pub behind: u64,
     /// Whether what is here is what it says.
     pub agrees: bool,
     /// For how long verdicts about it are still suspended, in milliseconds, if they are.
@@ -114,6 +146,16 @@ pub struct MemberStatus {
     pub repair: StateCounters,
     /// How far it is behind, by lane.
     pub lag: BTreeMap<String, LaneStatus>,
+}
+
+/// A doubt about a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DoubtStatus {
+    /// Why it began.
+    pub cause: String,
+    /// For how long it has been running, in milliseconds.
+    pub for_ms: u64,
 }
 
 /// How far a member is behind on a lane.
@@ -144,6 +186,8 @@ pub(super) fn of(inner: &Inner) -> Status {
             cluster: inner.cluster_name().to_string(),
             node: inner.node().to_string(),
             incarnation: engine.incarnation().to_string(),
+            software: env!("CARGO_PKG_VERSION"),
+            uptime_ms: millis(now.since_origin()),
             ready: members.is_ready(),
             reasons: members.reasons().iter().map(ToString::to_string).collect(),
             failure: inner.failure(),
@@ -153,7 +197,10 @@ pub(super) fn of(inner: &Inner) -> Status {
             tls: inner.tls().map(|tls| inner.certificates.status(tls)),
             version: state.version(),
             hash: hex(state.hash()),
+            differs_for_ms: members.differs_since().map(|since| millis(now.since(since))),
             rooms: state.rooms(),
+            subscriptions: state.subscriptions(),
+            tombstones: state.tombstones(),
             registers: engine.registers().len(),
             keeper: inner.keeping.status(),
             health: members.health(),
@@ -161,16 +208,20 @@ pub(super) fn of(inner: &Inner) -> Status {
                 .members()
                 .map(|(node, member)| {
                     let session = sessions.get(node).map(|peer| &*peer.session);
-                    member_status(now, state, node, member, session)
+                    let sample = session.and_then(|session| inner.probes.sample(node, session.id()));
+                    member_status(now, state, node, member, session).with(sample)
                 })
                 .collect(),
             discovery: inner.providers.status(now),
             notifications_sent: load(&inner.counters.notifications_sent),
             notifications_avoided: load(&inner.counters.notifications_avoided),
+            notifications_received: load(&inner.counters.notifications_received),
             faults: load(&inner.counters.faults),
             host_events_dropped: inner.host_queue.dropped(),
             passes_served: state.counters().passes_served,
             hash_mismatches: state.counters().hash_mismatches,
+            repairs: state.counters(),
+            activity: activity::last(engine, now),
         }
     })
 }
@@ -206,14 +257,23 @@ fn member_status(
             () => "connected",
         },
         ready: claims.ready,
+        doubt: member
+            .doubt()
+            .map(|(cause, began)| DoubtStatus { cause: cause.to_string(), for_ms: millis(now.since(began)) }),
+        caught_up: member.is_caught_up(),
         addresses: member.addresses().iter().map(ToString::to_string).collect(),
         transport: in_session.map(|session| session.link().transport.to_string()),
+        tls: in_session.map(|session| session.link().identity != PeerIdentity::Plaintext),
+        protocol: in_session.map(SessionHandle::version),
+        round_trip_us: None,
+        clock_skew_ms: None,
         dialled: in_session.map(SessionHandle::we_dialled),
         last_seen_ms: millis(now.since(member.last_heard())),
         claimed_version: claims.version,
         claimed_hash: hex(claims.hash),
         version,
         hash: hex(hash),
+        behind: claims.version.saturating_sub(version),
         agrees: version == claims.version && hash == claims.hash,
         held_for_ms: member.held_until().map(|until| millis(until.since(now))),
         degraded: member.is_degraded(),
@@ -222,6 +282,17 @@ fn member_status(
         held_bytes,
         repair: state.counters_of(node).unwrap_or_default(),
         lag: session.map(|session| lags(now, session)).unwrap_or_default(),
+    }
+}
+
+impl MemberStatus {
+    fn with(self, sample: Option<Sample>) -> Self {
+        let round_trip = sample.map(|sample| sample.round_trip.as_micros());
+        Self {
+            round_trip_us: round_trip.map(|micros| u64::try_from(micros).unwrap_or(u64::MAX)),
+            clock_skew_ms: sample.map(|sample| sample.skew_ms),
+            ..self
+        }
     }
 }
 

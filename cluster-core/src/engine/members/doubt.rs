@@ -126,6 +126,10 @@ impl Doubt {
         &self.cause
     }
 
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
     /// The link of the member ended too. A peer that closes is more than silent; a link that fails is not.
     pub(super) fn handle_link_lost(&mut self, cause: DoubtCause) {
         if self.cause == DoubtCause::Silence && cause == DoubtCause::Eof {

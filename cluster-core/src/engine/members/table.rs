@@ -8,6 +8,7 @@ use cluster_transport::proto::{Address, Incarnation, Instant, NodeId, SessionId}
 
 use super::catch_up::CatchUp;
 use super::doubt::Doubt;
+use super::event::DoubtCause;
 use super::opinions::Askers;
 use super::wire::Claims;
 
@@ -73,6 +74,11 @@ impl Member {
     /// Whether a doubt about it is running.
     pub fn is_doubted(&self) -> bool {
         self.doubt.is_some()
+    }
+
+    /// Why a doubt about it is running, and since when.
+    pub fn doubt(&self) -> Option<(&DoubtCause, Instant)> {
+        self.doubt.as_ref().map(|doubt| (doubt.cause(), doubt.began()))
     }
 
     /// Whether others hear it while this node does not.

@@ -76,6 +76,8 @@ pub(super) struct RoomTable {
     changed: BTreeSet<Slot>,
     last_told: Slot,
     live: usize,
+    /// The sum of the totals.
+    connections: u64,
     at: u64,
 }
 
@@ -90,6 +92,7 @@ impl RoomTable {
             changed: BTreeSet::new(),
             last_told: Slot::FIRST,
             live: 0,
+            connections: 0,
             at: 0,
         }
     }
@@ -102,6 +105,11 @@ impl RoomTable {
     /// How many rooms somebody holds.
     pub(super) fn live(&self) -> usize {
         self.live
+    }
+
+    /// The sum of all rooms' totals.
+    pub(super) fn connections(&self) -> u64 {
+        self.connections
     }
 
     /// The slot of a room that somebody holds.
@@ -139,7 +147,9 @@ impl RoomTable {
         let Some(room) = self.room_mut(slot) else { return };
         let before = room.total;
         room.total = (before + u64::from(new)).saturating_sub(u64::from(old));
-        let (is_live, was_shown) = (room.total > 0, room.shown);
+        let (after, was_shown) = (room.total, room.shown);
+        let is_live = after > 0;
+        self.connections = (self.connections + after).saturating_sub(before);
         self.at += 1;
         match (before > 0, is_live) {
             (false, true) => self.live += 1,
@@ -361,6 +371,7 @@ mod tests {
         let mut table = table();
         let slot = add(&mut table, 1);
         table.change(slot, 1, u32::MAX);
+        assert_eq!(table.connections(), u64::from(u32::MAX));
         table.change(slot, 0, u32::MAX);
         assert_eq!((table.total(slot), table.at()), (2 * u64::from(u32::MAX), 3));
         for member in [MemberIndex(0), MemberIndex(63), MemberIndex(64)] {

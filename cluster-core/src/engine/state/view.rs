@@ -71,6 +71,11 @@ impl State {
         self.table.live()
     }
 
+    /// How many subscriptions there are, on all nodes: a connection counts once in each of its rooms.
+    pub fn subscriptions(&self) -> u64 {
+        self.table.connections()
+    }
+
     /// What a room is, as it was described first.
     pub fn room(&self, room: &RoomId) -> Option<RoomInfo> {
         self.table.find(room).and_then(|slot| self.table.info(slot))

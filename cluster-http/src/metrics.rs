@@ -1,0 +1,160 @@
+//! The figures for a monitoring system, read from the status when they are asked for. docs/METRICS.md lists them.
+//!
+//! Labels are bounded: lanes, rungs and providers are few, and of the peers the first [`METRIC_PEERS`] have figures.
+
+mod peers;
+mod writer;
+
+use std::fmt;
+use std::sync::Mutex;
+
+use axum::http::HeaderValue;
+use cluster_core::runtime::{Cluster, Status};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, prometheus_text, text};
+use prometheus_client::registry::{Registry, Unit};
+
+use writer::{Samples, Writer};
+
+/// How many peers have figures of their own, in the order of their ids; `cluster_peers_omitted` counts the others.
+pub const METRIC_PEERS: usize = 256;
+
+/// In which form the figures are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    OpenMetrics,
+    Prometheus,
+}
+
+impl Format {
+    /// What a scraper accepts; whoever does not ask for OpenMetrics gets the older text.
+    pub(crate) fn accepted(accept: Option<&HeaderValue>) -> Self {
+        let accept = accept.and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Prometheus }
+    }
+
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
+/// The figures of a member.
+#[derive(Debug)]
+pub(crate) struct Metrics(Mutex<Registry>);
+
+impl Metrics {
+    pub(crate) fn new(cluster: Cluster) -> Self {
+        let mut registry = Registry::with_prefix("cluster");
+        registry.register_collector(Box::new(Figures(cluster)));
+        Self(Mutex::new(registry))
+    }
+
+    pub(crate) fn encode(&self, format: Format) -> Result<String, fmt::Error> {
+        let mut page = String::new();
+        let registry = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match format {
+            Format::OpenMetrics => text::encode(&mut page, &registry)?,
+            Format::Prometheus => prometheus_text::encode(&mut page, &registry)?,
+        }
+        Ok(page)
+    }
+}
+
+#[derive(Debug)]
+struct Figures(Cluster);
+
+impl Collector for Figures {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let status = self.0.status();
+        let mut writer = Writer::new(encoder);
+        own(&mut writer, &status)?;
+        traffic(&mut writer, &status)?;
+        discovery(&mut writer, &status)?;
+        peers::write(&mut writer, &status)
+    }
+}
+
+/// What this node says of itself.
+fn own(writer: &mut Writer<'_>, status: &Status) -> fmt::Result {
+    writer.info("build", "The software", &[("version", status.software)])?;
+    writer.gauge("ready", "Whether this node serves clients", None, one(flag(status.ready)))?;
+    writer.gauge("nodes", "Members, this node included", None, one(count(status.members.len() + 1)))?;
+    let minimum = one(count(status.minimum_nodes));
+    writer.gauge("minimum_nodes", "Nodes needed to be ready, this one included", None, minimum)?;
+    let uptime = one(seconds(status.uptime_ms));
+    writer.gauge("uptime", "For how long this member has been running", Some(Unit::Seconds), uptime)?;
+    let converged = one(flag(status.converged));
+    writer.gauge("converged", "Whether all members hold the same state", None, converged)?;
+    let differs = one(status.differs_for_ms.map_or(0.0, seconds));
+    let help = "For how long the view of some member has differed from this node's";
+    writer.gauge("divergence", help, Some(Unit::Seconds), differs)?;
+    let help = "How late this node's own timers are: 1 is well, 4 is the worst";
+    writer.gauge("lateness", help, None, one(f64::from(status.health)))?;
+    writer.gauge("rooms", "Rooms of all nodes", None, one(count(status.rooms)))?;
+    let help = "Subscriptions of all nodes: a connection counts once in each of its rooms";
+    writer.gauge("subscriptions", help, None, one(large(status.subscriptions)))?;
+    let help = "Removals of own rooms kept for members that have not applied them";
+    writer.gauge("tombstones", help, None, one(count(status.tombstones)))?;
+    writer.gauge("state_version", "Changes of this node's own state", None, one(large(status.version)))
+}
+
+/// What went through.
+fn traffic(writer: &mut Writer<'_>, status: &Status) -> fmt::Result {
+    let help = "Notifications handed to the lanes of members";
+    writer.counter("notifications_sent", help, one(status.notifications_sent))?;
+    let help = "Notifications that a member did not need";
+    writer.counter("notifications_avoided", help, one(status.notifications_avoided))?;
+    let help = "Notifications of members that the host was given";
+    writer.counter("notifications_received", help, one(status.notifications_received))?;
+    writer.counter("faults", "Messages of members that broke the protocol", one(status.faults))?;
+    let help = "Events that a slow host did not get";
+    writer.counter("host_events_dropped", help, one(status.host_events_dropped))?;
+    let decisions = status.activity.last().map_or(0, |change| change.number);
+    writer.counter("decisions", "Changes of membership and readiness", one(decisions))?;
+    let rungs = serde_json::to_value(status.repairs).unwrap_or_default();
+    let rungs = rungs.as_object().into_iter().flatten();
+    let rungs = rungs.map(|(rung, times)| (vec![("rung", snake(rung))], times.as_u64().unwrap_or(0)));
+    writer.counter("repairs", "How often each rung of replication and repair was stepped on", rungs.collect())
+}
+
+fn discovery(writer: &mut Writer<'_>, status: &Status) -> fmt::Result {
+    let label = |name: &String| vec![("provider", name.clone())];
+    let up = status.discovery.iter().map(|it| (label(&it.provider), flag(it.answers == Some(true))));
+    writer.gauge("provider_up", "Whether a provider of addresses answered last", None, up.collect())?;
+    let known = status.discovery.iter().map(|it| (label(&it.provider), count(it.addresses)));
+    writer.gauge("provider_addresses", "Addresses that a provider knew last", None, known.collect())
+}
+
+/// A figure without labels.
+fn one<T>(value: T) -> Samples<T> {
+    vec![(Vec::new(), value)]
+}
+
+fn flag(is_set: bool) -> f64 {
+    if is_set { 1.0 } else { 0.0 }
+}
+
+fn count(count: usize) -> f64 {
+    large(u64::try_from(count).unwrap_or(u64::MAX))
+}
+
+/// Exact up to 2^53, as every figure of a monitoring system.
+#[expect(clippy::cast_precision_loss, reason = "the other side computes with floats too")]
+fn large(count: u64) -> f64 {
+    count as f64
+}
+
+fn seconds(ms: u64) -> f64 {
+    large(ms) / 1_000.0
+}
+
+fn snake(camel: &str) -> String {
+    let letter = |letter: char| match letter {
+        upper if upper.is_ascii_uppercase() => format!("_{}", upper.to_ascii_lowercase()),
+        lower => lower.to_string(),
+    };
+    camel.chars().map(letter).collect()
+}
