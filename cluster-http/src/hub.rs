@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cluster_core::runtime::Cluster;
+use cluster_core::runtime::{Activity, Cluster};
 use serde_json::json;
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout};
 
 use crate::view;
 
@@ -98,27 +98,40 @@ impl Listener {
     }
 }
 
+/// A member that does not answer for the matrix holds no status back.
 async fn run(cluster: Cluster, sender: broadcast::Sender<Frame>, runs: Arc<Mutex<bool>>) {
-    let mut told = cluster.activity_after(0).last().map_or(0, |change| change.number);
-    let mut next_matrix = Instant::now();
+    tokio::select! {
+        () = tell_statuses(&cluster, &sender, &runs) => {}
+        () = tell_matrices(&cluster, &sender) => {}
+    }
+}
+
+async fn tell_matrices(cluster: &Cluster, sender: &broadcast::Sender<Frame>) {
+    let mut seen = 0;
     loop {
-        if next_matrix <= Instant::now() {
-            let matrix = cluster.matrix(MATRIX_DEADLINE).await;
-            let every = if matrix.nodes.len() < LARGE { MATRIX_EVERY.0 } else { MATRIX_EVERY.1 };
-            next_matrix = Instant::now() + every;
-            let _ = sender.send(Frame::new("matrix", &json!(matrix)));
-        }
+        let matrix = cluster.matrix(MATRIX_DEADLINE).await;
+        let every = if matrix.nodes.len() < LARGE { MATRIX_EVERY.0 } else { MATRIX_EVERY.1 };
+        // Nobody reads when the other half ends this one.
+        let _ = sender.send(Frame::new("matrix", &json!(matrix)));
         sleep(AT_MOST).await;
-        let quiet_until = Instant::now() + AT_LEAST.saturating_sub(AT_MOST);
-        let changed = timeout_at(quiet_until.min(next_matrix), cluster.wait_activity(told)).await.is_ok();
-        if changed {
-            let (frames, last) = changes(&cluster, told);
-            told = last;
+        seen = timeout(every, cluster.wait_activity(seen)).await.unwrap_or(seen);
+    }
+}
+
+/// Until nobody reads.
+async fn tell_statuses(cluster: &Cluster, sender: &broadcast::Sender<Frame>, runs: &Mutex<bool>) {
+    let mut seen = cluster.activity_after(0).last().map_or(0, |change| change.number);
+    let mut told = seen;
+    loop {
+        sleep(AT_MOST).await;
+        let waited = timeout(AT_LEAST.saturating_sub(AT_MOST), cluster.wait_activity(seen)).await;
+        if let Ok(recorded) = waited {
+            let (frames, last) = changes(cluster, told);
+            (seen, told) = (recorded, last);
             frames.into_iter().for_each(|frame| drop(sender.send(frame)));
-            next_matrix = next_matrix.min(Instant::now());
         }
         let mut runs = runs.lock().unwrap_or_else(PoisonError::into_inner);
-        if sender.send(status(&cluster)).is_err() {
+        if sender.send(status(cluster)).is_err() {
             // Nobody reads. Whoever comes next waits for this lock and starts the task anew.
             *runs = false;
             return;
@@ -134,10 +147,6 @@ fn status(cluster: &Cluster) -> Frame {
 fn changes(cluster: &Cluster, after: u64) -> (Vec<Frame>, u64) {
     let changes = cluster.activity_after(after);
     let last = changes.last().map_or(after, |change| change.number);
-    let frame = |change| Frame { id: Some(change_number(change)), ..Frame::new("change", &json!(change)) };
+    let frame = |change: &Activity| Frame { id: Some(change.number), ..Frame::new("change", &json!(change)) };
     (changes.iter().map(frame).collect(), last)
-}
-
-fn change_number(change: &cluster_core::runtime::Activity) -> u64 {
-    change.number
 }

@@ -2,7 +2,8 @@
 //!
 //! | route | answers |
 //! |---|---|
-//! | `GET /_plugin/cluster/health` | 200 with `ok` when this node serves clients, else 503 with the reasons |
+//! | `GET /_plugin/cluster/` | the dashboard: one page without external resources |
+//! | `GET …/health` | 200 with `ok` when this node serves clients, else 503 with the reasons |
 //! | `GET …/health/live` | 200 while the member runs, whatever becomes of others |
 //! | `GET …/health/ready` | as `health`, with readiness and reasons in the result |
 //! | `GET …/status`, `…/status/matrix` | what this node knows of itself and of the others; what every node sees of every other |
@@ -11,6 +12,7 @@
 //! | `GET …/metrics` | OpenMetrics |
 //! | `GET …/openapi.json` | this table for machines |
 //! | `POST …/reset` | has every member check what it has of every other; guarded, see [`router`] |
+//! | `POST …/drain`, `…/forget/{node}`, `…/hold` | what operators do with members; guarded |
 //! | `GET /cluster/_status` | the status in the form of Kuzzle 2.11 and later |
 //!
 //! Answers in JSON are in the envelope of Kuzzle 2.56, with the keys in alphabetical order.

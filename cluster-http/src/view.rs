@@ -22,6 +22,7 @@ pub(crate) fn status(status: &Status) -> Value {
         "hashMismatches": status.hash_mismatches,
         "health": status.health,
         "hostEventsDropped": status.host_events_dropped,
+        "keeper": status.keeper,
         "minimumNodes": status.minimum_nodes,
         "notifications": {
             "avoided": status.notifications_avoided,

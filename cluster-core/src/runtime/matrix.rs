@@ -41,6 +41,10 @@ pub struct MatrixRow {
     pub rooms: usize,
     /// How many subscriptions all nodes have together, as it knows.
     pub subscriptions: u64,
+    /// Notifications that it has handed to the lanes of members.
+    pub notifications_sent: u64,
+    /// Notifications of members that its host was given.
+    pub notifications_received: u64,
     /// The members that it sees, by their ids.
     pub sees: BTreeMap<String, Sight>,
 }
@@ -86,6 +90,8 @@ impl MatrixRow {
             converged: status.converged,
             rooms: status.rooms,
             subscriptions: status.subscriptions,
+            notifications_sent: status.notifications_sent,
+            notifications_received: status.notifications_received,
             sees: status.members.iter().map(sight).collect(),
         }
     }

@@ -1,12 +1,16 @@
 //! The routes that change something.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Extension, State};
+use axum::extract::{ConnectInfo, Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use cluster_core::engine::members::{Drain, HoldError};
 use cluster_core::runtime::{CommandOutcome, Outcomes, Reset};
+use cluster_transport::proto::NodeId;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -41,6 +45,108 @@ pub(super) async fn reset(
     shared.exchange("reset", &headers).answer(outcome)
 }
 
+/// How a drain is wished.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DrainWish {
+    #[serde(default)]
+    force: bool,
+}
+
+pub(super) async fn drain(
+    State(shared): State<Shared>,
+    peer: Peer,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let wish = shared.wish(peer, &headers, &body, "{\"force\": true}");
+    let outcome = wish.and_then(|DrainWish { force }| {
+        let how = if force { Drain::Anyway } else { Drain::IfQuorumHolds };
+        let drained = shared.cluster.drain(how);
+        drained.map_err(|error| refused("plugin.cluster.drain_refused", 0x04ff_0003, &error))?;
+        Ok(json!({ "draining": true }))
+    });
+    shared.exchange("drain", &headers).answer(outcome)
+}
+
+/// A body without anything in it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoWish {}
+
+pub(super) async fn forget(
+    State(shared): State<Shared>,
+    Path(node): Path<String>,
+    peer: Peer,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let wish = shared.wish(peer, &headers, &body, "{}");
+    let outcome = wish.and_then(|NoWish {}| {
+        let node = node_id(&node)?;
+        shared.cluster.forget(&node).map_err(|error| unknown(&error))?;
+        Ok(json!({ "forgotten": node.as_str() }))
+    });
+    shared.exchange("forget", &headers).answer(outcome)
+}
+
+/// Which verdicts are held, and for how long.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HoldWish {
+    node: String,
+    seconds: f64,
+}
+
+pub(super) async fn hold(
+    State(shared): State<Shared>,
+    peer: Peer,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let wish = shared.wish(peer, &headers, &body, "{\"node\": \"node-a\", \"seconds\": 600}");
+    let outcome = wish.and_then(|HoldWish { node, seconds }| {
+        let node = node_id(&node)?;
+        let span = Duration::try_from_secs_f64(seconds)
+            .map_err(|error| invalid(format!("{seconds} is no number of seconds: {error}")))?;
+        match shared.cluster.hold(&node, span) {
+            Ok(()) => Ok(json!({ "held": node.as_str(), "seconds": seconds })),
+            Err(error @ HoldError::UnknownNode(_)) => Err(unknown(&error)),
+            Err(error) => Err(invalid(error.to_string())),
+        }
+    });
+    shared.exchange("hold", &headers).answer(outcome)
+}
+
+fn node_id(text: &str) -> Result<NodeId, Failure> {
+    text.parse().map_err(|error| invalid(format!("{error}")))
+}
+
+fn invalid(message: String) -> Failure {
+    Failure {
+        status: StatusCode::BAD_REQUEST,
+        id: "api.assert.invalid_argument",
+        code: 0x0201_0002,
+        message,
+        props: Vec::new(),
+    }
+}
+
+fn unknown(error: &impl Display) -> Failure {
+    Failure { status: StatusCode::NOT_FOUND, ..refused("plugin.cluster.unknown_node", 0x04ff_0004, error) }
+}
+
+/// The request is understood, and the cluster is not in a state for it.
+fn refused(id: &'static str, code: u32, error: &impl Display) -> Failure {
+    Failure {
+        status: StatusCode::PRECONDITION_FAILED,
+        id,
+        code,
+        message: error.to_string(),
+        props: Vec::new(),
+    }
+}
+
 impl Shared {
     /// What an administrator wishes, if the caller is one. An empty body wishes nothing in particular.
     fn wish<T: DeserializeOwned + Default>(
@@ -54,13 +160,7 @@ impl Shared {
         let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
         guard::check(token.as_ref().map(|token| token.expose()), peer, headers)?;
         let wish = if body.is_empty() { Ok(T::default()) } else { serde_json::from_slice(body) };
-        wish.map_err(|error| Failure {
-            status: StatusCode::BAD_REQUEST,
-            id: "api.assert.invalid_argument",
-            code: 0x0201_0002,
-            message: format!("The body is neither empty nor such as {example}: {error}"),
-            props: Vec::new(),
-        })
+        wish.map_err(|error| invalid(format!("The body is neither empty nor such as {example}: {error}")))
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) async fn events(State(shared): State<Shared>, headers: HeaderMap) -> 
         return shared.exchange("events", &headers).answer(Err(Failure {
             status: StatusCode::SERVICE_UNAVAILABLE,
             id: "api.process.overloaded",
-            code: 0x0202_0003,
+            code: 0x0202_0002,
             message: format!("{MAX_LISTENERS} readers get events already: close one, or ask for the status."),
             props: Vec::new(),
         }));

@@ -1,7 +1,7 @@
 //! Which route is answered by what.
 
 mod admin;
-mod description;
+mod dashboard;
 mod events;
 mod health;
 mod metrics;
@@ -59,7 +59,12 @@ pub fn router(cluster: Cluster) -> Router {
 /// Every route there is, each path once.
 fn table() -> Vec<(Method, &'static str, MethodRouter<Shared>)> {
     vec![
-        (Method::GET, "/_plugin/cluster/openapi.json", get(description::openapi)),
+        (Method::GET, "/_plugin/cluster", get(dashboard::redirect)),
+        (Method::GET, "/_plugin/cluster/", get(dashboard::page)),
+        (Method::GET, "/_plugin/cluster/dashboard.css", get(dashboard::style)),
+        (Method::GET, "/_plugin/cluster/dashboard.js", get(dashboard::script)),
+        (Method::GET, "/_plugin/cluster/model.js", get(dashboard::model)),
+        (Method::GET, "/_plugin/cluster/openapi.json", get(dashboard::openapi)),
         (Method::GET, "/_plugin/cluster/health", get(health::health)),
         (Method::GET, "/_plugin/cluster/health/live", get(health::live)),
         (Method::GET, "/_plugin/cluster/health/ready", get(health::ready)),
@@ -69,6 +74,9 @@ fn table() -> Vec<(Method, &'static str, MethodRouter<Shared>)> {
         (Method::GET, "/_plugin/cluster/events", get(events::events)),
         (Method::GET, "/_plugin/cluster/metrics", get(metrics::metrics)),
         (Method::POST, "/_plugin/cluster/reset", post(admin::reset)),
+        (Method::POST, "/_plugin/cluster/drain", post(admin::drain)),
+        (Method::POST, "/_plugin/cluster/forget/{node}", post(admin::forget)),
+        (Method::POST, "/_plugin/cluster/hold", post(admin::hold)),
         (Method::GET, "/cluster/_status", get(status::successor)),
     ]
 }

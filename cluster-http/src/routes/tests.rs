@@ -140,12 +140,71 @@ async fn failures_are_as_described() {
     let live = described(&a, "GET", "/_plugin/cluster/health/live", "/_plugin/cluster/health/live", "").await;
     assert_eq!(live["result"], json!({ "live": true }), "it lives, whatever becomes of others");
     described(&a, "POST", "/_plugin/cluster/reset", "/_plugin/cluster/reset", "[").await;
-    let ended = a.clone();
-    ended.leave().await;
+    let hold = "/_plugin/cluster/hold";
+    for body in [
+        r#"{"node":"b"}"#,
+        r#"{"node":"b","seconds":-1}"#,
+        r#"{"node":"b","seconds":1e9}"#,
+        r#"{"node":"B","seconds":1}"#,
+    ] {
+        assert_eq!(described(&a, "POST", hold, hold, body).await["status"], 400, "{body}");
+    }
+    assert_eq!(described(&a, "POST", hold, hold, r#"{"node":"nobody","seconds":1}"#).await["status"], 404);
+    let forget = "/_plugin/cluster/forget/{node}";
+    assert_eq!(described(&a, "POST", "/_plugin/cluster/forget/nobody", forget, "").await["status"], 404);
+    let drain = "/_plugin/cluster/drain";
+    let refused = described(&a, "POST", drain, drain, "").await;
+    assert_eq!(
+        (&refused["status"], &refused["error"]["id"]),
+        (&json!(412), &json!("plugin.cluster.drain_refused"))
+    );
+    a.leave().await;
     assert_eq!(
         described(&a, "GET", "/_plugin/cluster/health/live", "/_plugin/cluster/health/live", "").await["status"],
         200
     );
+}
+
+#[tokio::test]
+async fn operators_hold_forget_and_drain_members() {
+    let (a, b) = two(|builder| builder).await;
+    a.wait_ready().await;
+    b.wait_ready().await;
+    let hold = "/_plugin/cluster/hold";
+    let held = described(&a, "POST", hold, hold, r#"{"node":"b","seconds":60}"#).await;
+    assert_eq!(held["result"], json!({ "held": "b", "seconds": 60.0 }));
+    assert!(a.status().members[0].held_for_ms.is_some());
+    described(&a, "POST", hold, hold, r#"{"node":"b","seconds":0}"#).await;
+    assert_eq!(a.status().members[0].held_for_ms, None);
+    let forget = "/_plugin/cluster/forget/{node}";
+    let forgotten = described(&a, "POST", "/_plugin/cluster/forget/b", forget, "").await;
+    assert_eq!(forgotten["result"], json!({ "forgotten": "b" }));
+    let drain = "/_plugin/cluster/drain";
+    let drained = described(&a, "POST", drain, drain, r#"{"force":true}"#).await;
+    assert_eq!(drained["result"], json!({ "draining": true }));
+    assert_eq!(a.readiness().reasons, ["this node is draining"]);
+}
+
+#[tokio::test]
+async fn the_page_loads_nothing_from_elsewhere_and_may_not() {
+    let (a, _b) = two(|builder| builder).await;
+    for (path, kind) in [
+        ("", "text/html; charset=utf-8"),
+        ("dashboard.css", "text/css; charset=utf-8"),
+        ("dashboard.js", "text/javascript; charset=utf-8"),
+        ("model.js", "text/javascript; charset=utf-8"),
+    ] {
+        let response = ask(&a, "GET", &format!("/_plugin/cluster/{path}"), "").await;
+        assert_eq!(
+            (response.status(), &response.headers()["content-type"]),
+            (StatusCode::OK, &kind.parse().unwrap())
+        );
+        let policy = response.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+    }
+    let redirected = ask(&a, "GET", "/_plugin/cluster", "").await;
+    assert_eq!(&redirected.headers()["location"], "/_plugin/cluster/");
 }
 
 #[tokio::test]
