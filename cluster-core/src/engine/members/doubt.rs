@@ -8,10 +8,11 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use cluster_transport::proto::address::Scheme;
 use cluster_transport::proto::{Address, Incarnation, Instant, NodeId};
 
 use super::event::{DoubtCause, Evidence, RemovalReason};
-use super::timing::{REFUSALS_APART, Timing};
+use super::timing::{PROBE_AGAIN, REFUSALS_APART, Timing};
 use super::wire::Heard;
 use crate::engine::input::DialOutcome;
 
@@ -113,7 +114,7 @@ impl Doubt {
             cause,
             began: now,
             last_heard,
-            probes: addresses.iter().map(probe).collect(),
+            probes: addresses.iter().chain(&twins(addresses)).map(probe).collect(),
             rounds: VecDeque::new(),
             next_round: now,
             opinions: BTreeMap::new(),
@@ -165,6 +166,13 @@ impl Doubt {
         self.rounds.push_back((round, now));
         self.next_round = now + timing.ask_again();
         Some(round)
+    }
+
+    /// A dial of one of the member's addresses has to wait.
+    pub(super) fn handle_deferred(&mut self, now: Instant, address: &Address) {
+        if let Some(probe) = self.probes.get_mut(address) {
+            probe.again_at(now + PROBE_AGAIN);
+        }
     }
 
     /// A dial of one of the member's addresses has reached somebody, who has not answered yet.
@@ -274,7 +282,9 @@ impl Doubt {
     }
 
     fn is_refused(&self) -> bool {
-        !self.probes.is_empty() && self.probes.values().all(Probe::is_refused_twice)
+        // Over UDP silence and refusal are the same; there is a twin over TCP for each such address.
+        let mut tcp = self.probes.iter().filter(|(address, _)| address.scheme() == Scheme::Tcp).peekable();
+        tcp.peek().is_some() && tcp.all(|(_, probe)| probe.is_refused_twice())
     }
 
     /// Until when the latest hearing by somebody else counts as if it were our own.
@@ -304,6 +314,12 @@ impl Doubt {
                 .collect(),
         }
     }
+}
+
+/// The same places over TCP: whoever listens for QUIC listens for TCP at the same port.
+fn twins(addresses: &[Address]) -> Vec<Address> {
+    let quic = addresses.iter().filter(|address| address.scheme() == Scheme::Quic);
+    quic.map(|address| address.with_scheme(Scheme::Tcp)).collect()
 }
 
 #[cfg(test)]

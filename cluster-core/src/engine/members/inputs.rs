@@ -95,6 +95,17 @@ impl Members {
         self.settle(now);
     }
 
+    /// A probe could not be dialled now, because too many others are under way: it is asked for again.
+    pub fn handle_probe_deferred(&mut self, now: Instant, address: &Address) {
+        self.awake(now);
+        for (_, member) in self.table.iter_mut() {
+            if let Some(doubt) = &mut member.doubt {
+                doubt.handle_deferred(now, address);
+            }
+        }
+        self.settle(now);
+    }
+
     /// A dial is connected and waits for the other side's handshake: whatever is there, it is not gone.
     pub fn handle_dial_connected(&mut self, now: Instant, address: &Address) {
         self.awake(now);

@@ -200,3 +200,26 @@ fn the_evidence_says_what_the_verdict_rests_on() {
     };
     assert_eq!(doubt.evidence(at(10_500)), expected);
 }
+
+#[test]
+fn of_a_member_over_quic_the_same_port_over_tcp_is_dialled_too_and_its_refusals_count() {
+    let subject = (node("b"), life(1));
+    let quic: Address = "quic://10.0.0.1:1".parse().unwrap();
+    let mut doubt = Doubt::new(subject, DoubtCause::Eof, std::slice::from_ref(&quic), at(0), at(0));
+    let tcp = quic.with_scheme(Scheme::Tcp);
+    assert_eq!(doubt.take_due_probes(at(0)), [quic.clone(), tcp.clone()]);
+    doubt.handle_outcome(at(1), &quic, &DialOutcome::NoAnswer, timing());
+    for ms in [10, 110] {
+        assert!(!doubt.is_refused());
+        doubt.handle_outcome(at(ms), &tcp, &DialOutcome::ConnectionRefused, timing());
+    }
+    assert!(doubt.is_refused());
+}
+
+#[test]
+fn a_probe_for_which_there_is_no_room_is_asked_for_again_soon() {
+    let mut doubt = doubt(DoubtCause::Eof);
+    doubt.handle_deferred(at(10_000), &address(1));
+    assert_eq!(doubt.take_due_probes(at(10_049)), []);
+    assert_eq!(doubt.take_due_probes(at(10_050)), [address(1)]);
+}
