@@ -1,7 +1,7 @@
 //! What could not be delivered is told: gathered per peer, and handed out at most once a second.
 //!
 //! A host that is told "caches may be stale" reads them again, so after a split many nodes would ask the same store at the
-//! same moment: the moments are jittered.
+//! same moment: all moments are jittered, the first one too.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -13,6 +13,8 @@ use rand_chacha::ChaCha8Rng;
 
 /// Between two tellings; up to a quarter more or less.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// The first telling comes up to this long after what it tells of.
+const FIRST: Duration = Duration::from_millis(250);
 
 /// What a host is told of the loss of messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +86,7 @@ impl Continuity {
         direction: Direction,
         missed: Missed,
     ) {
+        self.spread(now);
         let losses = self.losses.entry(peer.clone()).or_default();
         match (lane, direction) {
             (Lane::Notifications, Direction::Inbound) => losses.inbound.add(missed),
@@ -92,13 +95,19 @@ impl Continuity {
             // The peer is told by its own side.
             _ => {}
         }
-        self.handle_timeout(now);
     }
 
     /// Events of a peer may have been missed.
     pub(super) fn caches_stale(&mut self, now: Instant, peer: &NodeId) {
+        self.spread(now);
         self.losses.entry(peer.clone()).or_default().stale = true;
-        self.handle_timeout(now);
+    }
+
+    /// The first loss after a quiet time: it is told soon, and not when others tell theirs.
+    fn spread(&mut self, now: Instant) {
+        if self.losses.is_empty() && now >= self.not_before {
+            self.not_before = now + FIRST.mul_f64(self.rng.random_range(0.0..=1.0));
+        }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
@@ -143,11 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn losses_are_told_at_once_and_then_gathered_for_about_a_second() {
+    fn losses_are_told_soon_and_then_gathered_for_about_a_second() {
         let mut continuity = Continuity::new(ChaCha8Rng::seed_from_u64(1));
         let (a, b): (NodeId, NodeId) = ("a".parse().unwrap(), "b".parse().unwrap());
         let start = Instant::ORIGIN + Duration::from_secs(5);
         continuity.caches_stale(start, &a);
+        let start = continuity.poll_timeout().unwrap();
+        assert!(start <= Instant::ORIGIN + Duration::from_millis(5_250));
+        continuity.handle_timeout(start);
         assert_eq!(drain(&mut continuity), [ContinuityEvent::CachesStale { peer: a.clone() }]);
         let lagged = |continuity: &mut Continuity, peer, missed| {
             continuity.lagged(start, peer, Lane::Notifications, Direction::Inbound, missed);
