@@ -34,7 +34,7 @@ pub struct Refusal {
 
 /// Takes in what happens in the cluster. Every method does nothing unless it is implemented.
 ///
-/// All are called from one task, each kind in its order, and never under a lock of the cluster: they may call any method of
+/// All are called from one thread that does nothing else, within the runtime that the member was started in, each kind in its order, and never under a lock of the cluster: they may call any method of
 /// [`Cluster`](crate::runtime::Cluster). They should return soon. A slow host costs no memory beyond the windows of its peers:
 /// room changes are conflated, and publishers are told what it missed.
 ///

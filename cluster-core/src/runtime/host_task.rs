@@ -1,4 +1,4 @@
-//! The one task that calls the host, and what waits for it.
+//! The one thread that calls the host, and what waits for it.
 //!
 //! Bounds: changes of rooms and registers wait in the engine, at most one each; batches are bounded by the windows of their peers, because they
 //! are acknowledged only when the host has taken them; other events by [`MAX_EVENTS`], where the oldest give way with a count.
@@ -13,7 +13,9 @@ use cluster_transport::endpoint::SessionHandle;
 use cluster_transport::proto::lanes::Batch;
 use cluster_transport::proto::requests::{FailureCode, RequestId};
 use cluster_transport::proto::{Lane, NodeId};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::commands::Command;
 use super::inner::Inner;
@@ -102,18 +104,46 @@ impl HostQueue {
     }
 }
 
-/// Calls the host until the member ends. A host that panics ends the member: half a node would be worse.
-pub(super) async fn run(inner: Arc<Inner>, host: Arc<dyn Host>) {
-    let mut task = HostTask { inner: Arc::clone(&inner), host, readiness: None };
+/// Calls the host on a thread of its own until the member ends, so that a host that blocks keeps nobody else waiting.
+///
+/// The host is called within the runtime that the member was started in: it may spawn tasks there.
+///
+/// # Errors
+/// When the system gives no thread.
+pub(super) fn spawn(inner: &Arc<Inner>, host: Arc<dyn Host>) -> std::io::Result<()> {
+    let runtime = Handle::current();
+    let logging = tracing::dispatcher::get_default(Clone::clone);
+    // The thread ends with the member, and with the runtime.
+    let ended = CancellationToken::new();
+    let (member, guard) = (Arc::clone(inner), ended.clone().drop_guard());
+    tokio::spawn(async move {
+        let _guard = guard;
+        member.ended().await;
+    });
+    let task = HostTask { inner: Arc::clone(inner), host, readiness: None };
+    let thread = std::thread::Builder::new().name(format!("host-{}", inner.node()));
+    thread.spawn(move || {
+        let _logging = tracing::dispatcher::set_default(&logging);
+        let _runtime = runtime.enter();
+        run(task, &runtime, &ended);
+    })?;
+    Ok(())
+}
+
+/// A host that panics ends the member: half a node would be worse.
+fn run(mut task: HostTask, runtime: &Handle, ended: &CancellationToken) {
+    let inner = Arc::clone(&task.inner);
     loop {
-        let step = std::panic::catch_unwind(AssertUnwindSafe(|| task.step()));
-        match step {
-            Ok(true) => tokio::task::yield_now().await,
-            Ok(false) => tokio::select! {
-                biased;
-                () = inner.stop().cancelled() => return,
-                () = inner.host_queue.news.notified() => {}
-            },
+        match std::panic::catch_unwind(AssertUnwindSafe(|| task.step())) {
+            Ok(true) => {}
+            Ok(false) if ended.is_cancelled() => return,
+            Ok(false) => runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = ended.cancelled() => {}
+                    () = inner.host_queue.news.notified() => {}
+                }
+            }),
             Err(panic) => {
                 let words = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
                 let words = words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();

@@ -107,7 +107,9 @@ impl ClusterBuilder {
         guard(inner, "the watch over the endpoint", async move { watched_over.run_endpoint().await });
         guard(inner, "the engine's timer", async move { timer.run_timer().await });
         guard(inner, "the probe of round trips", probe::run(Arc::clone(inner)));
-        guard(inner, "the host's task", host_task::run(Arc::clone(inner), self.host));
+        if let Err(error) = host_task::spawn(inner, self.host) {
+            inner.fail(format!("no thread for the host: {error}"));
+        }
         let identity = Arc::new(Identity::new(advertised, tls.as_ref().map(|(tls, _)| tls.clone())));
         for provider in self.providers {
             guard(inner, "discovery", Providers::ask(inner, provider, Arc::clone(&identity)));
