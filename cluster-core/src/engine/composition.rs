@@ -92,6 +92,8 @@ pub struct Engine {
     /// Nodes whose later life is about to be there: its first pass sweeps what the earlier one held, so that live rooms stay.
     heirs: BTreeSet<NodeId>,
     recorder: Recorder,
+    /// When the next piece of the state's work is due: at once, in a hold of its own.
+    next_chore: Option<Instant>,
     events: VecDeque<EngineEvent>,
 }
 
@@ -117,6 +119,7 @@ impl Engine {
             greetings: VecDeque::new(),
             heirs: BTreeSet::new(),
             recorder: Recorder::default(),
+            next_chore: None,
             events: VecDeque::new(),
         };
         engine.own_state_changed(now);
@@ -238,6 +241,12 @@ impl Engine {
         self.settle(now);
     }
 
+    /// A dial that was asked for has to wait, because too many others are under way.
+    pub fn handle_probe_deferred(&mut self, now: Instant, address: &Address) {
+        self.members.handle_probe_deferred(now, address);
+        self.settle(now);
+    }
+
     /// An attempt at an address has a byte link, and waits for an answer.
     pub fn handle_dial_connected(&mut self, now: Instant, address: &Address) {
         self.members.handle_dial_connected(now, address);
@@ -270,6 +279,9 @@ impl Engine {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.next_chore.is_some() {
+            self.do_chore(now);
+        }
         self.members.handle_timeout(now);
         self.continuity.handle_timeout(now);
         self.registers.handle_timeout(now);
@@ -351,11 +363,12 @@ impl Engine {
         self.state.verify()
     }
 
-    /// Forgets the own rooms that have not changed after a version; how many those were.
-    pub fn blank(&mut self, now: Instant, version: u64) -> usize {
-        let blanked = self.state.blank(version);
+    /// Forgets some of the own rooms that have not changed after a version; true if those were the last.
+    #[must_use]
+    pub fn blank(&mut self, now: Instant, version: u64) -> bool {
+        let is_done = self.state.blank(version);
         self.own_state_changed(now);
-        blanked
+        is_done
     }
 
     /// Goes on as a later life of this node: everybody gets its state anew. The sessions of the earlier life are to be ended.
@@ -430,8 +443,9 @@ impl Engine {
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        let members = self.members.poll_timeout();
         let machines =
-            [self.members.poll_timeout(), self.continuity.poll_timeout(), self.registers.poll_timeout()];
+            [members, self.continuity.poll_timeout(), self.registers.poll_timeout(), self.next_chore];
         machines.into_iter().flatten().min()
     }
 }
@@ -442,6 +456,13 @@ impl Engine {
         let (owner, incarnation) = (self.me.clone(), self.incarnation);
         self.members.handle_state(now, StateRow { owner, incarnation, version, hash });
         self.settle(now);
+    }
+
+    fn do_chore(&mut self, now: Instant) {
+        let completed = self.state.do_chore(now);
+        if let Some(view) = completed.and_then(|owner| self.state.replica(&owner)) {
+            self.members.handle_state(now, row(view));
+        }
     }
 
     fn judge(&mut self, from: &NodeId, session: SessionId, taken: Result<(), PeerFault>) {
@@ -477,6 +498,7 @@ impl Engine {
             }
             self.events.push_back(EngineEvent::Member(event));
         }
+        self.next_chore = self.state.has_chores().then_some(now);
         while let Some(event) = self.state.poll_event() {
             self.recorder.record(now, Decided::State(event.clone()));
             self.events.push_back(EngineEvent::State(event));

@@ -176,10 +176,10 @@ pub(super) fn take_request(inner: &Arc<Inner>, session: &Arc<SessionHandle>, id:
 /// Verifies, after blanking if that is wanted.
 async fn carry_out(inner: &Inner, command: Command) -> CommandOutcome {
     if command == Command::Blank {
-        inner.with_engine(|engine, now| {
-            let version = engine.state().version();
-            engine.blank(now, version)
-        });
+        let version = inner.read(|engine| engine.state().version());
+        while !inner.with_engine(|engine, now| engine.blank(now, version)) {
+            tokio::task::yield_now().await;
+        }
     }
     let mut verified = inner.verifications();
     let mut asked = inner.with_engine(|engine, now| engine.verify(now));

@@ -246,7 +246,9 @@ impl Inner {
     fn hand_out(&self, engine: &mut Engine) {
         if let Some(endpoint) = self.endpoint.get() {
             while let Some(action) = engine.poll_action() {
-                act(endpoint, action);
+                if let Some(address) = act(endpoint, action) {
+                    engine.handle_probe_deferred(self.now(), &address);
+                }
             }
         }
         while let Some(transmit) = engine.poll_transmit() {
@@ -339,6 +341,8 @@ impl Inner {
                 () = self.clock.sleep_until(deadline) => self.with_engine(|engine, now| engine.handle_timeout(now)),
                 () = self.timer.notified() => {}
             }
+            // Long work comes in pieces that are due at once.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -452,7 +456,8 @@ impl Inner {
     }
 }
 
-fn act(endpoint: &Endpoint, action: Action) {
+/// Does what the membership wants; the address of a probe that has to wait.
+fn act(endpoint: &Endpoint, action: Action) -> Option<Address> {
     match action {
         Action::AddTarget(address) => {
             if let Err(error) = endpoint.add_target(address) {
@@ -463,12 +468,14 @@ fn act(endpoint: &Endpoint, action: Action) {
             endpoint.remove_target(&address);
         }
         Action::ProbeNow(address) => {
-            if let Err(error) = endpoint.probe(address) {
+            if let Err(error) = endpoint.probe(address.clone()) {
                 tracing::debug!("{error}");
+                return Some(address);
             }
         }
         Action::CloseSession { node, why, .. } => {
             endpoint.close_session(&node, wiring::close_code(why));
         }
     }
+    None
 }

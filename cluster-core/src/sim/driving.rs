@@ -125,7 +125,11 @@ impl Process {
             Action::RemoveTarget(address) => {
                 self.endpoint.remove_target(now, &address);
             }
-            Action::ProbeNow(address) => drop(self.endpoint.probe(now, address)),
+            Action::ProbeNow(address) => {
+                if self.endpoint.probe(now, address.clone()).is_err() {
+                    self.engine.handle_probe_deferred(now, &address);
+                }
+            }
             Action::CloseSession { node, why, .. } => {
                 self.endpoint.close_session(now, &node, wiring::close_code(why));
             }

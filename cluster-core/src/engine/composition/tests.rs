@@ -236,3 +236,23 @@ fn words(decided: &Decided) -> String {
         Decided::State(event) => event.to_string(),
     }
 }
+
+#[test]
+fn a_large_member_that_is_gone_holds_the_engine_for_a_piece_at_a_time() {
+    let mut pair = Pair::in_session();
+    for number in 0..2_500_u64 {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&number.to_le_bytes());
+        let room = RoomInfo::new(RoomId::new(id), "index", "collection", Bytes::from_static(b"{}")).unwrap();
+        pair.a.subscribe(pair.now, ConnectionId(1), &room).unwrap();
+    }
+    pair.exchange();
+    let gone: NodeId = "a".parse().unwrap();
+    pair.b.with_members(pair.now, |members| members.forget(pair.now, &gone)).unwrap();
+    let mut rooms = vec![pair.b.state().rooms()];
+    while pair.b.poll_timeout().is_some_and(|due| due <= pair.now) {
+        pair.b.handle_timeout(pair.now);
+        rooms.push(pair.b.state().rooms());
+    }
+    assert_eq!(rooms, [1_500, 500, 0]);
+}

@@ -124,9 +124,9 @@ impl OwnerLog {
         }
     }
 
-    /// The rooms that have not changed after a version.
-    pub(super) fn rooms_until(&self, version: u64) -> Vec<Slot> {
-        self.live.range(..=version).map(|(_, slot)| *slot).collect()
+    /// The rooms that have not changed after a version, at most so many of them.
+    pub(super) fn rooms_until(&self, version: u64, limit: usize) -> Vec<Slot> {
+        self.live.range(..=version).take(limit).map(|(_, slot)| *slot).collect()
     }
 
     /// The version of the oldest tombstone.

@@ -11,6 +11,7 @@ use super::limits::StateLimits;
 use super::local::Subscriptions;
 use super::log::OwnerLog;
 use super::peer::{Conflicts, Peer};
+use super::replica::Replica;
 use super::table::{MemberIndex, RoomTable};
 
 /// How many untold events may stand in line before filter conflicts are only counted.
@@ -36,6 +37,10 @@ pub struct State {
     pub(super) unacknowledged: BTreeSet<NodeId>,
     /// Of members that are gone, and of what is no member's.
     pub(super) counters: StateCounters,
+    /// Replicas of members that are gone, with rooms that are still in the union.
+    pub(super) ended: Vec<Replica>,
+    /// The owners whose passes are being swept.
+    pub(super) sweeping: BTreeSet<NodeId>,
     events: VecDeque<StateEvent>,
 }
 
@@ -54,6 +59,8 @@ impl State {
             peers: BTreeMap::new(),
             unacknowledged: BTreeSet::new(),
             counters: StateCounters::default(),
+            ended: Vec::new(),
+            sweeping: BTreeSet::new(),
             events: VecDeque::new(),
         }
     }
@@ -75,7 +82,8 @@ impl State {
 
     /// The lowest number that no peer has.
     pub(super) fn free_member(&self) -> MemberIndex {
-        let taken: BTreeSet<MemberIndex> = self.peers.values().map(|peer| peer.replica.member()).collect();
+        let replicas = self.peers.values().map(|peer| &peer.replica).chain(&self.ended);
+        let taken: BTreeSet<MemberIndex> = replicas.map(Replica::member).collect();
         let free = (0..).map(MemberIndex).find(|index| !taken.contains(index));
         free.unwrap_or(MemberIndex(u32::MAX))
     }

@@ -4,6 +4,7 @@
 //! order ([`message`]). [`State`] is put together from small machines that know nothing of each other: the owner's
 //! `log`, a `sender` and a `receiver` per peer, a `replica` per owner, the union in `table`, and `local` subscriptions.
 
+mod chores;
 mod collections;
 mod counters;
 mod event;

@@ -3,6 +3,7 @@
 use cluster_transport::proto::Incarnation;
 use cluster_transport::proto::hash::HashSeed;
 
+use super::chores::Sweep;
 use super::collections::CollectionName;
 use super::counters::StateCounters;
 use super::limits::StateLimits;
@@ -22,6 +23,7 @@ pub(super) struct Peer {
     pub(super) receiver: Receiver,
     pub(super) replica: Replica,
     pub(super) counters: StateCounters,
+    pub(super) sweep: Option<Sweep>,
 }
 
 /// Whether the peer's messages are taken.
@@ -69,6 +71,7 @@ impl Peer {
             receiver: Receiver::default(),
             replica: Replica::new(member, seed),
             counters: StateCounters::default(),
+            sweep: None,
         }
     }
 
@@ -78,6 +81,8 @@ impl Peer {
             self.incarnation = incarnation;
             self.sender = Sender::default();
             self.receiver = self.receiver.for_next_incarnation();
+            // What it leaves is swept by the pass of this one.
+            self.sweep = None;
         }
         self.link = Link::Up;
         self.sender.pause();

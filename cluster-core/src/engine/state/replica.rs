@@ -19,6 +19,8 @@ pub(super) struct Replica {
     bytes: usize,
     pass: u32,
     unseen: usize,
+    /// What a sweep or the end of the owner has still to look at.
+    doomed: Vec<Slot>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,7 @@ impl Replica {
             bytes: 0,
             pass: 0,
             unseen: 0,
+            doomed: Vec::new(),
         }
     }
 
@@ -99,28 +102,50 @@ impl Replica {
     pub(super) fn begin_pass(&mut self) {
         self.pass = self.pass.wrapping_add(1);
         self.unseen = self.entries.len();
+        self.doomed = Vec::new();
     }
 
-    /// Removes what the present pass has not confirmed, and says how many rooms that were.
-    pub(super) fn sweep(&mut self, table: &mut RoomTable) -> usize {
-        if self.unseen == 0 {
-            return 0;
+    /// Looks for what the present pass has not confirmed. One walk over the entries; [`sweep`](Self::sweep) removes them.
+    pub(super) fn begin_sweep(&mut self) {
+        if self.unseen > 0 {
+            let (pass, entries) = (self.pass, self.entries.iter());
+            self.doomed = entries.filter(|(_, entry)| entry.seen != pass).map(|(slot, _)| *slot).collect();
         }
-        let pass = self.pass;
-        let unseen: Vec<Slot> =
-            self.entries.iter().filter(|(_, entry)| entry.seen != pass).map(|(slot, _)| *slot).collect();
-        for slot in &unseen {
-            self.set(table, *slot, None);
-        }
-        unseen.len()
     }
 
-    /// Takes the owner out of the union.
-    pub(super) fn clear(self, table: &mut RoomTable) {
-        for (slot, entry) in self.entries {
-            table.remove_holder(slot, self.member);
-            table.change(slot, entry.count.get(), 0);
+    /// Removes some of what the present pass has not confirmed, and says how many rooms that were.
+    pub(super) fn sweep(&mut self, table: &mut RoomTable, limit: usize) -> usize {
+        let mut swept = 0;
+        for _ in 0..limit {
+            let Some(slot) = self.doomed.pop() else { break };
+            if self.entries.get(&slot).is_some_and(|entry| entry.seen != self.pass) {
+                self.set(table, slot, None);
+                swept += 1;
+            }
         }
+        swept
+    }
+
+    /// Whether a sweep has something left to look at.
+    pub(super) fn is_sweeping(&self) -> bool {
+        !self.doomed.is_empty()
+    }
+
+    /// The owner is gone: [`clear`](Self::clear) takes it out of the union.
+    pub(super) fn begin_end(&mut self) {
+        self.doomed = self.entries.keys().copied().collect();
+    }
+
+    /// Takes some of the owner's rooms out of the union; whether that was the last of them.
+    pub(super) fn clear(&mut self, table: &mut RoomTable, limit: usize) -> bool {
+        for _ in 0..limit {
+            let Some(slot) = self.doomed.pop() else { break };
+            if let Some(entry) = self.entries.remove(&slot) {
+                table.remove_holder(slot, self.member);
+                table.change(slot, entry.count.get(), 0);
+            }
+        }
+        self.doomed.is_empty()
     }
 }
 

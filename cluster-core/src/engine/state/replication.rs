@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use cluster_transport::proto::{Incarnation, Instant, NodeId};
 
+use super::chores::{CHORE, Sweep};
 use super::event::StateEvent;
 use super::machine::State;
 use super::message::{ASK, Ask, BEGIN, Begin, DELTA, Delta, Position};
@@ -56,9 +57,13 @@ impl State {
     /// A member is gone, and what it held with it.
     pub fn handle_member_removed(&mut self, node: &NodeId) {
         self.unacknowledged.remove(node);
-        if let Some(peer) = self.peers.remove(node) {
+        if let Some(mut peer) = self.peers.remove(node) {
             self.counters += peer.counters;
-            peer.replica.clear(&mut self.table);
+            self.sweeping.remove(node);
+            peer.replica.begin_end();
+            if !peer.replica.clear(&mut self.table, CHORE) {
+                self.ended.push(peer.replica);
+            }
             self.release_tombstones();
         }
     }
@@ -98,7 +103,8 @@ impl State {
     /// An owner said which version it has and what the hash of its state is: compared if this node has just that version.
     pub fn handle_claim(&mut self, now: Instant, owner: &NodeId, version: u64, hash: u128) {
         let is_comparable = |peer: &Peer| {
-            peer.link == Link::Up && !peer.receiver.is_passing() && peer.receiver.settled() == Some(version)
+            let is_whole = !peer.receiver.is_passing() && peer.sweep.is_none();
+            peer.link == Link::Up && is_whole && peer.receiver.settled() == Some(version)
         };
         if self.peers.get(owner).is_some_and(is_comparable) {
             self.compare(now, owner, hash, Occasion::InPassing);
@@ -165,7 +171,7 @@ impl State {
             BEGIN => {
                 let Begin { start } = decode(kind, body)?;
                 peer.replica.begin_pass();
-                let again = peer.receiver.begin(start);
+                let again = peer.receiver.begin(start) | peer.sweep.take().is_some();
                 peer.counters.passes_begun += 1;
                 peer.counters.passes_restarted += u64::from(again);
                 self.tell(StateEvent::PassBegun { owner: node.clone(), start, again });
@@ -224,17 +230,20 @@ impl State {
         let occasion = peer.receiver.advance(to, reach(caught_up));
         self.unacknowledged.insert(node.clone());
         if occasion == Occasion::PassEnd {
-            let swept = peer.replica.sweep(&mut self.table);
-            peer.counters.passes_finished += 1;
-            peer.counters.swept_rooms += u64::try_from(swept).unwrap_or(u64::MAX);
-            self.tell(StateEvent::PassDone { owner: node.clone(), version: to, swept });
-        }
-        if let Some(hash) = caught_up {
+            peer.replica.begin_sweep();
+            peer.sweep = Some(Sweep { hash: caught_up, swept: 0 });
+            self.sweep(now, node);
+        } else if let Some(sweep) = &mut peer.sweep {
+            sweep.hash = caught_up;
+            if caught_up.is_some() && !peer.replica.is_sweeping() {
+                self.sweep(now, node);
+            }
+        } else if let Some(hash) = caught_up {
             self.compare(now, node, hash, occasion);
         }
     }
 
-    fn compare(&mut self, now: Instant, owner: &NodeId, hash: u128, when: Occasion) {
+    pub(super) fn compare(&mut self, now: Instant, owner: &NodeId, hash: u128, when: Occasion) {
         let Some(peer) = self.peers.get_mut(owner) else { return };
         let ours = peer.replica.hash().value();
         let verified = when == Occasion::PassEnd && peer.receiver.take_verified();

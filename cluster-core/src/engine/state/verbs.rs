@@ -1,5 +1,6 @@
 //! What the host does with its own clients' subscriptions.
 
+use super::chores::CHORE;
 use super::collections::CollectionName;
 use super::machine::State;
 use super::peer::Conflicts;
@@ -119,11 +120,12 @@ impl State {
         rooms.into_iter().filter_map(|slot| self.leave(connection, slot)).collect()
     }
 
-    /// Forgets the own rooms that have not changed after a version, and who is in them; says how many those were.
+    /// Forgets some of the own rooms that have not changed after a version, and who is in them; true if those were the last.
     ///
     /// Every member then gets a pass, so that it forgets them even if it never applied their removal.
-    pub fn blank(&mut self, version: u64) -> usize {
-        let rooms = self.log.rooms_until(version);
+    #[must_use]
+    pub fn blank(&mut self, version: u64) -> bool {
+        let rooms = self.log.rooms_until(version, CHORE);
         for slot in &rooms {
             let connections: Vec<_> = self.subscriptions.connections(*slot).collect();
             for connection in connections {
@@ -131,8 +133,11 @@ impl State {
             }
             self.log.set(&mut self.table, *slot, 0);
         }
-        self.log.forget(self.log.version());
-        rooms.len()
+        let is_done = rooms.len() < CHORE;
+        if is_done {
+            self.log.forget(self.log.version());
+        }
+        is_done
     }
 
     fn check_limit(&self, room: Option<Slot>) -> Result<(), SubscribeError> {

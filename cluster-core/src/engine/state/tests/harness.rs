@@ -228,8 +228,18 @@ impl Net {
         true
     }
 
-    /// Lets everything through until nobody has anything to say.
+    /// Lets everything through until nobody has anything to say or to do.
     pub(super) fn settle(&mut self) {
+        self.exchange();
+        while let Some(busy) = self.nodes.iter_mut().find(|node| node.state.has_chores()) {
+            busy.state.do_chore(NOW);
+            self.exchange();
+        }
+        self.nodes.iter_mut().for_each(Node::poll_events);
+    }
+
+    /// Lets everything through until nobody has anything to say.
+    pub(super) fn exchange(&mut self) {
         let mut is_busy = true;
         while is_busy {
             is_busy = false;
@@ -240,7 +250,6 @@ impl Net {
                 is_busy |= self.deliver_control(from, to);
             }
         }
-        self.nodes.iter_mut().for_each(Node::poll_events);
     }
 
     /// Every node hears of every other's version and hash, as heartbeats tell them.

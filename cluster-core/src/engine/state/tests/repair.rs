@@ -295,7 +295,7 @@ fn a_blanked_node_forgets_what_was_recorded_before() {
     net.nodes[1].subscribe(1, 3);
     let version = net.nodes[0].state.version();
     net.nodes[0].subscribe(2, 20);
-    assert_eq!(net.nodes[0].state.blank(version), 10);
+    assert!(net.nodes[0].state.blank(version));
     assert_eq!(net.nodes[0].state.tombstones(), 0, "the pass that follows stands in for them");
     net.settle();
     net.nodes[0].clients.retain(|room, _| *room == room_id(20));
