@@ -5,6 +5,8 @@
 mod certs;
 pub mod demo;
 mod failure;
+mod fetch;
+mod quorum;
 mod run;
 mod signals;
 mod simulate;
@@ -42,6 +44,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Make a development authority and certificates for nodes
     Certs(certs::Arguments),
+    /// Tell what would happen to the quorum if some nodes were gone
+    Quorum(quorum::Arguments),
     /// Put the flight recorders of several nodes together into one timeline
     Timeline(timeline::Arguments),
     /// Run clusters in virtual time under random faults, and check what is promised
@@ -52,7 +56,7 @@ impl Command {
     /// The level of logging without RUST_LOG.
     fn level(&self) -> &'static str {
         match self {
-            Self::Run(_) | Self::Certs(_) | Self::Timeline(_) => "info",
+            Self::Run(_) | Self::Certs(_) | Self::Quorum(_) | Self::Timeline(_) => "info",
             Self::Demo(_) | Self::Simulate(_) => "error",
         }
     }
@@ -85,6 +89,7 @@ fn perform(command: Command) -> Result<(), Failure> {
             Command::Run(arguments) => run::run(arguments).await,
             Command::Demo(arguments) => demo::demo(arguments).await,
             Command::Certs(arguments) => certs::make(&arguments),
+            Command::Quorum(arguments) => quorum::quorum(&arguments).await,
             Command::Timeline(arguments) => timeline::timeline(&arguments),
             Command::Simulate(arguments) => simulate::simulate(&arguments),
         }

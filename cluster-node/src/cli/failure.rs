@@ -42,6 +42,22 @@ pub enum Failure {
         /// Of how many.
         seeds: u64,
     },
+    /// A node does not answer as one.
+    #[error("{url}: {why}")]
+    Node {
+        /// Which was asked.
+        url: String,
+        /// Why there is no answer.
+        why: String,
+    },
+    /// The quorum would be lost.
+    #[error("the quorum would be lost: {left} of {minimum} nodes (minimumNodes); start others first")]
+    Quorum {
+        /// How many nodes would be left.
+        left: usize,
+        /// How many are needed.
+        minimum: usize,
+    },
     /// A step of the demonstration did not come about.
     #[error("the step \"{step}\" failed: {why}")]
     Step {
@@ -63,7 +79,9 @@ impl Failure {
             | Self::Runtime(_)
             | Self::Ended(_)
             | Self::Step { .. }
-            | Self::Promises { .. } => 1,
+            | Self::Promises { .. }
+            | Self::Node { .. }
+            | Self::Quorum { .. } => 1,
         }
     }
 }
