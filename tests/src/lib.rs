@@ -13,6 +13,7 @@ mod dns;
 mod hostile;
 mod logs;
 mod member;
+pub mod netns;
 mod nodes;
 mod pair;
 mod pki;
