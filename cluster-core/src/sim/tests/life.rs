@@ -1,6 +1,8 @@
 //! Joining, leaving, quorum, and a subscription that is answered.
 
 use super::*;
+use crate::engine::flight::{Decided, Decision};
+use crate::engine::members::MemberEvent;
 
 #[test]
 fn three_nodes_are_ready_within_a_second_with_a_quorum_of_three() {
@@ -95,4 +97,30 @@ fn a_thousand_simultaneous_dials_end_in_one_session_with_nothing_lost_or_doubled
         "{} dials, {} ends of sessions, {} replaced",
         sessions.dials, sessions.sessions, sessions.replaced
     );
+}
+
+#[test]
+fn ten_nodes_that_shrink_to_three_and_grow_again_never_stop_serving_where_they_stay() {
+    let mut sim = formed_with(SimSettings::new(10).minimum_nodes(quorum(3)), 4);
+    for (node, room) in (0..10).zip(0..) {
+        sim.subscribe(node, 1, room);
+    }
+    calm(&mut sim);
+    for node in 3..10 {
+        sim.leave(node);
+        let others = |sim: &Sim, at: usize| sim.engine(at).members().members().count();
+        takes(&mut sim, SECOND, |sim| (0..3).all(|at| others(sim, at) == 11 - node));
+    }
+    calm(&mut sim);
+    assert_eq!(sim.engine(0).state().rooms(), 3);
+    for node in 3..10 {
+        sim.start(node);
+    }
+    calm(&mut sim);
+    for node in 0..10 {
+        let not_ready =
+            |decision: &&Decision| matches!(decision.what, Decided::Member(MemberEvent::NotReady { .. }));
+        let engine = sim.engine(node);
+        assert_eq!((engine.members().is_ready(), engine.decisions().find(not_ready)), (true, None), "{node}");
+    }
 }
