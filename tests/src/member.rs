@@ -6,12 +6,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cluster_core::config::{Config, ConfigBuilder};
+use cluster_core::config::{Config, ConfigBuilder, RedisOptions};
 use cluster_core::discovery::{Dns, MemoryDirectory};
 use cluster_core::engine::{RoomId, RoomInfo};
-use cluster_core::runtime::{Cluster, StartError, Status};
+use cluster_core::runtime::{Cluster, ProviderStatus, StartError, Status};
 use cluster_transport::binding::Binding;
 use cluster_transport::proto::Address;
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::{GIVE_UP, Logs, Recorder};
@@ -49,6 +50,12 @@ impl Setup {
     pub fn found_through(mut self, names: Dns) -> Self {
         self.dns = Some(names);
         self
+    }
+
+    /// Finds the others through this Redis: a value of the setting `plugins.cluster.redis`.
+    #[must_use]
+    pub fn in_redis(self, redis: &Value) -> Self {
+        self.with(|config| config.redis(RedisOptions::from(redis.clone())))
     }
 
     /// Listens there.
@@ -149,6 +156,11 @@ impl Member {
         for other in others {
             self.logs.name(format!("127.0.0.1:{}", other.address().port()), &other.name);
         }
+    }
+
+    /// What it knows of its first provider.
+    pub fn provider(&self) -> ProviderStatus {
+        self.cluster.status().discovery.into_iter().next().unwrap()
     }
 
     /// Waits until what it knows fits.

@@ -6,18 +6,13 @@ use std::sync::Arc;
 
 use cluster_core::config::DnsName;
 use cluster_core::discovery::Dns;
-use cluster_core::runtime::ProviderStatus;
-use cluster_tests::{DnsServer, Member, Setup, reserve_port};
+use cluster_tests::{DnsServer, Setup, reserve_port};
 
 const SERVICE: &str = "_cluster._tcp.example.test";
 
 fn services(server: &DnsServer) -> Dns {
     let name: DnsName = SERVICE.parse().unwrap();
     Dns::new([name]).servers([server.address()])
-}
-
-fn provider(member: &Member) -> ProviderStatus {
-    member.cluster.status().discovery[0].clone()
 }
 
 #[tokio::test]
@@ -32,7 +27,7 @@ async fn members_find_all_addresses_of_all_targets_of_srv_records() {
     // Nobody is there yet, which is an answer: they are ready, each alone.
     for member in &members {
         member.together_with(&[]).await;
-        let known = provider(member);
+        let known = member.provider();
         assert_eq!((known.answers, known.addresses), (Some(true), 0));
         let problem = known.last_error.unwrap();
         assert!(problem.starts_with(&format!("{SERVICE} has no addresses: ")), "{problem}");
@@ -57,7 +52,7 @@ async fn a_server_that_does_not_answer_is_no_answer_and_costs_nobody_who_was_fou
     let waiting = Setup::new("waiting").found_through(silent()).start().await;
     waiting.status(|status| status.discovery[0].answers == Some(false)).await;
     assert_eq!(waiting.cluster.readiness().reasons, ["no discovery provider has answered yet"]);
-    let error = provider(&waiting).last_error.unwrap();
+    let error = waiting.provider().last_error.unwrap();
     assert!(error.starts_with(&format!("{SERVICE} cannot be looked up: ")), "{error}");
     let seeds: Arc<[_]> = [waiting.address()].into();
     let seeded =
@@ -77,7 +72,7 @@ async fn names_of_the_systems_resolver_stand_for_their_addresses() {
     by_name.together_with(&["b"]).await;
     by_seed.together_with(&["a"]).await;
     for member in [&by_name, &by_seed] {
-        let known = provider(member);
+        let known = member.provider();
         // localhost may have an IPv6 address too.
         assert!(known.addresses >= 2 && known.last_error.is_none(), "{known:?}");
     }

@@ -8,9 +8,9 @@ use redis::{
     RedisConnectionInfo, RedisError, TlsCertificates, TlsMode,
 };
 
+use super::CALL_DEADLINE;
 use super::error::StoreError;
 use super::link::Link;
-use super::{CALL_DEADLINE, CONNECT_DEADLINE};
 use crate::config::{
     PemSource, RedisHost, RedisLogin, RedisSettings, RedisTls, RedisTopology, RedisVerification,
 };
@@ -121,10 +121,9 @@ impl<'a> Connector<'a> {
     }
 }
 
+/// Without deadlines: those of the store are the ones that count, and that errors name.
 fn config() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_DEADLINE))
-        .set_response_timeout(Some(CALL_DEADLINE))
+    AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None)
 }
 
 fn address(host: &RedisHost, tls: Option<&Tls>) -> ConnectionAddr {
