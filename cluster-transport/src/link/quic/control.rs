@@ -75,6 +75,9 @@ impl AsyncWrite for ControlWriter {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.connection.close_reason().is_some() {
+            return Poll::Ready(Ok(()));
+        }
         let taken = this.taken.get_or_insert_with(|| {
             // Finished already: then there is nothing to wait for.
             let _ = this.stream.finish();

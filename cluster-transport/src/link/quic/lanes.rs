@@ -74,24 +74,32 @@ impl LaneReaders {
         Self { connection, accepting, streams: Vec::new() }
     }
 
-    /// Reads what is there, from all streams. Cancel safe.
+    /// Reads what is there, from all streams. What was read goes before an error, which shows again. Cancel safe.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.poll_accept(cx)?;
+        let mut failure = self.poll_accept(cx).err();
         let mut read = 0;
         for stream in &mut self.streams {
-            if let Poll::Ready(bytes) = stream.poll_read(cx) {
-                read += bytes?;
+            match stream.poll_read(cx) {
+                Poll::Ready(Ok(bytes)) => read += bytes,
+                Poll::Ready(Err(error)) => failure = failure.or(Some(error)),
+                Poll::Pending => {}
             }
         }
-        if read > 0 { Poll::Ready(Ok(read)) } else { Poll::Pending }
+        match failure {
+            _ if read > 0 => Poll::Ready(Ok(read)),
+            Some(error) => Poll::Ready(Err(error)),
+            None => Poll::Pending,
+        }
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while let Some(accepting) = &mut self.accepting {
             let Poll::Ready(accepted) = accepting.as_mut().poll(cx) else { return Ok(()) };
-            self.streams.push(LaneReader::new(accepted.map_err(fault::of_connection)?));
-            let more = self.streams.len() < usize::try_from(STREAMS).unwrap_or(usize::MAX);
+            let missing = self.streams.len() + 1 < usize::try_from(STREAMS).unwrap_or(usize::MAX);
+            let more = missing || accepted.is_err();
+            // A future that is done is not polled again.
             self.accepting = more.then(|| accept(self.connection.clone()));
+            self.streams.push(LaneReader::new(accepted.map_err(fault::of_connection)?));
         }
         Ok(())
     }

@@ -7,9 +7,10 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::link::ConnectError;
-use crate::proto::Address;
 use crate::proto::address::Scheme;
+use crate::proto::frame::{Frame, LaneStart};
 use crate::proto::lanes::LaneSettings;
+use crate::proto::{Address, Lane, SessionId};
 use crate::tls::Tls;
 use crate::tls::fixture::TestAuthority;
 
@@ -140,4 +141,41 @@ async fn no_early_data_is_ever_sent() {
         };
         let ((), _link) = tokio::join!(dialled, accepted);
     }
+}
+
+#[tokio::test]
+async fn what_came_on_a_lane_before_the_end_of_the_connection_is_read_and_the_end_shows_as_often_as_it_is_asked_for()
+ {
+    let authority = TestAuthority::new();
+    let (a, b) = (authority.node("a"), authority.node("b"));
+    let (mut listener, address) = listen(&b);
+    let dialler = dialler(&a);
+    let windows = LaneSettings::default().windows;
+    let start = LaneStart { session: SessionId(7), lane: Lane::Events, first: 0 };
+    let frame = Frame::LaneStart(start).encode();
+    let dialling = async {
+        let mut link = dialler.connect(&address, eventually(), &|| {}).await.unwrap();
+        link.writer.write_all(&[1]).await.unwrap();
+        let (_readers, mut writers) = link.lanes.take().unwrap().open(&windows).unwrap();
+        assert!(writers.put(Lane::Events, frame.clone()).is_none());
+        std::future::poll_fn(|cx| writers.poll_write(cx)).await.unwrap();
+        // The other lanes have no stream yet, as far as the peer knows.
+        link.reader.read_u8().await.unwrap();
+    };
+    let accepting = async {
+        let mut link = listener.accept().await.unwrap().secure(eventually()).await.unwrap();
+        let (mut readers, _writers) = link.lanes.take().unwrap().open(&windows).unwrap();
+        let mut read = 0;
+        while read < frame.len() {
+            read += std::future::poll_fn(|cx| readers.poll_read(cx)).await.unwrap();
+        }
+        link.writer.write_all(&[2]).await.unwrap();
+        for _ in 0..3 {
+            let end = std::future::poll_fn(|cx| readers.poll_read(cx)).await.unwrap_err();
+            assert_eq!(end.kind(), std::io::ErrorKind::UnexpectedEof);
+        }
+        readers.next_frame().unwrap().unwrap()
+    };
+    let ((), got) = tokio::join!(dialling, accepting);
+    assert_eq!(got, frame.slice(4..));
 }
