@@ -2,7 +2,7 @@
 //! Cluster, behind one value.
 //!
 //! Nothing waits on it without a deadline, and nothing that fails keeps its connection: the next call makes a new one,
-//! which finds the master of the day. Who calls again after an error does so after [`Backoff`](crate::backoff::Backoff).
+//! which finds the master of the day. Who calls again after an error does so after a back-off.
 //!
 //! All keys of a cluster are under one hash tag, so a script may touch several of them in a Redis Cluster too.
 
