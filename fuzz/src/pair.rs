@@ -151,6 +151,8 @@ impl End {
                 SessionEvent::Request(RequestEvent::Ended(id, _)) => {
                     *self.outcomes.get_mut(&id).expect("only what was asked ends") += 1;
                 }
+                // Whoever takes part in no tunnels drops what belongs to them.
+                SessionEvent::Tunnel(_) => {}
                 SessionEvent::Ended(end) => self.ends.push(end),
             }
         }

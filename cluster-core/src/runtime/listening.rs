@@ -71,7 +71,8 @@ async fn bind(
     for address in addresses {
         config.check_exposure(binding, address)?;
         let bound = match (binding.scheme(), tls) {
-            (Scheme::Tcp, _) => Socket::bind(address).map(|tcp| Sockets { tcp, quic: None }),
+            // Nobody can write a binding of tunnels.
+            (Scheme::Tcp | Scheme::Tunnel, _) => Socket::bind(address).map(|tcp| Sockets { tcp, quic: None }),
             (Scheme::Quic, Some(tls)) => bind_both(config, tls, address),
             (Scheme::Quic, None) => return Err(StartError::QuicWithoutTls { binding: binding.clone() }),
         };

@@ -183,6 +183,8 @@ impl Process {
                 }
                 SessionEvent::Request(RequestEvent::Asked { .. } | RequestEvent::Cancelled(_)) => {}
                 SessionEvent::Request(RequestEvent::Ended(..)) => {}
+                // Tunnels are not simulated: whoever asks for one finds no carrier.
+                SessionEvent::Tunnel(_) => {}
                 SessionEvent::Ended(end) => ended = Some(SessionEnd::from(end)),
             }
         }

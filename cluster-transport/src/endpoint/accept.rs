@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::Shared;
 use super::link::LinkTask;
+use super::{Machine, Shared};
 use crate::link::quic::{self, QuicAccept};
 use crate::link::tcp::{Listener, TcpAccept};
 use crate::link::{AcceptError, Link};
-use crate::proto::endpoint::NoLink;
+use crate::proto::endpoint::{LinkId, NoLink};
+use crate::proto::{Instant, PeerIdentity};
 
 /// Accepts over TCP until the endpoint stops.
 pub(super) async fn accept(shared: Arc<Shared>, mut listener: Listener) {
@@ -90,12 +91,26 @@ async fn run_secured(shared: &Arc<Shared>, secured: Result<Link, AcceptError>, r
     }
 }
 
+/// Runs a link that came through a tunnel.
+pub(super) async fn run_tunnelled(shared: &Arc<Shared>, link: Link, remote: String) {
+    run_told(shared, link, remote, Machine::handle_accepted_through).await;
+}
+
 /// Runs a link that was accepted.
 pub(super) async fn run_accepted(shared: &Arc<Shared>, link: Link, remote: String) {
+    run_told(shared, link, remote, Machine::handle_accepted).await;
+}
+
+async fn run_told(
+    shared: &Arc<Shared>,
+    link: Link,
+    remote: String,
+    tell: impl FnOnce(&mut Machine, Instant, PeerIdentity, String) -> LinkId,
+) {
     let info = link.info.clone();
     let mut registered = None;
     shared.tell(|machine, pump, now| {
-        let id = machine.handle_accepted(now, info.identity.clone(), remote);
+        let id = tell(machine, now, info.identity.clone(), remote);
         registered = Some((id, pump.add_link(id, info)));
     });
     if let Some((id, commands)) = registered {

@@ -48,6 +48,10 @@ impl Connector for SocketConnector {
         match (address.scheme(), &self.quic) {
             (Scheme::Tcp, _) => Box::pin(tcp::connect_telling(address, self.tls.as_ref(), deadline, reached)),
             (Scheme::Quic, Some(quic)) => Box::pin(quic.connect(address, deadline, reached)),
+            (Scheme::Tunnel, _) => {
+                let source = std::io::Error::other("a tunnel is no socket");
+                Box::pin(ready(Err(ConnectError::Unreachable { address: address.clone(), source })))
+            }
             (Scheme::Quic, None) => Box::pin(ready(Err(ConnectError::NoTls { address: address.clone() }))),
         }
     }

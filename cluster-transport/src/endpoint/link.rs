@@ -11,6 +11,7 @@ use super::handler::Incoming;
 use super::inlet::Inlet;
 use super::outlet::Outlet;
 use super::session::{Ask, SessionHandle};
+use super::tunnels;
 use crate::link::quic::LaneStreams;
 use crate::link::{ConnectError, Link, LinkFault};
 use crate::proto::body::CloseCode;
@@ -47,7 +48,7 @@ pub(super) async fn dial(shared: Arc<Shared>, id: LinkId, address: Address) {
     let connected = tokio::select! {
         biased;
         () = shared.stop.cancelled() => return,
-        connected = shared.connector.connect(&address, deadline, &reached) => connected,
+        connected = connect(&shared, &address, deadline, &reached) => connected,
     };
     match connected {
         Ok(link) => {
@@ -65,6 +66,18 @@ pub(super) async fn dial(shared: Arc<Shared>, id: LinkId, address: Address) {
             let failure = failure_of(&error);
             shared.tell(|machine, _, now| machine.handle_connect_failed(now, id, failure));
         }
+    }
+}
+
+async fn connect(
+    shared: &Arc<Shared>,
+    address: &Address,
+    deadline: tokio::time::Instant,
+    reached: &(dyn Fn() + Send + Sync),
+) -> Result<Link, ConnectError> {
+    match address.as_tunnel() {
+        Some((via, to)) => tunnels::dial(shared, address, &via, &to, deadline).await,
+        None => shared.connector.connect(address, deadline, reached).await,
     }
 }
 
@@ -116,6 +129,7 @@ impl<'a> LinkTask<'a> {
                 before.ended().await;
             }
             let end = self.session(*begun, &handle).await;
+            self.shared.tunnels.session_down(session);
             self.shared.tell(|machine, pump, now| {
                 pump.remove_session(session);
                 machine.handle_session_ended(now, session, end.into());
@@ -255,6 +269,7 @@ impl<'a> LinkTask<'a> {
             match ask {
                 Ask::Leave => session.leave(self.shared.clock.now()),
                 Ask::Close(code, text) => session.close(code, &text),
+                Ask::Tunnel(frame) => session.send_tunnel(frame),
             }
         }
         let handler = &self.shared.handler;
@@ -272,6 +287,7 @@ impl<'a> LinkTask<'a> {
                     handler.on_incoming(handle, Incoming::Cancelled(id));
                 }
                 SessionEvent::Request(RequestEvent::Ended(id, outcome)) => handle.request_ended(id, outcome),
+                SessionEvent::Tunnel(frame) => tunnels::take_frame(self.shared, handle.id(), frame),
                 SessionEvent::Ended(how) => end = Some(how),
             }
         }

@@ -14,6 +14,7 @@ mod link;
 mod outlet;
 mod pump;
 mod session;
+mod tunnels;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +36,7 @@ use crate::proto::endpoint::{DialError, Endpoint as Machine, EndpointSettings};
 use crate::proto::{Address, Incarnation, Instant, NodeId};
 use crate::tls::Tls;
 use pump::Pump;
+use tunnels::TunnelTable;
 
 /// How long [`Endpoint::shutdown`] waits for its tasks after the sessions have left.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(3);
@@ -72,6 +74,7 @@ impl std::fmt::Debug for Parts {
 pub(crate) struct Shared {
     machine: Mutex<Machine>,
     pump: Mutex<Pump>,
+    tunnels: Arc<TunnelTable>,
     wake: tokio::sync::Notify,
     handler: Arc<dyn Handler>,
     clock: Clock,
@@ -99,9 +102,11 @@ impl Endpoint {
         let max_handshakes = settings.max_open_handshakes();
         let windows = settings.lanes().windows;
         let connector = connector.unwrap_or_else(|| Arc::new(SocketConnector::new(tls.clone(), &windows)));
+        let tunnels = Arc::new(TunnelTable::new(settings.node().clone()));
         let shared = Arc::new(Shared {
             machine: Mutex::new(Machine::new(settings, seed)),
             pump: Mutex::new(Pump::default()),
+            tunnels,
             wake: tokio::sync::Notify::new(),
             handler,
             clock,
@@ -166,6 +171,11 @@ impl Endpoint {
     pub fn accept(&self, link: Link, remote: String) {
         let shared = Arc::clone(&self.shared);
         self.shared.spawn(async move { accept::run_accepted(&shared, link, remote).await });
+    }
+
+    /// How many tunnels end at this node, and how many it carries for others.
+    pub fn tunnels(&self) -> (usize, usize) {
+        self.shared.tunnels.counts()
     }
 
     /// The endpoint's clock.

@@ -123,7 +123,9 @@ impl Shared {
             let EndpointAction::Establish { link, start } = action else { continue };
             let Some(entry) = pump.links.get(link) else { continue };
             let info = entry.info.clone();
-            begun.insert(start.session, pump.begin(start, info, self.clock));
+            let beginning = pump.begin(start, info, self.clock);
+            self.tunnels.session_up(&beginning.handle);
+            begun.insert(start.session, beginning);
         }
         begun
     }

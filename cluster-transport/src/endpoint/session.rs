@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::error::{RequestError, SendFailure};
-use crate::link::LinkInfo;
+use crate::link::{LinkInfo, TransportKind};
 use crate::proto::body::CloseCode;
 use crate::proto::lanes::{LaneLag, Payload, Pushed, RoomFor};
 use crate::proto::requests::{FailureCode, Outcome, RequestId};
 use crate::proto::session::SessionStart;
+use crate::proto::tunnel::TunnelFrame;
 use crate::proto::{Incarnation, Instant, Lane, NodeId, SessionId};
 
 /// What a session's task is asked to do.
@@ -24,6 +25,7 @@ use crate::proto::{Incarnation, Instant, Lane, NodeId, SessionId};
 pub(super) enum Ask {
     Leave,
     Close(CloseCode, String),
+    Tunnel(TunnelFrame),
 }
 
 /// A session with a peer. All methods may be called from any thread; none waits, but for
@@ -269,6 +271,17 @@ impl SessionHandle {
     /// both sides are told of.
     pub fn give_up(&self) {
         self.start.lanes.give_up();
+    }
+
+    /// Whether it goes through a tunnel that a third member carries.
+    pub fn is_tunnelled(&self) -> bool {
+        self.info.transport == TransportKind::Tunnel
+    }
+
+    pub(super) fn send_tunnel(&self, frame: TunnelFrame) {
+        if !self.closed.load(Ordering::Relaxed) {
+            self.ask(Ask::Tunnel(frame));
+        }
     }
 
     /// Closes the session with a word to the peer.

@@ -11,6 +11,7 @@ pub mod speech;
 pub mod tcp;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tunnel;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -53,6 +54,8 @@ pub enum TransportKind {
     Quic,
     /// A pair of buffers within this process.
     Memory,
+    /// A tunnel that a third member carries; with TLS from end to end where the node is configured for it.
+    Tunnel,
 }
 
 impl fmt::Display for TransportKind {
@@ -62,6 +65,7 @@ impl fmt::Display for TransportKind {
             Self::TcpTls => "tcp+tls",
             Self::Quic => "quic",
             Self::Memory => "memory",
+            Self::Tunnel => "tunnel",
         })
     }
 }

@@ -37,6 +37,7 @@ impl Listener {
                 let windows = LaneSettings::default().windows;
                 Self::Quic(Box::new(quic::Listener::bind(address, tls.clone(), &windows).unwrap()))
             }
+            Scheme::Tunnel => panic!("nobody listens for tunnels"),
         }
     }
 
@@ -76,6 +77,7 @@ async fn dial(address: &Address, tls: &Tls) -> Result<Link, ConnectError> {
             let dialler = quic::Dialler::new(tls.clone(), &LaneSettings::default().windows);
             dialler.connect(address, eventually(), &|| {}).await
         }
+        Scheme::Tunnel => panic!("{address} has no socket"),
     }
 }
 

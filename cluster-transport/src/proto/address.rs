@@ -7,6 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
+use super::NodeId;
+
 /// The longest address, in bytes of text.
 pub const MAX_ADDRESS: usize = 280;
 /// The longest host name, in bytes.
@@ -27,6 +29,8 @@ pub enum Scheme {
     Tcp,
     /// QUIC over UDP.
     Quic,
+    /// Through a member that reaches both. Such addresses are made by [`Address::through`] alone, and never travel.
+    Tunnel,
 }
 
 impl Scheme {
@@ -35,6 +39,7 @@ impl Scheme {
         match self {
             Self::Tcp => "tcp",
             Self::Quic => "quic",
+            Self::Tunnel => "tunnel",
         }
     }
 }
@@ -53,6 +58,17 @@ impl Address {
     /// An address of an IP address and a port.
     pub fn from_ip(scheme: Scheme, ip: IpAddr, port: u16) -> Self {
         Self { text: render(scheme, &HostText::Ip(ip), port).into(), scheme, port }
+    }
+
+    /// A node that is reached through a tunnel that another one carries.
+    pub fn through(via: &NodeId, to: &NodeId) -> Self {
+        Self { text: format!("tunnel://{via}/{to}").into(), scheme: Scheme::Tunnel, port: 0 }
+    }
+
+    /// Who carries the tunnel, and who is at its other end, if this is one.
+    pub fn as_tunnel(&self) -> Option<(NodeId, NodeId)> {
+        let (via, to) = self.text.strip_prefix("tunnel://")?.split_once('/')?;
+        Some((via.parse().ok()?, to.parse().ok()?))
     }
 
     /// The same host and port, dialled in another way.
@@ -186,6 +202,15 @@ mod tests {
                 shown.replace("quic", "tcp")
             );
         }
+    }
+
+    #[test]
+    fn a_tunnel_is_no_address_that_anybody_may_write() {
+        let tunnel = Address::through(&"c".parse().unwrap(), &"b".parse().unwrap());
+        assert_eq!(tunnel.to_string(), "tunnel://c/b");
+        assert_eq!(tunnel.as_tunnel(), Some(("c".parse().unwrap(), "b".parse().unwrap())));
+        assert!(tunnel.as_str().parse::<Address>().is_err());
+        assert_eq!("tcp://c:1".parse::<Address>().unwrap().as_tunnel(), None);
     }
 
     #[test]

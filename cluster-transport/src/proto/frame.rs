@@ -8,10 +8,16 @@
 //! ```
 //! A kind with the bit 0x80 may be skipped by a receiver that does not know it; any other unknown kind closes the link.
 
+mod carried;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 
+pub(super) use carried::TUNNELS;
+pub(crate) use carried::{Carried, carried_on};
+
 use super::body::{Close, Go, Hello, Leave, Refuse, Welcome};
+use super::tunnel::TunnelFrame;
 use super::wire::{Extensions, Reader, WireError, put_body, take_body};
 use super::{Lane, SessionId};
 
@@ -48,6 +54,14 @@ pub mod kind {
     pub const LEAVE: u8 = 0x0a;
     /// [`Close`](crate::proto::body::Close).
     pub const CLOSE: u8 = 0x0b;
+    /// [`TunnelOpen`](crate::proto::tunnel::TunnelOpen).
+    pub const TUNNEL_OPEN: u8 = 0x8c;
+    /// Bytes of a tunnel.
+    pub const TUNNEL_DATA: u8 = 0x8d;
+    /// How much more of a tunnel may be sent.
+    pub const TUNNEL_CREDIT: u8 = 0x8e;
+    /// [`TunnelClose`](crate::proto::tunnel::TunnelClose).
+    pub const TUNNEL_CLOSE: u8 = 0x8f;
 }
 
 /// Why a frame was not taken.
@@ -184,6 +198,8 @@ pub enum Frame {
     Leave(Leave, Extensions),
     /// The peer ends the session.
     Close(Close, Extensions),
+    /// Something of a tunnel through the session.
+    Tunnel(TunnelFrame),
 }
 
 /// What a received frame turned out to be.
@@ -210,6 +226,7 @@ impl Frame {
             Self::Lagged(_) => kind::LAGGED,
             Self::Leave(..) => kind::LEAVE,
             Self::Close(..) => kind::CLOSE,
+            Self::Tunnel(frame) => frame.kind(),
         }
     }
 
@@ -235,8 +252,11 @@ impl Frame {
             kind::LAGGED => Self::Lagged(Lagged::decode(body)?),
             kind::LEAVE => take_body("Leave", &body).map(|(b, e)| Self::Leave(b, e))?,
             kind::CLOSE => take_body("Close", &body).map(|(b, e)| Self::Close(b, e))?,
-            unknown if unknown & SKIPPABLE != 0 => return Ok(Decoded::Skipped(unknown)),
-            kind => return Err(FrameError::UnknownKind { kind }),
+            kind => match TunnelFrame::decode(kind, &body) {
+                Some(frame) => Self::Tunnel(frame?),
+                None if kind & SKIPPABLE != 0 => return Ok(Decoded::Skipped(kind)),
+                None => return Err(FrameError::UnknownKind { kind }),
+            },
         };
         Ok(Decoded::Known(frame))
     }
@@ -263,6 +283,7 @@ impl Frame {
             Self::Lagged(lagged) => lagged.encode(&mut out),
             Self::Leave(body, extensions) => put(&mut out, kind::LEAVE, body, extensions),
             Self::Close(body, extensions) => put(&mut out, kind::CLOSE, body, extensions),
+            Self::Tunnel(frame) => frame.encode(&mut out),
         }
         set_length(&mut out);
         out.freeze()
@@ -273,31 +294,6 @@ fn put<T: Serialize>(out: &mut BytesMut, kind: u8, body: &T, extensions: &Extens
     out.put_u8(kind);
     put_body(out, body, extensions);
 }
-
-/// Where a frame belongs when lanes have streams of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Carried {
-    /// It starts this lane, and its stream.
-    Start(Lane),
-    /// On the stream of this lane. What belongs to no lane goes with the control lane.
-    On(Lane),
-    /// Wherever its sender likes: nobody here knows its kind, and it may be skipped.
-    Anywhere,
-}
-
-/// On which lane's stream a frame belongs, without its length. Of one that does not decode this says nothing.
-pub(crate) fn carried_on(frame: &[u8]) -> Carried {
-    let lane_at = |at: usize| frame.get(at).copied().and_then(Lane::from_number).unwrap_or(Lane::Control);
-    match frame.first() {
-        Some(&kind::LANE_START) => Carried::Start(lane_at(LANE_IN_START)),
-        Some(&(kind::SEGMENT | kind::FRAGMENT | kind::LAGGED)) => Carried::On(lane_at(1)),
-        Some(kind) if kind & SKIPPABLE != 0 => Carried::Anywhere,
-        _ => Carried::On(Lane::Control),
-    }
-}
-
-/// Where the lane stands in a `LaneStart`: after its kind and the session.
-const LANE_IN_START: usize = 1 + 8;
 
 /// Writes the length of all that follows it into the first four bytes.
 pub(super) fn set_length(frame: &mut [u8]) {

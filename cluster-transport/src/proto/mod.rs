@@ -18,6 +18,7 @@ pub mod lanes;
 pub mod requests;
 pub mod session;
 pub mod time;
+pub mod tunnel;
 pub mod wire;
 
 pub use address::{Address, AddressError};

@@ -4,6 +4,7 @@
 //! rules: a fault closes the session with a code, and costs nobody else anything. It owns no numbers: those are in
 //! [`PeerLanes`], so the next session goes on where this one ends.
 
+mod event;
 mod outbox;
 
 use std::collections::VecDeque;
@@ -12,12 +13,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use event::{Direction, Missed, SessionEnd, SessionEvent};
 pub use outbox::Outbox;
 
 use super::body::{Close, CloseCode, Leave, Positions};
-use super::frame::{Acknowledge, Decoded, Frame, FrameError, Lagged, LaneStart};
+use super::frame::{Acknowledge, Decoded, Frame, FrameError, Lagged, LaneStart, TUNNELS};
 use super::lanes::{Batch, Inbound, InboundFault, InboundLimits, Payload, PeerLanes, Taken};
-use super::requests::{Head, RequestEvent};
+use super::requests::Head;
+use super::tunnel::TunnelFrame;
 use super::wire::{Extensions, Text, WireError};
 use super::{Incarnation, Instant, Lane, NodeId, PerLane, SessionId};
 
@@ -45,67 +48,13 @@ pub struct SessionStart {
     pub lanes: Arc<PeerLanes>,
 }
 
-/// How many messages are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missed {
-    /// So many.
-    Known(u64),
-    /// Nobody knows: the numbers do not continue.
-    Unknown,
-}
-
-/// Which way messages were going.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// From the peer to this node.
-    Inbound,
-    /// From this node to the peer.
-    Outbound,
-}
-
-/// What a session tells its driver.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SessionEvent {
-    /// Messages of the peer. Once taken, [`PeerLanes::done`] is to be called.
-    Batch(Batch),
-    /// Messages were lost, or the numbers do not continue what was there before.
-    Lagged {
-        /// The lane.
-        lane: Lane,
-        /// Which way.
-        direction: Direction,
-        /// How many.
-        missed: Missed,
-    },
-    /// Something happened to a request.
-    Request(RequestEvent),
-    /// The session is over; what is left to transmit should still be sent.
-    Ended(SessionEnd),
-}
-
-/// How a session ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SessionEnd {
-    /// The peer left the cluster in good order.
-    PeerLeft,
-    /// This side left, and the peer has taken it in or had its time.
-    WeLeft,
-    /// The peer closed.
-    ClosedByPeer(Close),
-    /// This side closed.
-    ClosedByUs(Close),
-    /// The peer closed the link without a word.
-    LinkClosed,
-    /// The link broke.
-    LinkLost(String),
-}
-
 /// The session's own machine. See the module.
 #[derive(Debug)]
 pub struct Session {
     start: SessionStart,
     frames: VecDeque<(Lane, Bytes)>,
+    /// What goes through tunnels, behind everything else. Bounded by the credit of each.
+    tunnels: VecDeque<Bytes>,
     events: VecDeque<SessionEvent>,
     acknowledged: PerLane<u64>,
     leaving: Option<Instant>,
@@ -136,6 +85,7 @@ impl Session {
             acknowledged: PerLane::from_fn(|lane| start.lanes.handed(lane)),
             start,
             frames: VecDeque::new(),
+            tunnels: VecDeque::new(),
             events: VecDeque::new(),
             leaving: None,
             peer_leave: None,
@@ -253,7 +203,7 @@ impl Session {
     }
 
     /// A frame of each lane in turn, as long as any has one that is taken. False if none has.
-    fn transmit_lanes(&self, out: &mut impl Outbox) -> bool {
+    fn transmit_lanes(&mut self, out: &mut impl Outbox) -> bool {
         loop {
             let (mut idle, mut refused) = (true, false);
             for lane in Lane::ALL {
@@ -267,9 +217,25 @@ impl Session {
                     out.put(lane, piece);
                 }
             }
-            if idle {
-                return refused;
+            if self.transmit_tunnels(out) {
+                idle = false;
             }
+            if idle {
+                return refused || !self.tunnels.is_empty();
+            }
+        }
+    }
+
+    /// A frame of the tunnels, if it is taken.
+    fn transmit_tunnels(&mut self, out: &mut impl Outbox) -> bool {
+        let frame = if out.takes(TUNNELS) { self.tunnels.pop_front() } else { None };
+        frame.map(|frame| out.put(TUNNELS, frame)).is_some()
+    }
+
+    /// Sends something of a tunnel, in order, behind what the lanes have.
+    pub fn send_tunnel(&mut self, frame: TunnelFrame) {
+        if !self.ended {
+            self.tunnels.push_back(Frame::Tunnel(frame).encode());
         }
     }
 
@@ -335,6 +301,10 @@ impl Session {
             Frame::Close(close, _) => {
                 let left = self.leaving.is_some() && close.code == CloseCode::LEFT;
                 self.end(if left { SessionEnd::WeLeft } else { SessionEnd::ClosedByPeer(close) });
+                Ok(())
+            }
+            Frame::Tunnel(frame) => {
+                self.events.push_back(SessionEvent::Tunnel(frame));
                 Ok(())
             }
             frame => self.take_from_lane(now, frame),

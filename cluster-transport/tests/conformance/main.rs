@@ -12,6 +12,7 @@ mod quirks;
 mod refusals;
 mod resuming;
 mod setup;
+mod tunnel;
 mod windows;
 
 use std::time::Duration;

@@ -80,6 +80,7 @@ impl Proxy {
                 let front = UdpSocket::bind(any).await.unwrap();
                 (front.local_addr().unwrap(), tokio::spawn(datagrams(Arc::clone(&shared), front)))
             }
+            Scheme::Tunnel => panic!("{address} has no socket"),
         };
         let address = Address::from_ip(address.scheme(), local.ip(), local.port());
         Self { address, shared, _task: AbortOnDropHandle::new(task) }

@@ -9,6 +9,7 @@
 
 mod examples;
 mod requests;
+mod tunnels;
 
 use bytes::Bytes;
 use cluster_transport::proto::body::{

@@ -9,7 +9,7 @@ use cluster_core::config::{Config, ConfigBuilder};
 use cluster_core::discovery::MemoryDirectory;
 use cluster_core::engine::ConnectionId;
 use cluster_core::runtime::Cluster;
-use cluster_tests::{GIVE_UP, Pki, reserve_port, room};
+use cluster_tests::{GIVE_UP, Pki, Proxy, reserve_port, room};
 use cluster_transport::binding::Binding;
 use cluster_transport::proto::Address;
 use cluster_transport::tls::TlsFiles;
@@ -19,7 +19,6 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::ledger::{Bookkeeper, payload};
-use crate::proxy::Proxy;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 /// Small enough to be overrun by a slow host within a moment.

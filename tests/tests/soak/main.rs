@@ -14,7 +14,6 @@
 mod cast;
 mod ledger;
 mod memory;
-mod proxy;
 mod trouble;
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! What members say to each other on the control lane.
 
-use cluster_transport::proto::{Instant, NodeId};
+use cluster_transport::proto::{Address, Instant, NodeId};
 use rand::RngExt as _;
 
 use super::Members;
@@ -120,7 +120,17 @@ impl Members {
         if doubt.handle_opinion(now, from, *round, opinion.heard, timing) {
             self.emit(MemberEvent::Vetoed { node: node.clone(), by: from.clone() });
         }
+        self.seek_tunnel(now, node);
         self.settle(now);
+    }
+
+    /// Dials a member in doubt through one that hears it.
+    fn seek_tunnel(&mut self, now: Instant, node: &NodeId) {
+        let timing = self.settings.timing;
+        let doubt = self.table.get_mut(node).and_then(|member| member.doubt.as_mut());
+        if let Some(via) = doubt.and_then(|doubt| doubt.take_carrier(now, timing)) {
+            self.targets.probe(Address::through(&via, node));
+        }
     }
 
     fn handle_hints(&mut self, now: Instant, hints: Bounded<Hint, MAX_HINTS>) {

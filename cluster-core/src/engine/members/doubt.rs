@@ -97,6 +97,10 @@ pub(super) struct Doubt {
     next_round: Instant,
     opinions: BTreeMap<NodeId, Option<Instant>>,
     first_veto: Option<Instant>,
+    /// Who hears the member, and could carry a tunnel to it.
+    carrier: Option<NodeId>,
+    /// When the next tunnel may be asked for.
+    next_tunnel: Instant,
     replaced_by: Option<RemovalReason>,
 }
 
@@ -119,6 +123,8 @@ impl Doubt {
             next_round: now,
             opinions: BTreeMap::new(),
             first_veto: None,
+            carrier: None,
+            next_tunnel: now,
             replaced_by: None,
         }
     }
@@ -239,11 +245,21 @@ impl Doubt {
         };
         self.opinions.insert(from.clone(), heard);
         let vetoes = heard.is_some_and(|at| at >= self.began || at > self.last_heard + timing.heartbeat());
+        if vetoes {
+            self.carrier = Some(from.clone());
+        }
         let is_first = vetoes && self.first_veto.is_none();
         if is_first {
             self.first_veto = Some(now);
         }
         is_first
+    }
+
+    /// Through whom the member is to be dialled now: whoever said last that it hears it, at most once between two rounds.
+    pub(super) fn take_carrier(&mut self, now: Instant, timing: Timing) -> Option<NodeId> {
+        let carrier = self.carrier.take_if(|_| now >= self.next_tunnel)?;
+        self.next_tunnel = now + timing.ask_again();
+        Some(carrier)
     }
 
     /// What follows now.

@@ -17,9 +17,22 @@ use crate::proto::{Instant, NodeId, SessionId};
 impl Endpoint {
     /// Somebody dialled us and a byte link is there. `remote` is where from, as `host:port`.
     pub fn handle_accepted(&mut self, now: Instant, identity: PeerIdentity, remote: String) -> LinkId {
+        self.accepted(now, Caller { remote, is_tunnelled: false, identity })
+    }
+
+    /// As [`handle_accepted`](Self::handle_accepted), for a link that came through a tunnel.
+    pub fn handle_accepted_through(
+        &mut self,
+        now: Instant,
+        identity: PeerIdentity,
+        remote: String,
+    ) -> LinkId {
+        self.accepted(now, Caller { remote, is_tunnelled: true, identity })
+    }
+
+    fn accepted(&mut self, now: Instant, caller: Caller) -> LinkId {
         self.expire(now);
         let link = self.handshakes.next_link();
-        let caller = Caller { remote, identity };
         if self.handshakes.accepted() >= self.settings.max_open_handshakes {
             let text = format!("{} handshakes are open already", self.settings.max_open_handshakes);
             self.refuse_caller(link, &caller, None, super::admission::stranger(RefuseCode::BUSY, &text));
@@ -130,7 +143,14 @@ impl Endpoint {
             return self.offer_gone(now, &offer);
         }
         self.callers.clear(&caller.remote);
-        self.establish(now, link, *offer, go.positions, caller.identity, Origin::Accepted { heard });
+        self.establish(
+            now,
+            link,
+            *offer,
+            go.positions,
+            caller.identity,
+            Origin::Accepted { heard, is_tunnelled: caller.is_tunnelled },
+        );
     }
 
     /// Whether this `Go` was overtaken by one that the same dialler sent later, on another link.

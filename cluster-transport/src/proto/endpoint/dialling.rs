@@ -69,7 +69,9 @@ impl Endpoint {
 
     pub(super) fn start_dial(&mut self, now: Instant, address: Address, purpose: Purpose) {
         self.events.push_back(EndpointEvent::DialStarted { address: address.clone() });
-        self.connect(now, Dial { address, purpose, replace: None, reached: false });
+        // A tunnel is asked for when the session with its other end has fallen silent: it is to take that one's place.
+        let held = address.as_tunnel().and_then(|(_, to)| self.session_with(&to));
+        self.connect(now, Dial { address, purpose, replace: held, reached: false });
     }
 
     fn connect(&mut self, now: Instant, dial: Dial) {
@@ -104,6 +106,7 @@ impl Endpoint {
         let offer = &welcomed.offer;
         let standing = self.peers.standing(&offer.node, offer.incarnation);
         if let Standing::InSession(session) = standing
+            && welcomed.question.dial.replace != Some(session)
             && !self.lost_by_peer(&welcomed)
         {
             let node = offer.node.clone();
@@ -176,7 +179,8 @@ impl Endpoint {
         self.note_refusal(&refuse);
         let known = refuse.session.filter(|_| refuse.code == RefuseCode::ALREADY_CONNECTED);
         if let Some(session) = known {
-            if let Some(node) = self.holder_of(session) {
+            let is_better = !dial.is_tunnel() && self.is_tunnelled(session);
+            if let Some(node) = self.holder_of(session).filter(|_| !is_better || dial.replace.is_some()) {
                 return self.conclude(now, dial, DialOutcome::Alias { node, session });
             }
             // Once only: a peer that names another session each time waits for the next attempt.
@@ -189,6 +193,11 @@ impl Endpoint {
             _ => DialOutcome::Failed(HandshakeFailure::Refused(Box::new(refuse))),
         };
         self.conclude(now, dial, outcome);
+    }
+
+    fn is_tunnelled(&self, session: SessionId) -> bool {
+        let held = self.peers.node_of(session).and_then(|node| self.peers.session_with(node));
+        held.is_some_and(|held| held.session == session && held.is_tunnelled)
     }
 
     /// Who is at the other end of a session that we have, or will have with the `Go` that we wait for.

@@ -15,7 +15,7 @@ pub(super) enum Origin<'a> {
     /// This side, with this dial.
     Dialled(&'a Dial),
     /// The peer, whose `Hello` came then.
-    Accepted { heard: Instant },
+    Accepted { heard: Instant, is_tunnelled: bool },
 }
 
 impl Endpoint {
@@ -33,9 +33,11 @@ impl Endpoint {
         if let Room::InPlaceOf(idle) = self.peers.room_for(&node, self.settings.max_peers) {
             self.forget(now, &idle);
         }
-        let (dial, heard, shared_from) = match origin {
-            Origin::Dialled(dial) => (Some(dial), None, now + self.settings.handshake_timeout),
-            Origin::Accepted { heard } => (None, Some(heard), now),
+        let (dial, heard, shared_from, is_tunnelled) = match origin {
+            Origin::Dialled(dial) => {
+                (Some(dial), None, now + self.settings.handshake_timeout, dial.is_tunnel())
+            }
+            Origin::Accepted { heard, is_tunnelled } => (None, Some(heard), now, is_tunnelled),
         };
         let established = Established {
             session,
@@ -44,10 +46,11 @@ impl Endpoint {
             since: now,
             shared_from,
             heard,
+            is_tunnelled,
         };
         let before = self.peers.newest(&node).filter(|old| *old < incarnation);
         let (lanes, displaced) = self.peers.establish(&node, established);
-        let replaced = self.displace(now, &node, session, incarnation, displaced);
+        let replaced = self.displace(now, &node, (session, is_tunnelled), incarnation, displaced);
         if let Some(old) = before {
             let node = node.clone();
             self.events.push_back(EndpointEvent::NewerIncarnation { node, old, new: incarnation });
@@ -86,7 +89,7 @@ impl Endpoint {
         &mut self,
         now: Instant,
         node: &NodeId,
-        by: SessionId,
+        (by, is_tunnelled): (SessionId, bool),
         incarnation: Incarnation,
         displaced: Displaced,
     ) -> Option<SessionId> {
@@ -97,7 +100,12 @@ impl Endpoint {
         };
         self.actions.push_back(EndpointAction::EndSession { session: old.session, code });
         if matches!(displaced, Displaced::Same(_)) {
-            self.dialler.pass_on(old.session, by);
+            if is_tunnelled {
+                // A direct link would be better: its addresses are dialled on.
+                self.dialler.wake(now, old.session, now.since(old.since), &mut self.rng);
+            } else {
+                self.dialler.pass_on(old.session, by);
+            }
             return Some(old.session);
         }
         self.session_down(now, node.clone(), old, SessionEnd::Superseded(incarnation));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::event::LinkId;
+use crate::proto::address::Scheme;
 use crate::proto::body::Positions;
 use crate::proto::credentials::PeerIdentity;
 use crate::proto::{Address, Incarnation, Instant, NodeId, PerLane, SessionId};
@@ -21,16 +22,25 @@ pub(super) enum Purpose {
 pub(super) struct Dial {
     pub(super) address: Address,
     pub(super) purpose: Purpose,
-    /// The session that the acceptor named and of which we have no end.
+    /// The session that this one is to take the place of: the acceptor named it and we have no end of it, or this link is better.
     pub(super) replace: Option<SessionId>,
     /// Whether somebody there has accepted the connection.
     pub(super) reached: bool,
+}
+
+impl Dial {
+    /// Whether it goes through a tunnel.
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.address.scheme() == Scheme::Tunnel
+    }
 }
 
 /// Somebody who dialled us.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) remote: String,
+    /// Whether it came through a tunnel.
+    pub(super) is_tunnelled: bool,
     pub(super) identity: PeerIdentity,
 }
 

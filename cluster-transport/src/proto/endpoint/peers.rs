@@ -23,6 +23,8 @@ pub(super) struct Established {
     pub(super) shared_from: Instant,
     /// When the peer's `Hello` came, if it dialled.
     pub(super) heard: Option<Instant>,
+    /// Whether it goes through a tunnel: then a direct link takes its place.
+    pub(super) is_tunnelled: bool,
 }
 
 /// What a new session took the place of.

@@ -123,6 +123,10 @@ impl EndpointSettings {
     pub fn lanes(&self) -> &LaneSettings {
         &self.lanes
     }
+    /// The node.
+    pub fn node(&self) -> &NodeId {
+        &self.node
+    }
 
     /// How long a dial may take until its byte link is there.
     pub fn connect_timeout(&self) -> Duration {

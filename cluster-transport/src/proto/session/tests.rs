@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::super::body::{Go, Refuse, RefuseCode};
 use super::super::frame::{self, PREFIX, SKIPPABLE};
 use super::super::lanes::{LaneSettings, Pushed};
-use super::super::requests::{FailureCode, Outcome};
+use super::super::requests::{FailureCode, Outcome, RequestEvent};
 use super::*;
 
 mod endings;
@@ -62,6 +62,7 @@ impl End {
                     self.lagged.push((lane, direction, missed))
                 }
                 SessionEvent::Request(event) => self.requests.push(event),
+                SessionEvent::Tunnel(frame) => panic!("nobody asked for {frame:?}"),
                 SessionEvent::Ended(end) => self.ended.push(end),
             }
         }

@@ -299,3 +299,25 @@ fn a_node_that_leaves_judges_nobody_any_more() {
     assert_eq!(world.removals(), []);
     assert_eq!(world.members.reasons(), [Reason::Draining]);
 }
+
+#[test]
+fn a_member_in_doubt_is_dialled_through_whoever_hears_it_once_a_round() {
+    let mut world = World::with_peers(&["b", "c", "d"]);
+    world.opinions.insert(node("c"), Heard::Before(200));
+    world.opinions.insert(node("d"), Heard::NoSession);
+    world.silence("b");
+    world.run_to(4_400);
+    let through = |via: &str| Action::ProbeNow(Address::through(&node(via), &node("b")));
+    let tunnels = |via: &str| world.actions.iter().filter(|action| **action == through(via)).count();
+    assert_eq!((tunnels("c"), tunnels("d")), (4, 0), "at 2.5 s, and every half second from then on");
+}
+
+#[test]
+fn nobody_is_dialled_through_one_that_does_not_hear_it() {
+    let mut world = World::with_peers(&["b", "c"]);
+    world.opinions.insert(node("c"), Heard::Before(10_000));
+    world.silence("b");
+    world.run_to(5_000);
+    let is_tunnel = |action: &Action| matches!(action, Action::ProbeNow(to) if to.as_tunnel().is_some());
+    assert!(!world.actions.iter().any(is_tunnel), "{:?}", world.actions);
+}
