@@ -150,24 +150,32 @@ impl Process {
                 }
                 self.host.on_continuity(event);
             }
-            EngineEvent::Member(event) => match event {
-                MemberEvent::Removed { node, .. } => {
-                    counters.removals += 1;
-                    if let Some(lanes) = self.lanes.get(&node) {
-                        lanes.give_up();
-                    }
-                    if self.endpoint.session_with(&node).is_none() {
-                        self.lanes.remove(&node);
-                    }
-                }
-                MemberEvent::Doubted { .. } => counters.doubts += 1,
-                MemberEvent::Vetoed { .. } => counters.vetoes += 1,
-                MemberEvent::Paused { .. } => counters.pauses_noticed += 1,
-                MemberEvent::Ready => counters.became_ready += 1,
-                MemberEvent::NotReady { .. } => counters.became_unready += 1,
-                _ => {}
-            },
+            EngineEvent::Member(event) => {
+                self.host.on_member(&event);
+                self.count_member(event, network);
+            }
             EngineEvent::State(_) => {}
+        }
+    }
+
+    fn count_member(&mut self, event: MemberEvent, network: &mut Network) {
+        let counters = &mut network.counters;
+        match event {
+            MemberEvent::Removed { node, .. } => {
+                counters.removals += 1;
+                if let Some(lanes) = self.lanes.get(&node) {
+                    lanes.give_up();
+                }
+                if self.endpoint.session_with(&node).is_none() {
+                    self.lanes.remove(&node);
+                }
+            }
+            MemberEvent::Doubted { .. } => counters.doubts += 1,
+            MemberEvent::Vetoed { .. } => counters.vetoes += 1,
+            MemberEvent::Paused { .. } => counters.pauses_noticed += 1,
+            MemberEvent::Ready => counters.became_ready += 1,
+            MemberEvent::NotReady { .. } => counters.became_unready += 1,
+            _ => {}
         }
     }
 

@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::rule::{Rule, Way};
 use super::world::{Sim, Slot};
 
+/// A process that gets so much of the processor in each second is not to be removed.
+const FAIR_SHARE: Duration = Duration::from_millis(20);
+
 impl Sim {
     /// Kills a process: its links are closed by its system, whatever it had not written is lost.
     pub fn crash(&mut self, node: usize) {
@@ -78,6 +81,12 @@ impl Sim {
     pub fn run_starved(&mut self, node: usize, span: Duration, share: Duration) {
         const SLICE: Duration = Duration::from_secs(1);
         let end = self.now + span;
+        let set = |sim: &mut Self, starved| {
+            if let Some(slot) = sim.slots.get_mut(node) {
+                slot.starved = starved;
+            }
+        };
+        set(self, Some(share));
         while self.now < end {
             self.run_for(share.min(SLICE));
             let is_running =
@@ -91,6 +100,7 @@ impl Sim {
                 self.resume(node);
             }
         }
+        set(self, None);
     }
 
     /// Has a process leave in good order; its process ends when its peers have taken that in.
@@ -133,6 +143,10 @@ impl Sim {
         let runs = |slot: &&mut Slot| slot.process.is_some() && !slot.is_stopped;
         let Some(slot) = self.slots.get_mut(node).filter(runs) else { return false };
         slot.is_stopped = true;
+        // With so much of the processor a node must be able to hold its place.
+        if slot.starved.is_none_or(|share| share < FAIR_SHARE) {
+            slot.disturbed = self.now;
+        }
         self.trace.note(self.now, node, "is stopped", &[]);
         self.plan(node);
         true
@@ -142,6 +156,9 @@ impl Sim {
     pub fn resume(&mut self, node: usize) {
         let Some(slot) = self.slots.get_mut(node).filter(|slot| slot.is_stopped) else { return };
         slot.is_stopped = false;
+        if slot.starved.is_none_or(|share| share < FAIR_SHARE) {
+            slot.disturbed = self.now;
+        }
         let inbox = std::mem::take(&mut slot.inbox);
         self.trace.note(self.now, node, "goes on", &[]);
         for (socket, arrival) in inbox {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::{Buf, BufMut, Bytes};
-use cluster_transport::proto::NodeId;
 use cluster_transport::proto::session::{Direction, Missed};
+use cluster_transport::proto::{Incarnation, NodeId};
 
-use super::invariants::{Alternation, Delivery, Registers, Violation};
+use super::invariants::{Alternation, Delivery, Lives, Registers, Violation};
+use crate::engine::members::{MemberEvent, RemovalReason};
 use crate::engine::state::RoomEvent;
 use crate::engine::{ClusterEvent, ContinuityEvent};
 
@@ -56,6 +57,9 @@ pub struct Host {
     pub(super) lost_outbound: BTreeMap<NodeId, Told>,
     pub(super) stale: BTreeMap<NodeId, u64>,
     pub(super) registers: Registers,
+    pub(super) lives: Lives,
+    pub(super) joins: BTreeMap<NodeId, u64>,
+    pub(super) removed: Vec<(NodeId, Incarnation, RemovalReason)>,
     pub(super) violations: Vec<Violation>,
 }
 
@@ -88,6 +92,23 @@ impl Host {
     /// How often it was told to read again what it has cached because of a peer.
     pub fn stale(&self, peer: &NodeId) -> u64 {
         self.stale.get(peer).copied().unwrap_or_default()
+    }
+
+    /// How often a node has joined.
+    pub(super) fn joins(&self, node: &NodeId) -> u64 {
+        self.joins.get(node).copied().unwrap_or_default()
+    }
+
+    pub(super) fn on_member(&mut self, event: &MemberEvent) {
+        let seen = self.lives.observe(event);
+        self.violations.extend(seen.err());
+        match event {
+            MemberEvent::Joined { node, .. } => *self.joins.entry(node.clone()).or_default() += 1,
+            MemberEvent::Removed { node, incarnation, why, .. } => {
+                self.removed.push((node.clone(), *incarnation, why.clone()));
+            }
+            _ => {}
+        }
     }
 
     pub(super) fn on_room(&mut self, event: &RoomEvent) {

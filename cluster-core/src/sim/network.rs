@@ -47,6 +47,8 @@ pub(super) struct Network {
     pub(super) rng: ChaCha8Rng,
     pub(super) counters: Counters,
     pub(super) discovery: Discovery,
+    /// When a way was closed or opened last, or a rule added or forgotten.
+    disturbed: Instant,
     traffic: Traffic,
     delay: RangeInclusive<Duration>,
     rules: Vec<Box<dyn Rule>>,
@@ -62,6 +64,7 @@ impl Network {
     pub(super) fn new(now: Instant, rng: ChaCha8Rng, hosts: usize, delay: RangeInclusive<Duration>) -> Self {
         Self {
             now,
+            disturbed: now,
             discovery: Discovery::default(),
             rng,
             counters: Counters::default(),
@@ -78,14 +81,23 @@ impl Network {
 
     pub(super) fn add_rule(&mut self, rule: Box<dyn Rule>) {
         self.rules.push(rule);
+        self.disturbed = self.now;
     }
 
     pub(super) fn clear_rules(&mut self) {
+        self.disturbed = self.disturbed();
         self.rules.clear();
+    }
+
+    /// When anything last was between any two nodes that is not there in a healthy network.
+    pub(super) fn disturbed(&self) -> Instant {
+        let is_whole = self.rules.is_empty() && self.ways.0.is_empty();
+        if is_whole { self.disturbed } else { self.now }
     }
 
     /// Cuts or refuses one way, or opens it.
     pub(super) fn set_way(&mut self, from: usize, to: usize, way: Option<Way>) {
+        self.disturbed = self.disturbed();
         match way {
             Some(way) => {
                 let before = self.ways.0.insert((from, to), way);
@@ -96,6 +108,7 @@ impl Network {
     }
 
     pub(super) fn open_all_ways(&mut self) {
+        self.disturbed = self.disturbed();
         self.ways.0.clear();
     }
 
@@ -107,6 +120,7 @@ impl Network {
 
     /// Resets every link between two nodes.
     pub(super) fn break_links(&mut self, a: usize, b: usize) {
+        self.disturbed = self.now;
         let joins = |wire: &Wire| matches!(wire.ends.map(|end| end.node), [x, y] if (x, y) == (a, b) || (y, x) == (a, b));
         let ends: Vec<Socket> = self.wires.iter().filter(|(_, w)| joins(w)).map(|(end, _)| end).collect();
         for end in ends {

@@ -49,6 +49,8 @@ pub(super) struct Process {
     pub(super) clock: Drift,
     pub(super) desk: Desk,
     asks_at: Instant,
+    /// Whether discovery has answered.
+    pub(super) discovered: bool,
     links: NumberMap<LinkId, Socket>,
     sockets: NumberMap<Socket, Link>,
     /// The sessions that may have something to say, each once.
@@ -93,6 +95,7 @@ impl Process {
             clock,
             desk: Desk::default(),
             asks_at: Instant::ORIGIN,
+            discovered: false,
             number,
             life,
             engine,
@@ -183,6 +186,7 @@ impl Process {
         match network.discovery.answer() {
             Some(addresses) => {
                 self.asks_at = now + ASK_EVERY;
+                self.discovered = true;
                 self.engine.handle_discovered(now, "simulated", Ok(&addresses));
             }
             None => {

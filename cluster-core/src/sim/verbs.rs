@@ -141,7 +141,7 @@ impl Sim {
         })?
     }
 
-    fn number_of(&self, id: &NodeId) -> Option<usize> {
+    pub(super) fn number_of(&self, id: &NodeId) -> Option<usize> {
         let number = id.as_str().strip_prefix('n')?.parse().ok()?;
         (number < self.slots.len()).then_some(number)
     }

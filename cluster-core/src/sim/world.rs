@@ -12,14 +12,15 @@ use rand_chacha::ChaCha8Rng;
 use super::clock::Drift;
 use super::counters::Counters;
 use super::host::{Host, Told};
-use super::invariants::{self, Violation};
+use super::invariants::removals::{self, Removal};
+use super::invariants::{self, Versions, Violation};
 use super::model::Model;
 use super::network::{Arrival, Network};
 use super::process::Process;
 use super::settings::SimSettings;
 use super::trace::Trace;
 use super::wires::Socket;
-use crate::engine::members::{Discovery, MembersSettings};
+use crate::engine::members::{Discovery, MembersSettings, RemovalReason};
 use crate::engine::registers::StoreUse;
 use crate::engine::{Engine, EngineSettings};
 
@@ -39,6 +40,10 @@ pub(super) struct Slot {
     pub(super) drift: i32,
     /// How long its host is busy with what it has taken.
     pub(super) host_lag: Duration,
+    /// How much of each second its process gets, while it is starved.
+    pub(super) starved: Option<Duration>,
+    /// When its process was last stopped, or went on, or started.
+    pub(super) disturbed: Instant,
     /// Whose id its process bears, if it is another node's.
     pub(super) twin_of: Option<usize>,
     /// What waits for a process that is stopped.
@@ -79,6 +84,7 @@ pub struct Sim {
     pub(super) broken: Vec<(usize, Violation)>,
     /// Nodes of whose id there were two processes at once: nobody can say what was owed to which.
     pub(super) twinned: BTreeSet<usize>,
+    versions: Versions,
     timetable: BTreeSet<(Instant, usize)>,
     seed: u64,
 }
@@ -105,6 +111,7 @@ impl Sim {
             trace: Trace::default(),
             broken: Vec::new(),
             twinned: BTreeSet::new(),
+            versions: Versions::default(),
             timetable: BTreeSet::new(),
             seed,
             settings,
@@ -149,6 +156,7 @@ impl Sim {
         };
         let Some(process) = self.make_process(node, life) else { return false };
         self.trace.note(self.now, node, "starts", &[]);
+        self.disturb(node);
         if let Some(slot) = self.slots.get_mut(node) {
             slot.process = Some(process);
         }
@@ -183,6 +191,13 @@ impl Sim {
         let mut process = Process::new(node, life, clock, engine, endpoint);
         process.desk.lag = lag;
         Some(process)
+    }
+
+    /// Something befell a host that excuses others, and it, for a while.
+    pub(super) fn disturb(&mut self, node: usize) {
+        if let Some(slot) = self.slots.get_mut(node) {
+            slot.disturbed = self.now;
+        }
     }
 
     /// Lets this much time pass.
@@ -265,12 +280,46 @@ impl Sim {
         for violation in process.host.violations.drain(..) {
             self.broken.push((node, violation));
         }
+        let removed = std::mem::take(&mut process.host.removed);
         let has_left = slot.is_leaving && process.sessions.is_empty();
         self.plan(node);
+        self.judge_removals(node, removed);
         if has_left {
             self.end_process(node);
         }
         Some(result)
+    }
+
+    fn judge_removals(&mut self, by: usize, removed: Vec<(NodeId, Incarnation, RemovalReason)>) {
+        for (node, incarnation, why) in removed {
+            let Some(number) = self.number_of(&node).filter(|node| !self.was_twinned(*node)) else {
+                continue;
+            };
+            let (Some(slot), Some(remover)) = (self.slots.get(number), self.slots.get(by)) else { continue };
+            let lives = |process: &Process| process.engine.incarnation() == incarnation;
+            let is_stopped = slot.is_stopped && slot.starved.is_none();
+            let disturbed = slot.disturbed.max(remover.disturbed).max(self.network.disturbed());
+            let removal = Removal {
+                why,
+                runs: slot.process.as_ref().is_some_and(lives),
+                leaves: slot.is_leaving || remover.is_leaving,
+                undisturbed: if is_stopped { Duration::ZERO } else { self.now.since(disturbed) },
+            };
+            if let Err(violation) = removals::judge(&removal) {
+                self.broken.push((by, Violation::new(format!("{node}: {violation}"))));
+            }
+        }
+    }
+
+    /// Looks at everything that is to hold at any moment, and notes what is to hold from this moment to the next.
+    ///
+    /// # Errors
+    /// The first promise that is broken.
+    pub fn observe(&mut self) -> Result<(), Violation> {
+        let mut versions = std::mem::take(&mut self.versions);
+        let seen = versions.observe(self);
+        self.versions = versions;
+        invariants::always(self).and(seen)
     }
 
     /// As [`act`](Self::act), for a client: nothing either when the process is leaving.
@@ -377,6 +426,11 @@ impl Sim {
 
     pub(super) fn owed(&self) -> &Owed {
         &self.owed
+    }
+
+    /// Whether discovery has answered a node.
+    pub(super) fn has_discovered(&self, node: usize) -> bool {
+        self.process(node).is_some_and(|process| process.discovered)
     }
 
     /// Whether there were two processes with this one's id at any time.

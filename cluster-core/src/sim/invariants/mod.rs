@@ -6,13 +6,19 @@ mod bounds;
 mod convergence;
 mod delivery;
 mod ghosts;
+mod lives;
+mod readiness;
 mod registers;
+pub(super) mod removals;
+mod versions;
 
 use std::fmt;
 
 pub use alternation::Alternation;
 pub use delivery::Delivery;
+pub use lives::Lives;
 pub use registers::Registers;
+pub(super) use versions::Versions;
 
 use super::Sim;
 
@@ -40,6 +46,7 @@ impl std::error::Error for Violation {}
 /// The first promise that is broken.
 pub fn always(sim: &Sim) -> Result<(), Violation> {
     sim.first_violation().map_or(Ok(()), Err)?;
+    readiness::check(sim)?;
     bounds::check(sim)
 }
 

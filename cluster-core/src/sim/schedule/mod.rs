@@ -20,7 +20,7 @@ pub use shrink::shrink;
 pub use step::Step;
 
 use super::Counters;
-use super::invariants::{self, Violation};
+use super::invariants::Violation;
 use super::settings::SimSettings;
 use super::world::Sim;
 
@@ -90,7 +90,7 @@ impl Schedule {
     pub fn run_in(&self, sim: &mut Sim) -> Result<(), Violation> {
         for step in &self.steps {
             step.perform(sim);
-            invariants::always(sim)?;
+            sim.observe()?;
         }
         sim.put_right();
         sim.run_until_calm(CALM)
