@@ -214,9 +214,14 @@ impl Network {
             Verdict::Pass => self.deliver(socket, from, to),
             Verdict::Delay(span) => {
                 self.counters.delayed += 1;
-                self.wires.pipe_mut(socket)?.is_judged = true;
-                self.schedule(self.now + span, socket);
-                None
+                let pipe = self.wires.pipe_mut(socket)?;
+                pipe.is_judged = true;
+                let due = pipe.parcels.front()?.0 + span;
+                if due > self.now {
+                    self.schedule(due, socket);
+                    return None;
+                }
+                self.deliver(socket, from, to)
             }
             Verdict::Duplicate => {
                 self.duplicate(socket, from, to.node);

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 pub enum Verdict {
     /// It arrives.
     Pass,
-    /// It arrives that much later, and what comes after it on its link waits.
+    /// It arrives that much later than it would have, and what comes after it on its link not before it.
     Delay(Duration),
     /// It arrives twice. If it opens a connection, the acceptor sees a second one on which nothing is ever said; of anything
     /// else its system drops the copy, as TCP does.

@@ -4,6 +4,7 @@
 //! promise too. The last line of `--json` sums everything up.
 
 mod crew;
+mod report;
 mod spans;
 mod summary;
 
@@ -46,6 +47,9 @@ pub(super) struct Arguments {
     /// Run the schedule in a file, as a failed seed tells it ("-": from standard input), in place of seeds
     #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "seeds", "seconds", "profile"])]
     replay: Option<PathBuf>,
+    /// Measure how reliable a cluster is, in place of running seeds, and write figures and plots into a folder
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["replay", "nodes", "seeds", "seconds", "profile", "jobs", "json"])]
+    report: Option<PathBuf>,
 }
 
 /// The most nodes of one cluster: each pair of them costs memory.
@@ -104,6 +108,9 @@ impl Plan {
 }
 
 pub(super) fn simulate(arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(folder) = &arguments.report {
+        return report::write(folder);
+    }
     let jobs = arguments.jobs.or_else(|| std::thread::available_parallelism().ok());
     let jobs = jobs.map_or(1, NonZeroUsize::get);
     let plan = arguments.plan()?;

@@ -150,3 +150,17 @@ fn a_rule_of_ones_own_decides_about_parcels() {
     calm(&mut sim);
     assert!(sim.counters().delayed > 0);
 }
+
+#[test]
+fn a_slow_line_makes_everything_late_by_the_same_time_however_much_there_is() {
+    let mut sim = formed(2);
+    sim.subscribe(0, 1, 1);
+    calm(&mut sim);
+    sim.add_rule(Slow(1));
+    for _ in 0..100 {
+        sim.publish(1, 1, 100);
+        sim.run_for(MILLI);
+    }
+    sim.run_for(60 * MILLI);
+    assert_eq!(sim.host(0).delivery().total(), 100);
+}
