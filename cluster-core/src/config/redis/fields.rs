@@ -40,13 +40,26 @@ const PEM: &str = "-----BEGIN ";
 /// The members of an object that are read one by one; a problem names the member.
 pub(super) struct Fields {
     members: Map<String, Value>,
+    rest: Rest,
     /// Where they stand, such as `tls.`.
     path: &'static str,
 }
 
+/// What becomes of members that nobody reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// They are a mistake.
+    Refused,
+    /// They are for another part of the host.
+    LeftAlone,
+}
+
+/// A member that cannot be left alone: it says where the server is.
+const SOCKET: &str = "path";
+
 impl Fields {
-    pub(super) fn new(members: Map<String, Value>) -> Self {
-        Self { members, path: "" }
+    pub(super) fn new(members: Map<String, Value>, rest: Rest) -> Self {
+        Self { members, rest, path: "" }
     }
 
     fn take(&mut self, name: &str) -> Option<Value> {
@@ -118,7 +131,9 @@ impl Fields {
             Some(Value::Bool(true)) => Ok(Some(RedisTls::default())),
             Some(Value::String(text)) if text == "true" => Ok(Some(RedisTls::default())),
             Some(Value::String(text)) if text == "false" => Ok(None),
-            Some(Value::Object(members)) => Self { members, path: "tls." }.tls_members().map(Some),
+            Some(Value::Object(members)) => {
+                Self { members, rest: self.rest, path: "tls." }.tls_members().map(Some)
+            }
             Some(_) => Err(self.problem(name, "true, or an object with ca, cert and key")),
         }
     }
@@ -157,7 +172,8 @@ impl Fields {
     /// Refuses what was not read and says nothing to a client either.
     pub(super) fn finish(mut self, known: &str) -> Result<(), String> {
         self.members.retain(|name, value| !value.is_null() && !TUNING.contains(&name.as_str()));
-        match self.members.keys().next() {
+        let matters = |name: &&String| self.rest == Rest::Refused || *name == SOCKET;
+        match self.members.keys().find(matters) {
             None => Ok(()),
             Some(name) => Err(format!("{}{name} is not known here; known are {known}", self.path)),
         }

@@ -3,7 +3,7 @@
 use redis::{ConnectionAddr, IntoConnectionInfo as _};
 use serde_json::{Map, Value};
 
-use super::fields::Fields;
+use super::fields::{Fields, Rest};
 use super::options::RedisOptions;
 use super::{
     DEFAULT_REDIS_PORT, DEFAULT_SENTINEL_PORT, RedisHost, RedisLogin, RedisSettings, RedisTls, RedisTopology,
@@ -31,6 +31,11 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// What the host's own settings hold is not all for us.
+    fn rest(self) -> Rest {
+        if self.key == OWN { Rest::Refused } else { Rest::LeftAlone }
+    }
+
     fn refuse(self, problem: String) -> ConfigError {
         ConfigError::Invalid { key: self.key, given_by: self.given_by.clone(), problem }
     }
@@ -138,11 +143,10 @@ fn url_options(url: &str) -> Result<Options, String> {
 }
 
 fn single(place: Place<'_>, options: Options, database: Option<u32>) -> Result<RedisSettings, ConfigError> {
-    server(options, database).map_err(|problem| place.refuse(problem))
+    server(Fields::new(options, place.rest()), database).map_err(|problem| place.refuse(problem))
 }
 
-fn server(options: Options, database: Option<u32>) -> Result<RedisSettings, String> {
-    let mut fields = Fields::new(options);
+fn server(mut fields: Fields, database: Option<u32>) -> Result<RedisSettings, String> {
     let host = fields.host(DEFAULT_REDIS_PORT)?;
     let login = fields.login("username", "password")?;
     let sentinel_login = fields.login("sentinelUsername", "sentinelPassword")?;
@@ -171,7 +175,7 @@ fn sentinel(given: &Value) -> Result<RedisHost, String> {
             "sentinels has to be a list such as [{\"host\": \"sentinel\", \"port\": 26379}]".to_owned()
         );
     };
-    let mut fields = Fields::new(options.clone());
+    let mut fields = Fields::new(options.clone(), Rest::Refused);
     let host = fields.host(DEFAULT_SENTINEL_PORT)?;
     fields.finish("host, port")?;
     host.ok_or_else(|| "a sentinel has neither host nor port".to_owned())
@@ -189,7 +193,8 @@ fn cluster(
     for node in nodes {
         let mut options = common.clone();
         options.extend(object(place, node)?);
-        let (host, own) = cluster_node(options, database).map_err(|problem| place.refuse(problem))?;
+        let (host, own) = cluster_node(Fields::new(options, place.rest()), database)
+            .map_err(|problem| place.refuse(problem))?;
         if own.database != 0 {
             let (key, given_by) = (place.key, place.given_by.clone());
             return Err(ConfigError::RedisClusterDatabase { key, given_by, database: own.database });
@@ -214,8 +219,7 @@ struct Access {
     database: u32,
 }
 
-fn cluster_node(options: Options, database: Option<u32>) -> Result<(RedisHost, Access), String> {
-    let mut fields = Fields::new(options);
+fn cluster_node(mut fields: Fields, database: Option<u32>) -> Result<(RedisHost, Access), String> {
     let host = fields.host(DEFAULT_REDIS_PORT)?.ok_or("a node has neither host nor port")?;
     let login = fields.login("username", "password")?;
     let tls = fields.tls("tls")?;

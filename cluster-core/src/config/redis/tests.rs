@@ -87,6 +87,17 @@ fn every_shape_of_the_original_is_understood() {
 }
 
 #[test]
+fn what_the_host_says_to_its_own_client_is_left_alone_save_where_its_server_is() {
+    let node = json!({ "host": "r", "unknown": 1, "tls": { "ciphers": "x" } });
+    assert_eq!(shown(&cache(json!({ "node": node }))).as_deref(), Some("the Redis r:6379 0 by TLS :"));
+    let nodes = json!([{ "host": "a", "unknown": 1 }]);
+    assert_eq!(shown(&cache(json!({ "nodes": nodes }))).as_deref(), Some("the Redis Cluster of a:6379 0 :"));
+    let socket = problem(&cache(json!({ "node": { "path": "/run/redis.sock" } })));
+    let wanted = "services.internalCache.node, given by the file kuzzle.json: path is not known here; ";
+    assert!(socket.starts_with(wanted), "{socket}");
+}
+
+#[test]
 fn none_is_configured_until_a_server_is_named() {
     for sources in [
         Sources::new(),
