@@ -38,6 +38,29 @@ fn a_node_says_where_it_listens_and_when_it_is_ready_and_leaves_at_a_signal() {
 }
 
 #[test]
+fn a_node_over_quic_says_that_it_listens_over_tcp_too_and_wants_tls() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().to_str().expect("a path");
+    assert_eq!(run(&["certs", "--out", out, "--nodes", "node-a"]).code, Some(0));
+    let bind = "plugins.cluster.bind=quic://127.0.0.1:0";
+    let tls = ["certificate=node-a.pem", "key=node-a-key.pem", "authorities=ca.pem"].map(|setting| {
+        let (key, file) = setting.split_once('=').expect("a key and a file");
+        format!("plugins.cluster.tls.{key}={out}/{file}")
+    });
+    let [certificate, key, authorities] = tls.each_ref().map(String::as_str);
+    let arguments = ["--set", bind, "--set", certificate, "--set", key, "--set", authorities];
+    let mut node = Process::start(&free(&arguments));
+    let lines = [node.line(), node.line(), node.line(), node.line()];
+    let port = |line: &str, scheme: &str| {
+        let rest = line.strip_prefix(&format!("node-a listens for members on {scheme}://127.0.0.1:"));
+        rest.and_then(|rest| rest.strip_suffix(" (bind)")).expect("where it listens").to_owned()
+    };
+    assert_eq!(port(&lines[1], "quic"), port(&lines[2], "tcp"), "{lines:?}");
+    assert_eq!(lines[3], "node-a is ready");
+    refused(&run(&free(&["--set", bind])), 2, &["quic://127.0.0.1:0", "QUIC always has TLS", "tcp://"]);
+}
+
+#[test]
 fn a_port_in_use_is_one_line_and_code_1() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();
