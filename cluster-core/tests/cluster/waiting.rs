@@ -63,12 +63,24 @@ async fn a_receiver_that_takes_nothing_delays_no_other_and_what_it_lost_is_named
         assert_eq!(got, payload(number));
     }
     assert!(lost > 0, "n2 took everything");
+    let lag = |node: &str| {
+        let status = nodes[0].cluster.status();
+        let member = status.members.into_iter().find(|member| member.node == node).unwrap();
+        member.lag["notifications"]
+    };
+    let (quick, slow) = (lag("n1"), lag("n2"));
+    assert_eq!((quick.shed, slow.shed), (0, lost));
+    let held = slow.unsent_bytes + slow.unacknowledged_bytes;
+    assert!(held <= RING + 2 * PAYLOAD && slow.unsent_messages > 0, "{slow:?}");
     nodes[2].unblock();
     nodes[2].until(|told| told.iter().any(|told| is_number(told, 2_999))).await;
     let received = u64::try_from(nodes[2].notifications().len()).unwrap();
     nodes[2].until(|told| missed(told, Direction::Inbound) == lost).await;
     assert_eq!(received + lost, 3_000);
     nodes[0].until(|told| missed(told, Direction::Outbound) == lost).await;
+    for node in &nodes {
+        assert_eq!(node.count(|told| matches!(told, Told::Doubted(_))), 0, "{} doubted somebody", node.name);
+    }
 }
 
 /// How many messages a host was told are missing.

@@ -10,6 +10,7 @@ use super::super::requests::{FailureCode, Outcome, RequestEvent};
 use super::*;
 
 mod endings;
+mod priority;
 mod streams;
 
 /// One node's end of a pair, whose lanes outlive its sessions.
