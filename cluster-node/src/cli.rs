@@ -1,7 +1,8 @@
-//! The command line: `run` a node, see a `demo` of several, make `certs` for development.
+//! The command line: `run` a node, see a `demo` of several, make `certs` for development, `bench` the wire.
 //!
 //! What a command tells goes to standard output, what happens meanwhile to standard error. An error is one line.
 
+mod bench;
 mod certs;
 pub mod demo;
 mod failure;
@@ -24,10 +25,10 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done, or stopped by a signal
   1  something failed while it ran: a port in use, a step of the demo, a lost quorum with onMinority stop,
-     a promise in a simulation
+     a promise in a simulation, a message that a benchmark cannot account for
   2  the command line, the configuration or a certificate cannot be used
 
-Logging goes to standard error; RUST_LOG sets its level (default info; demo and simulate: error).";
+Logging goes to standard error; RUST_LOG sets its level (default info; demo, simulate and bench: error).";
 
 #[derive(Debug, Parser)]
 #[command(name = "cluster-node", version, about = "A reference node of the cluster layer", after_help = EXIT_CODES)]
@@ -50,6 +51,8 @@ enum Command {
     Timeline(timeline::Arguments),
     /// Run clusters in virtual time under random faults, and check what is promised
     Simulate(simulate::Arguments),
+    /// Measure how fast the wire is on this machine
+    Bench(bench::Arguments),
 }
 
 impl Command {
@@ -57,7 +60,7 @@ impl Command {
     fn level(&self) -> &'static str {
         match self {
             Self::Run(_) | Self::Certs(_) | Self::Quorum(_) | Self::Timeline(_) => "info",
-            Self::Demo(_) | Self::Simulate(_) => "error",
+            Self::Demo(_) | Self::Simulate(_) | Self::Bench(_) => "error",
         }
     }
 }
@@ -92,6 +95,7 @@ fn perform(command: Command) -> Result<(), Failure> {
             Command::Quorum(arguments) => quorum::quorum(&arguments).await,
             Command::Timeline(arguments) => timeline::timeline(&arguments),
             Command::Simulate(arguments) => simulate::simulate(&arguments),
+            Command::Bench(arguments) => bench::bench(&arguments).await,
         }
     })
 }

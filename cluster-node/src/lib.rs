@@ -1,6 +1,7 @@
 //! A reference node on the public API of the cluster crates.
 
 pub mod api;
+pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod filter;

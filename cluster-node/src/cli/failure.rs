@@ -7,6 +7,7 @@ use cluster_core::runtime::StartError;
 use cluster_transport::certs::CertsError;
 use thiserror::Error;
 
+use crate::bench::BenchError;
 use crate::server::ListenError;
 
 /// Why a command failed, in one line.
@@ -25,6 +26,9 @@ pub enum Failure {
     /// The node could not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// A benchmark came to nothing, or does not hold.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
     /// Clients cannot be served.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -75,7 +79,8 @@ impl Failure {
             Self::Config(_) | Self::Usage(_) | Self::Certs(_) => 2,
             Self::Start(StartError::Bind(_) | StartError::Lookup { .. } | StartError::Random(_)) => 1,
             Self::Start(_) => 2,
-            Self::Listen(_)
+            Self::Bench(_)
+            | Self::Listen(_)
             | Self::Runtime(_)
             | Self::Ended(_)
             | Self::Step { .. }

@@ -1,6 +1,7 @@
 //! The command line as a user meets it: real processes, their lines and their exit codes.
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod bench;
 mod demo;
 mod insight;
 mod process;
