@@ -209,6 +209,8 @@ impl<'a> LinkTask<'a> {
         if let Err(error) = self.open_lanes(&session) {
             session.handle_link_lost(&LinkFault::from(error).to_string());
         }
+        // What came in one read with the last frame of the handshake; nothing more may come for a long time.
+        self.take_frames(&mut session, self.shared.clock.now());
         loop {
             if let Some(end) = self.turn(&mut session, handle) {
                 // The next session of the pair may go on; what is left here are words to the peer.

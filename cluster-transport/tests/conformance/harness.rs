@@ -59,6 +59,8 @@ pub(crate) enum Quirk {
     None,
     /// Wakes its session's task at every turn.
     WakesItself,
+    /// Sends as soon as it knows of a session, before that one's link has carried anything.
+    GreetsAtOnce,
     /// Panics at its first batch.
     Panics,
     /// Takes no batch until it is told to.
@@ -90,6 +92,9 @@ impl Recorder {
 
 impl Handler for Recorder {
     fn on_event(&self, event: Event) {
+        if let (Quirk::GreetsAtOnce, Event::Up { session, .. }) = (self.quirk, &event) {
+            session.send(Lane::Events, &[], Payload::Copied(b"greeting")).unwrap();
+        }
         self.record(Seen::Event(event));
     }
 
