@@ -9,6 +9,7 @@ mod clock;
 mod connector;
 mod error;
 mod handler;
+mod inbox;
 mod inlet;
 mod link;
 mod outlet;
@@ -27,6 +28,7 @@ pub use clock::Clock;
 pub use connector::{Connecting, Connector, SocketConnector};
 pub use error::{RequestError, SendFailure};
 pub use handler::{Event, Handler, Incoming};
+pub use inbox::{Delivery, Inbox, Lagged, Message};
 pub use session::SessionHandle;
 
 use crate::link::tcp::Listener;

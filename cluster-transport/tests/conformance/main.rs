@@ -9,6 +9,7 @@ mod line;
 mod networks;
 mod proxy;
 mod quirks;
+mod receiving;
 mod refusals;
 mod resuming;
 mod setup;
