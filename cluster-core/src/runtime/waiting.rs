@@ -116,7 +116,7 @@ struct Behind {
 impl Message<'_> {
     /// Whether there was room.
     fn send_if_room(&self, session: &SessionHandle) -> Result<bool, SendFailure> {
-        Ok(session.send_if_room(self.lane, self.head, self.payload.clone())?.is_some())
+        Ok(session.send_if_room(self.lane, self.head, &self.payload)?.is_some())
     }
 
     /// Sends to each as soon as it has room, and at the deadline to those that are left. Whoever is removed meanwhile is owed
@@ -135,8 +135,7 @@ impl Message<'_> {
         while !behind.is_empty() {
             let Ok(at) = timeout_at(deadline, first_with_room(&mut behind)).await else { break };
             let Some(one) = behind.get_mut(at) else { break };
-            let pushed =
-                inner.with_member_of(&one.session, || one.room.push(self.head, self.payload.clone()));
+            let pushed = inner.with_member_of(&one.session, || one.room.push(self.head, &self.payload));
             match pushed {
                 // Somebody who does not wait was quicker; the place in the queue is kept.
                 Some(Ok(None)) => continue,

@@ -111,7 +111,11 @@ async fn push(
     head: &[u8],
     payload: &Bytes,
 ) -> Result<Pushed, SendFailure> {
-    let payload = Payload::Shared(payload.clone());
+    // What is copied anyway need not be counted by reference.
+    let payload = match payload.len() {
+        0..=1024 => Payload::Copied(payload),
+        _ => Payload::Shared(payload.clone()),
+    };
     match waiting {
         true => session.send_waiting(Lane::Notifications, head, payload, PATIENCE).await,
         false => session.send(Lane::Notifications, head, payload),

@@ -296,6 +296,7 @@ impl<'a> LinkTask<'a> {
         if end.is_none() {
             handler.before_sending(handle);
         }
+        self.outlet.begin_turn();
         session.poll_transmit_into(&mut self.outlet);
         end
     }

@@ -18,6 +18,8 @@ use crate::proto::{Instant, Lane};
 
 /// How many bytes one turn puts up for writing: enough to fill a socket's buffer, little enough to look at the rest soon.
 const TURN: usize = 256 * 1024;
+/// A turn adds nothing as long as more than this waits: meanwhile the lanes fill whole segments, in place of one for each wake.
+const LOW: usize = TURN / 4;
 /// How many pieces one write takes.
 const PIECES: usize = 64;
 
@@ -34,7 +36,7 @@ pub(super) struct Outlet {
 impl Outlet {
     /// The link may take no byte, or the peer answer nothing, for this long.
     pub(super) fn new(writer: LinkWriter, timeout: Duration) -> Self {
-        let first = Stream { writer, pieces: VecDeque::new(), waiting: 0, unflushed: false };
+        let first = Stream { writer, pieces: VecDeque::new(), waiting: 0, filling: true, unflushed: false };
         Self { first, lanes: None, write_by: None, answers: Answers::within(timeout), timeout }
     }
 
@@ -46,6 +48,11 @@ impl Outlet {
     /// Puts a frame of the handshake up for writing.
     pub(super) fn push(&mut self, frame: Bytes) {
         self.first.put(frame);
+    }
+
+    /// The session is about to put up what it has to send.
+    pub(super) fn begin_turn(&mut self) {
+        self.first.filling = self.first.waiting < LOW;
     }
 
     /// Whether there is nothing to write or flush.
@@ -117,7 +124,7 @@ impl Outbox for Outlet {
     fn takes(&self, lane: Lane) -> bool {
         match &self.lanes {
             Some(lanes) if lane != Lane::Control => lanes.waiting(lane) < TURN,
-            _ => self.first.waiting < TURN,
+            _ => self.first.filling && self.first.waiting < TURN,
         }
     }
 
@@ -137,6 +144,7 @@ struct Stream {
     writer: LinkWriter,
     pieces: VecDeque<Bytes>,
     waiting: usize,
+    filling: bool,
     /// Whether something was written that a flush has not seen yet: TLS may hold on to it.
     unflushed: bool,
 }

@@ -148,7 +148,7 @@ impl SessionHandle {
         message: Payload<'_>,
         at_most: Duration,
     ) -> Result<Pushed, SendFailure> {
-        if let Some(pushed) = self.send_if_room(lane, head, message.clone())? {
+        if let Some(pushed) = self.send_if_room(lane, head, &message)? {
             return Ok(pushed);
         }
         let mut room = self.room_for(lane, head.len() + message.len());
@@ -160,7 +160,7 @@ impl SessionHandle {
                 () = tokio::time::sleep_until(deadline) => break,
                 () = &mut room => {}
             }
-            if let Some(pushed) = room.push(head, message.clone())? {
+            if let Some(pushed) = room.push(head, &message)? {
                 return Ok(self.pushed(pushed));
             }
         }
@@ -176,7 +176,7 @@ impl SessionHandle {
         &self,
         lane: Lane,
         head: &[u8],
-        message: Payload<'_>,
+        message: &Payload<'_>,
     ) -> Result<Option<Pushed>, SendFailure> {
         if self.is_over_for(lane) {
             return Err(SendFailure::Ended);

@@ -88,7 +88,10 @@ async fn one_who_waits_sheds_at_its_deadline_and_says_so() {
     let pair = Pair::connect_with(Carrier::Tcp, Quirk::Holds, small_ring()).await;
     let session = pair.a.session().await;
     let mut number = 0;
-    while session.send_if_room(Lane::Notifications, &[], Payload::Copied(&message(number))).unwrap().is_some()
+    while session
+        .send_if_room(Lane::Notifications, &[], &Payload::Copied(&message(number)))
+        .unwrap()
+        .is_some()
     {
         number += 1;
     }

@@ -95,7 +95,7 @@ impl PeerLanes {
     /// As [`push`](Self::push).
     pub fn push_with_head(&self, lane: Lane, head: &[u8], message: Payload<'_>) -> Result<Pushed, SendError> {
         // What gives way makes room for those who wait.
-        let pushed = self.changing(lane, |outbound| outbound.push(head, message))?;
+        let pushed = self.changing(lane, |outbound| outbound.push(head, &message))?;
         Ok(self.relieved(lane, pushed))
     }
 
@@ -269,10 +269,10 @@ impl Payload<'_> {
         }
     }
 
-    fn into_shared(self) -> Bytes {
+    fn to_shared(&self) -> Bytes {
         match self {
             Self::Copied(bytes) => Bytes::copy_from_slice(bytes),
-            Self::Shared(bytes) => bytes,
+            Self::Shared(bytes) => bytes.clone(),
         }
     }
 }

@@ -36,6 +36,8 @@ const FIRST_BLOCK: usize = 512;
 const LAST_BLOCK: usize = 64 * 1024;
 /// The control lane is never in a hurry, and beats on every link.
 const LAST_CONTROL_BLOCK: usize = FIRST_BLOCK;
+/// How many acknowledged blocks a busy lane keeps: what a few reads of the peer acknowledge at once.
+const SPARE_BLOCKS: usize = 8;
 /// A peer that leaves this much of the control lane unread is not taking part.
 const CONTROL_CAPACITY: usize = 1 << 20;
 /// No honest peer has had so many numbers; beyond it ours could run out.
@@ -117,6 +119,8 @@ pub struct Outbound {
     open_count: u32,
     /// The length of the next block.
     block: usize,
+    /// Blocks to be used again, while there is much to send.
+    spare: Vec<BytesMut>,
     next: u64,
     queue: VecDeque<Entry>,
     /// How many entries at the front of the queue were given to the link.
@@ -146,6 +150,7 @@ impl Outbound {
             open: BytesMut::new(),
             open_count: 0,
             block: FIRST_BLOCK,
+            spare: Vec::new(),
             next: 0,
             queue: VecDeque::new(),
             sent: 0,
@@ -238,7 +243,7 @@ impl Outbound {
     }
 
     /// Takes a message that consists of a head, always copied, and the rest.
-    pub(super) fn push(&mut self, head: &[u8], message: Payload<'_>) -> Result<Pushed, SendError> {
+    pub(super) fn push(&mut self, head: &[u8], message: &Payload<'_>) -> Result<Pushed, SendError> {
         let len = head.len() + message.as_slice().len();
         if len > self.max_message {
             return Err(SendError::TooLong { lane: self.lane, len, limit: self.max_message });
@@ -251,9 +256,9 @@ impl Outbound {
         if len <= MAX_COPIED {
             self.copy(head, message.as_slice());
         } else if len <= MAX_IN_SEGMENT {
-            self.refer(head, message.into_shared());
+            self.refer(head, message.to_shared());
         } else if head.is_empty() {
-            self.split(message.into_shared());
+            self.split(message.to_shared());
         } else {
             self.split([head, message.as_slice()].concat().into());
         }
@@ -273,9 +278,7 @@ impl Outbound {
         if self.open_count == 0 {
             self.open.clear();
             if self.open.capacity() < HEAD + need {
-                let last = if self.lane == Lane::Control { LAST_CONTROL_BLOCK } else { LAST_BLOCK };
-                self.open = BytesMut::with_capacity(self.block.max(HEAD + need));
-                self.block = (self.block * 2).min(last);
+                self.open = self.next_block(HEAD + need);
             }
             self.open.put_bytes(0, HEAD);
         }
@@ -284,6 +287,29 @@ impl Outbound {
         self.open.extend_from_slice(message);
         self.open_count += 1;
         self.next += 1;
+    }
+
+    /// A block that has been acknowledged, or a new one.
+    fn next_block(&mut self, need: usize) -> BytesMut {
+        if let Some(spare) = self.spare.pop() {
+            return spare;
+        }
+        let last = if self.lane == Lane::Control { LAST_CONTROL_BLOCK } else { LAST_BLOCK };
+        let block = BytesMut::with_capacity(self.block.max(need));
+        self.block = (self.block * 2).min(last);
+        block
+    }
+
+    /// Keeps a full block whose segments are all acknowledged for those to come: the same memory over and over, in place of pages
+    /// that the system has to clear.
+    fn keep_block(&mut self, segment: Bytes) {
+        if self.spare.len() < SPARE_BLOCKS
+            && let Ok(mut block) = segment.try_into_mut()
+            && block.capacity() >= LAST_BLOCK
+        {
+            block.clear();
+            self.spare.push(block);
+        }
     }
 
     /// Ends the open segment, so that it can be sent.
@@ -349,17 +375,21 @@ impl Outbound {
         if self.session != Some(session) {
             return None;
         }
-        if self.sent == self.queue.len() {
+        if self.sent == self.queue.len() && !self.is_over_window(self.open_bytes()) {
             self.seal();
         }
-        let Some(entry) = self.queue.get_mut(self.sent) else {
-            self.idle = true;
+        let Some(entry) = self.queue.get(self.sent) else {
+            self.idle = self.open_count == 0;
+            if self.idle && self.sent == 0 {
+                self.spare = Vec::new();
+            }
             return None;
         };
-        if self.sent_bytes > 0 && self.sent_bytes + entry.bytes > self.window {
+        if self.is_over_window(entry.bytes) {
             self.idle = false;
             return None;
         }
+        let entry = self.queue.get_mut(self.sent)?;
         let (lane, from, to) = (self.lane, entry.first, entry.end);
         let sent = match &mut entry.content {
             Content::Frame { head, payload, .. } if self.lane.is_resumed() => {
@@ -381,6 +411,11 @@ impl Outbound {
         Some(sent)
     }
 
+    /// Whether so many more bytes have to wait for acknowledgements.
+    fn is_over_window(&self, bytes: usize) -> bool {
+        self.sent_bytes > 0 && self.sent_bytes + bytes > self.window
+    }
+
     /// The number after the last one that was sent.
     pub(super) fn sent_end(&self) -> u64 {
         match self.sent.checked_sub(1).and_then(|last| self.queue.get(last)) {
@@ -398,6 +433,9 @@ impl Outbound {
             let Some(entry) = self.queue.pop_front() else { break };
             self.sent -= 1;
             self.sent_bytes -= entry.bytes;
+            if let Content::Frame { head, payload: None, .. } = entry.content {
+                self.keep_block(head);
+            }
         }
         true
     }

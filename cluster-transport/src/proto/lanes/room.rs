@@ -85,7 +85,7 @@ impl PeerLanes {
         &self,
         lane: Lane,
         head: &[u8],
-        message: Payload<'_>,
+        message: &Payload<'_>,
     ) -> Result<Option<Pushed>, SendError> {
         self.push_in_turn(lane, None, head, message)
     }
@@ -120,7 +120,7 @@ impl PeerLanes {
         lane: Lane,
         ticket: Option<Ticket>,
         head: &[u8],
-        message: Payload<'_>,
+        message: &Payload<'_>,
     ) -> Result<Option<Pushed>, SendError> {
         let len = head.len() + message.as_slice().len();
         let pushed = self.changing(lane, |outbound| {
@@ -150,7 +150,7 @@ impl RoomFor {
     ///
     /// # Errors
     /// When the message is longer than the lane takes.
-    pub fn push(&mut self, head: &[u8], message: Payload<'_>) -> Result<Option<Pushed>, SendError> {
+    pub fn push(&mut self, head: &[u8], message: &Payload<'_>) -> Result<Option<Pushed>, SendError> {
         self.lanes.push_in_turn(self.lane, self.ticket, head, message)
     }
 }

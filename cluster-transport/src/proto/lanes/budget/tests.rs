@@ -43,7 +43,7 @@ fn those_who_wait_never_make_anybody_shed() {
     let (budget, peers) = peers(8);
     let mut sent = 0;
     while let Some(peer) = peers.iter().find(|peer| {
-        let pushed = peer.push_if_room(LANE, &[], Payload::Copied(&[0; 900])).unwrap();
+        let pushed = peer.push_if_room(LANE, &[], &Payload::Copied(&[0; 900])).unwrap();
         assert!(pushed.is_none_or(|pushed| pushed.shed == 0));
         pushed.is_some()
     }) {

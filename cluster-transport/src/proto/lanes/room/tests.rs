@@ -73,7 +73,7 @@ impl Bench {
                 continue;
             }
             let message = vec![0; publisher.len];
-            match publisher.room.push(&[], Payload::Copied(&message)).unwrap() {
+            match publisher.room.push(&[], &Payload::Copied(&message)).unwrap() {
                 Some(pushed) => {
                     self.shed += pushed.shed;
                     self.served.push(publisher.id);
@@ -122,7 +122,7 @@ fn those_who_wait_are_served_in_their_order_and_nobody_new_overtakes_them() {
     bench.publish(3_000);
     let (large, small) = (bench.publish(3_000), bench.publish(10));
     assert_eq!(bench.served, [1], "the small one would fit, and stands behind the large one");
-    assert_eq!(bench.lanes.push_if_room(LANE, &[], Payload::Copied(b"new")).unwrap(), None);
+    assert_eq!(bench.lanes.push_if_room(LANE, &[], &Payload::Copied(b"new")).unwrap(), None);
     bench.send();
     bench.acknowledge();
     bench.run();
@@ -149,10 +149,10 @@ fn a_message_longer_than_the_lane_takes_is_refused_without_a_wait() {
     let lanes = lanes();
     lanes.push(LANE, Payload::Copied(&[0; 4_000])).unwrap();
     let long = vec![0; RING + 1];
-    assert!(lanes.push_if_room(LANE, &[], Payload::Copied(&long)).is_err());
+    assert!(lanes.push_if_room(LANE, &[], &Payload::Copied(&long)).is_err());
     let mut room = lanes.room_for(LANE, long.len());
     assert!(Pin::new(&mut room).poll(&mut Context::from_waker(Waker::noop())).is_ready());
-    assert!(room.push(&[], Payload::Copied(&long)).is_err());
+    assert!(room.push(&[], &Payload::Copied(&long)).is_err());
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_full_lane_that_does_not_shed_has_room_again_when_it_was_sent() {
     assert!(Pin::new(&mut room).poll(&mut Context::from_waker(&waker)).is_pending());
     while lanes.changing(Lane::Requests, |outbound| outbound.poll(SESSION)).is_some() {}
     assert!(flag.0.load(Ordering::Relaxed));
-    assert!(room.push(&[], Payload::Copied(&large)).unwrap().is_some());
+    assert!(room.push(&[], &Payload::Copied(&large)).unwrap().is_some());
 }
 
 #[test]
