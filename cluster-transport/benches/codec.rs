@@ -1,5 +1,9 @@
 //! What a segment of messages costs to write and to read, without a link.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark fails by panicking, and its entry is made by a macro")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a benchmark fails by panicking, and its entry is made by a macro"
+)]
 
 use std::hint::black_box;
 
@@ -28,7 +32,9 @@ fn decode(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(count.into()));
         group.bench_function(format!("messages of {len} bytes"), |bencher| {
             bencher.iter(|| match Frame::decode(frame.clone()) {
-                Ok(Decoded::Known(Frame::Segment(segment))) => segment.messages().map(|message| message.len()).sum(),
+                Ok(Decoded::Known(Frame::Segment(segment))) => {
+                    segment.messages().map(|message| message.len()).sum()
+                }
                 other => black_box(format!("{other:?}")).len(),
             });
         });

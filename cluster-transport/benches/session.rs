@@ -1,5 +1,9 @@
 //! Two sessions, from a push into a lane to the acknowledgement of what was handed over, without a link.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark fails by panicking, and its entry is made by a macro")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a benchmark fails by panicking, and its entry is made by a macro"
+)]
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -53,7 +53,13 @@ fn the_command_lines_are_understood() {
         }
         subcommands.extend(words.into_iter().nth(1));
     }
-    assert_eq!(subcommands, ["demo", "certs", "run", "run", "run", "quorum", "certs", "run", "simulate"]);
+    assert_eq!(
+        subcommands,
+        [
+            "demo", "certs", "run", "run", "run", "quorum", "certs", "bench", "bench", "bench", "run",
+            "simulate"
+        ]
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! the receiving side: [`PeerLanes::fence`] names the one session whose input counts, anything else is dropped and counted.
 
 mod age;
+mod blocks;
 mod budget;
 mod flags;
 mod handed;

@@ -16,6 +16,7 @@ use super::super::frame::{
 };
 use super::super::{Lane, SessionId};
 use super::age::Marks;
+use super::blocks::Blocks;
 use super::budget::{Account, RingBudget};
 use super::room::Waiters;
 use super::{LaneLag, LaneSettings, Payload, Pushed, SendError};
@@ -30,14 +31,6 @@ const HEAD: usize = PREFIX + SEGMENT_HEAD;
 const MAX_IN_SEGMENT: usize = MAX_FRAME - SEGMENT_HEAD - LENGTH;
 /// The longest part of a message in parts.
 const MAX_PART: usize = MAX_FRAME - FRAGMENT_HEAD;
-/// Memory is taken in blocks that several segments share, each twice as long as the one before it: most lanes of a large
-/// cluster say little.
-const FIRST_BLOCK: usize = 512;
-const LAST_BLOCK: usize = 64 * 1024;
-/// The control lane is never in a hurry, and beats on every link.
-const LAST_CONTROL_BLOCK: usize = FIRST_BLOCK;
-/// How many acknowledged blocks a busy lane keeps: what a few reads of the peer acknowledge at once.
-const SPARE_BLOCKS: usize = 8;
 /// A peer that leaves this much of the control lane unread is not taking part.
 const CONTROL_CAPACITY: usize = 1 << 20;
 /// No honest peer has had so many numbers; beyond it ours could run out.
@@ -117,10 +110,7 @@ pub struct Outbound {
     window: usize,
     open: BytesMut,
     open_count: u32,
-    /// The length of the next block.
-    block: usize,
-    /// Blocks to be used again, while there is much to send.
-    spare: Vec<BytesMut>,
+    blocks: Blocks,
     next: u64,
     queue: VecDeque<Entry>,
     /// How many entries at the front of the queue were given to the link.
@@ -149,8 +139,7 @@ impl Outbound {
             window: 0,
             open: BytesMut::new(),
             open_count: 0,
-            block: FIRST_BLOCK,
-            spare: Vec::new(),
+            blocks: Blocks::of(lane),
             next: 0,
             queue: VecDeque::new(),
             sent: 0,
@@ -278,7 +267,7 @@ impl Outbound {
         if self.open_count == 0 {
             self.open.clear();
             if self.open.capacity() < HEAD + need {
-                self.open = self.next_block(HEAD + need);
+                self.open = self.blocks.take(HEAD + need);
             }
             self.open.put_bytes(0, HEAD);
         }
@@ -287,29 +276,6 @@ impl Outbound {
         self.open.extend_from_slice(message);
         self.open_count += 1;
         self.next += 1;
-    }
-
-    /// A block that has been acknowledged, or a new one.
-    fn next_block(&mut self, need: usize) -> BytesMut {
-        if let Some(spare) = self.spare.pop() {
-            return spare;
-        }
-        let last = if self.lane == Lane::Control { LAST_CONTROL_BLOCK } else { LAST_BLOCK };
-        let block = BytesMut::with_capacity(self.block.max(need));
-        self.block = (self.block * 2).min(last);
-        block
-    }
-
-    /// Keeps a full block whose segments are all acknowledged for those to come: the same memory over and over, in place of pages
-    /// that the system has to clear.
-    fn keep_block(&mut self, segment: Bytes) {
-        if self.spare.len() < SPARE_BLOCKS
-            && let Ok(mut block) = segment.try_into_mut()
-            && block.capacity() >= LAST_BLOCK
-        {
-            block.clear();
-            self.spare.push(block);
-        }
     }
 
     /// Ends the open segment, so that it can be sent.
@@ -381,7 +347,7 @@ impl Outbound {
         let Some(entry) = self.queue.get(self.sent) else {
             self.idle = self.open_count == 0;
             if self.idle && self.sent == 0 {
-                self.spare = Vec::new();
+                self.blocks.forget();
             }
             return None;
         };
@@ -434,7 +400,7 @@ impl Outbound {
             self.sent -= 1;
             self.sent_bytes -= entry.bytes;
             if let Content::Frame { head, payload: None, .. } = entry.content {
-                self.keep_block(head);
+                self.blocks.keep(head);
             }
         }
         true

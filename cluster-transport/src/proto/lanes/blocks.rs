@@ -1,0 +1,91 @@
+//! The memory that a lane copies messages into: blocks that several segments share, each twice as long as the one before it,
+//! for most lanes of a large cluster say little. A busy lane uses its full blocks over and over.
+
+use bytes::{Bytes, BytesMut};
+
+use super::Lane;
+
+/// The length of the first block, and of every one of the control lane: it is never in a hurry, and beats on every link.
+const FIRST: usize = 512;
+/// The length of a full block.
+const LAST: usize = 64 * 1024;
+/// How many acknowledged blocks are kept: what a few reads of the peer acknowledge at once.
+const SPARES: usize = 8;
+
+/// Where the next segments go.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    next: usize,
+    last: usize,
+    spares: Vec<BytesMut>,
+}
+
+impl Blocks {
+    pub(super) fn of(lane: Lane) -> Self {
+        let last = if lane == Lane::Control { FIRST } else { LAST };
+        Self { next: FIRST, last, spares: Vec::new() }
+    }
+
+    /// A block with room for so many bytes, at most a full one.
+    pub(super) fn take(&mut self, need: usize) -> BytesMut {
+        if let Some(spare) = self.spares.pop() {
+            return spare;
+        }
+        let block = BytesMut::with_capacity(self.next.max(need));
+        self.next = (self.next * 2).min(self.last);
+        block
+    }
+
+    /// Keeps the full block of an acknowledged segment that nothing else refers to: the same memory again, in place of pages that
+    /// the system has to clear.
+    pub(super) fn keep(&mut self, segment: Bytes) {
+        if self.spares.len() < SPARES
+            && let Ok(mut block) = segment.try_into_mut()
+            && block.capacity() >= LAST
+        {
+            block.clear();
+            self.spares.push(block);
+        }
+    }
+
+    /// Gives the kept blocks back: the lane is idle.
+    pub(super) fn forget(&mut self) {
+        self.spares = Vec::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_block_is_used_again_once_nothing_refers_to_it() {
+        let mut blocks = Blocks::of(Lane::Notifications);
+        let mut block = BytesMut::with_capacity(LAST);
+        block.extend_from_slice(&[7; LAST]);
+        let (place, segment) = (block.as_ptr(), block.freeze());
+        let reader = segment.clone();
+        blocks.keep(segment);
+        assert_eq!(blocks.spares.len(), 0, "it is being read");
+        blocks.keep(reader);
+        let again = blocks.take(100);
+        assert_eq!((again.as_ptr(), again.len(), again.capacity()), (place, 0, LAST));
+    }
+
+    #[test]
+    fn small_blocks_are_not_kept_and_idle_lanes_keep_none() {
+        let mut blocks = Blocks::of(Lane::Notifications);
+        blocks.keep(blocks_of(FIRST));
+        assert_eq!(blocks.spares.len(), 0);
+        (0..2 * SPARES).for_each(|_| blocks.keep(blocks_of(LAST)));
+        assert_eq!(blocks.spares.len(), SPARES);
+        blocks.forget();
+        assert_eq!(blocks.spares.capacity(), 0);
+    }
+
+    fn blocks_of(len: usize) -> Bytes {
+        let mut block = BytesMut::with_capacity(len);
+        block.extend_from_slice(&vec![7; len]);
+        block.freeze()
+    }
+}
