@@ -83,6 +83,12 @@ async fn a_keeper_is_read_first_and_told_everything_again_after_each_failure() {
     drop(node);
     let again = start().await;
     again.told(|told| matches!(told, Told::NotReady(reasons) if reasons == &["the registers in the store are not read yet"])).await;
+    let failed = async {
+        while again.cluster.status().keeper.unwrap().last_error.is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(GIVE_UP, failed).await.unwrap();
     keeper.set_down(false);
     tokio::time::timeout(GIVE_UP, again.cluster.wait_ready()).await.unwrap();
     assert_eq!(
