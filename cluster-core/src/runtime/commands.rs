@@ -5,9 +5,10 @@
 //! dump         | 2 | suffix |
 //! shutdown     | 3 |
 //! verify       | 4 |
-//! blank        | 5 |
+//! blank        | 5 | nothing, or a version: 8 |
 //! wall clock   | 6 |
 //! view         | 7 |
+//! call back    | 8 |
 //! ```
 //! A command has one outcome per member and is never kept, resumed or repeated.
 
@@ -23,6 +24,7 @@ use cluster_transport::proto::requests::{FailureCode, RequestId};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::Cluster;
+use super::calling_back::{CALL_BACK, call_back};
 use super::error::RequestFailure;
 use super::inner::Inner;
 use super::matrix::MatrixRow;
@@ -47,10 +49,15 @@ pub(super) const VIEW: u8 = 7;
 /// Something that a node asks of the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    Dump { suffix: String },
+    Dump {
+        suffix: String,
+    },
     Shutdown,
     Verify,
-    Blank,
+    /// Up to which version of its own state the member forgets its rooms; none for all that it has when it hears of it.
+    Blank {
+        until: Option<u64>,
+    },
 }
 
 /// What became of a command at one member.
@@ -82,7 +89,8 @@ impl Command {
             Self::Dump { suffix } => [&[DUMP], suffix.as_bytes()].concat().into(),
             Self::Shutdown => Bytes::from_static(&[SHUTDOWN]),
             Self::Verify => Bytes::from_static(&[VERIFY]),
-            Self::Blank => Bytes::from_static(&[BLANK]),
+            Self::Blank { until: None } => Bytes::from_static(&[BLANK]),
+            Self::Blank { until: Some(version) } => [&[BLANK], &version.to_be_bytes()[..]].concat().into(),
         }
     }
 
@@ -91,7 +99,7 @@ impl Command {
             Self::Dump { .. } => AcceptedCommand::Dump,
             Self::Shutdown => AcceptedCommand::Shutdown,
             Self::Verify => AcceptedCommand::Verify,
-            Self::Blank => AcceptedCommand::Blank,
+            Self::Blank { .. } => AcceptedCommand::Blank,
         }
     }
 }
@@ -103,6 +111,7 @@ enum Request {
     Command(Command),
     WallClock,
     View,
+    CallBack,
 }
 
 impl Request {
@@ -121,9 +130,13 @@ impl Request {
             DUMP => text(bytes).map(|suffix| Self::Command(Command::Dump { suffix })),
             SHUTDOWN => Some(Self::Command(Command::Shutdown)),
             VERIFY => Some(Self::Command(Command::Verify)),
-            BLANK => Some(Self::Command(Command::Blank)),
+            BLANK if bytes.is_empty() => Some(Self::Command(Command::Blank { until: None })),
+            BLANK => {
+                bytes.try_get_u64().ok().map(|version| Self::Command(Command::Blank { until: Some(version) }))
+            }
             WALL_CLOCK => Some(Self::WallClock),
             VIEW => Some(Self::View),
+            CALL_BACK => bytes.is_empty().then_some(Self::CallBack),
             _ => None,
         }
     }
@@ -148,6 +161,7 @@ pub(super) fn take_request(inner: &Arc<Inner>, session: &Arc<SessionHandle>, id:
             session.reply(id, Payload::Shared(view));
             return;
         }
+        Request::CallBack => return call_back(inner, session, id),
         Request::Command(command) => command,
     };
     if !inner.config().accepted_commands().contains(&command.kind()) {
@@ -159,7 +173,7 @@ pub(super) fn take_request(inner: &Arc<Inner>, session: &Arc<SessionHandle>, id:
         Command::Dump { .. } | Command::Shutdown => {
             inner.host_queue.push_command(Arc::clone(session), id, command)
         }
-        Command::Verify | Command::Blank => {
+        Command::Verify | Command::Blank { .. } => {
             let (inner, session) = (Arc::clone(inner), Arc::clone(session));
             tokio::spawn(async move {
                 match carry_out(&inner, command).await {
@@ -175,9 +189,9 @@ pub(super) fn take_request(inner: &Arc<Inner>, session: &Arc<SessionHandle>, id:
 
 /// Verifies, after blanking if that is wanted.
 async fn carry_out(inner: &Inner, command: Command) -> CommandOutcome {
-    if command == Command::Blank {
-        let version = inner.read(|engine| engine.state().version());
-        while !inner.with_engine(|engine, now| engine.blank(now, version)) {
+    if let Command::Blank { until } = command {
+        let until = until.unwrap_or_else(|| inner.read(|engine| engine.state().version()));
+        while !inner.with_engine(|engine, now| engine.blank(now, until)) {
             tokio::task::yield_now().await;
         }
     }
@@ -229,41 +243,47 @@ impl Cluster {
 
     /// Asks every other member for a dump.
     pub async fn dump(&self, suffix: &str) -> Outcomes {
-        self.command(&Command::Dump { suffix: suffix.to_owned() }).await
+        self.command(|_| Command::Dump { suffix: suffix.to_owned() }).await
     }
 
     /// Asks every other member to shut down. To be called before this node does.
     pub async fn shutdown_others(&self) -> Outcomes {
-        self.command(&Command::Shutdown).await
+        self.command(|_| Command::Shutdown).await
     }
 
-    /// Has every member, this one included, check what it has of every other. Repeats are harmless; allowed in any state.
+    /// Has every member, this one included, check what it has of every other, and offer its registers to Redis again. Repeats are
+    /// harmless, from several nodes at once too; allowed in any state.
+    ///
+    /// [`Reset::Blank`] removes what this node has heard of by now: what clients subscribe to from now on stays.
     pub async fn reset(&self, reset: Reset) -> Outcomes {
-        let command = match reset {
+        let heard = self.inner.read(|engine| {
+            engine.state().view().map(|owner| (owner.node, owner.version)).collect::<BTreeMap<_, _>>()
+        });
+        let command = |node: &NodeId| match reset {
             Reset::Verify => Command::Verify,
-            Reset::Blank => Command::Blank,
+            Reset::Blank => Command::Blank { until: heard.get(node).copied() },
         };
-        let (own, mut outcomes) =
-            tokio::join!(carry_out(&self.inner, command.clone()), self.command(&command));
+        let own = carry_out(&self.inner, command(self.node_id()));
+        let (own, mut outcomes) = tokio::join!(own, self.command(command));
         outcomes.insert(self.node_id().clone(), own);
         outcomes
     }
 
-    async fn command(&self, command: &Command) -> Outcomes {
-        let message = command.encode();
-        let answers = self.ask_all(self.members(), &message, COMMAND_DEADLINE).await;
+    async fn command(&self, command: impl Fn(&NodeId) -> Command) -> Outcomes {
+        let message = |node: &NodeId| command(node).encode();
+        let answers = self.ask_all(self.members(), message, COMMAND_DEADLINE).await;
         answers.into_iter().map(|(node, answer)| (node, outcome_of(answer))).collect()
     }
 
-    /// Asks these members the same, all at once, and waits for all outcomes.
+    /// Asks each of these members, all at once, and waits for all outcomes.
     pub(super) async fn ask_all(
         &self,
         members: Vec<NodeId>,
-        message: &Bytes,
+        message: impl Fn(&NodeId) -> Bytes,
         deadline: Duration,
     ) -> Vec<(NodeId, Result<Bytes, RequestFailure>)> {
         let asks = members.into_iter().map(|node| {
-            let (inner, message) = (Arc::clone(&self.inner), message.clone());
+            let (inner, message) = (Arc::clone(&self.inner), message(&node));
             let ask = tokio::spawn(async move {
                 let answer = inner.ask(&node, message, deadline).await;
                 (node, answer)
@@ -292,9 +312,12 @@ mod tests {
 
     #[test]
     fn commands_come_back_as_they_went() {
-        for command in
-            [Command::Dump { suffix: "x".into() }, Command::Shutdown, Command::Verify, Command::Blank]
-        {
+        for command in [
+            Command::Dump { suffix: "x".into() },
+            Command::Shutdown,
+            Command::Verify,
+            Command::Blank { until: None },
+        ] {
             assert_eq!(Request::decode(command.encode()), Some(Request::Command(command)));
         }
     }
@@ -306,12 +329,14 @@ mod tests {
             ("Dump", Command::Dump { suffix: "x".into() }),
             ("Shutdown", Command::Shutdown),
             ("Verify", Command::Verify),
-            ("Blank", Command::Blank),
+            ("Blank", Command::Blank { until: None }),
+            ("Blank until", Command::Blank { until: Some(300) }),
         ] {
             let bytes = chapter.take(name);
             assert_eq!(command.encode(), bytes, "{name}");
             assert_eq!(Request::decode(bytes.into()), Some(Request::Command(command)), "{name}");
         }
+        assert_eq!(Request::decode(chapter.take("Call back").into()), Some(Request::CallBack));
         let application = Request::Application { name: "mine".into(), payload: Bytes::from_static(b"{}") };
         assert_eq!(Request::decode(chapter.take("Application").into()), Some(application));
         for (name, request) in [("Wall clock", Request::WallClock), ("View", Request::View)] {
@@ -322,7 +347,7 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_not_understood() {
-        for bytes in [&[][..], &[9], &[1, 0], &[1, 0, 5, b'a'], &[2, 0xff]] {
+        for bytes in [&[][..], &[9], &[1, 0], &[1, 0, 5, b'a'], &[2, 0xff], &[5, 1]] {
             assert_eq!(Request::decode(Bytes::copy_from_slice(bytes)), None, "{bytes:?}");
         }
     }

@@ -108,6 +108,12 @@ pub enum RequestFailure {
         /// How long it may be.
         limit: usize,
     },
+    /// The answer is none.
+    #[error("{node} gave an answer that is none")]
+    Nonsense {
+        /// Who answered.
+        node: NodeId,
+    },
     /// The request was sent, or should have been.
     #[error(transparent)]
     Request(#[from] RequestError),

@@ -299,7 +299,7 @@ impl HostTask {
             Command::Dump { suffix } => self.host.dump(from, suffix),
             Command::Shutdown => self.host.shutdown(from),
             // The runtime carries these out itself.
-            Command::Verify | Command::Blank => Ok(()),
+            Command::Verify | Command::Blank { .. } => Ok(()),
         };
         match done {
             Ok(()) => session.reply(id, cluster_transport::proto::lanes::Payload::Copied(&[])),

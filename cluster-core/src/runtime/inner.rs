@@ -14,6 +14,7 @@ use cluster_transport::tls::Tls;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::calling_back::CallingBack;
 use super::certificates::Certificates;
 use super::discovery::Providers;
 use super::error::RequestFailure;
@@ -78,6 +79,7 @@ pub(super) struct Inner {
     pub(super) host_queue: HostQueue,
     pub(super) counters: Counters,
     pub(super) keeping: Keeping,
+    pub(super) calling_back: CallingBack,
     pub(super) providers: Providers,
     pub(super) certificates: Certificates,
     pub(super) probes: Probes,
@@ -114,6 +116,7 @@ impl Inner {
             host_queue: HostQueue::default(),
             counters: Counters::default(),
             keeping: Keeping::default(),
+            calling_back: CallingBack::default(),
             providers: Providers::default(),
             certificates: Certificates::default(),
             probes: Probes::default(),

@@ -115,7 +115,7 @@ impl Cluster {
     /// A member that does not answer is named with the reason, as is a node that others see and this one does not.
     pub async fn matrix(&self, deadline: Duration) -> Matrix {
         let question = Bytes::from_static(&[commands::VIEW]);
-        let answers = self.ask_all(self.members(), &question, deadline).await;
+        let answers = self.ask_all(self.members(), |_| question.clone(), deadline).await;
         let own = MatrixRow::of(&self.status());
         let mut matrix = Matrix::default();
         matrix.rows.insert(self.node_id().to_string(), own);

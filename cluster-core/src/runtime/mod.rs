@@ -5,6 +5,7 @@
 //! then a lane.
 
 mod activity;
+mod calling_back;
 mod certificates;
 mod commands;
 mod discovery;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use cluster_transport::proto::{Address, ClusterName, Incarnation, NodeId};
 
 pub use activity::{Activity, SHOWN_ACTIVITY};
+pub use calling_back::CalledBack;
 pub use certificates::TlsStatus;
 pub use commands::{CommandOutcome, Outcomes, Reset};
 pub use discovery::ProviderStatus;

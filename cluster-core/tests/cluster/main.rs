@@ -152,6 +152,30 @@ async fn a_reset_leaves_live_rooms_alone_and_a_blanking_one_does_not() {
 }
 
 #[tokio::test]
+async fn blanking_resets_of_several_nodes_at_once_spare_what_is_subscribed_after_them() {
+    let nodes = three().await;
+    let before = nodes[0].cluster.subscribe(ConnectionId(1), &room(1)).unwrap();
+    nodes[0].cluster.heard(before.version, GIVE_UP).await.unwrap();
+    let resets = nodes.iter().map(|node| {
+        let cluster = node.cluster.clone();
+        tokio::spawn(async move { cluster.reset(Reset::Blank).await })
+    });
+    let resets: Vec<_> = resets.collect();
+    for reset in resets {
+        let outcomes = reset.await.unwrap();
+        let done = ["n0", "n1", "n2"].map(|name| (name.parse().unwrap(), CommandOutcome::Done));
+        assert_eq!(outcomes, done.into());
+        // The first of them is over: what comes now is newer than what the others have heard of.
+        nodes[0].cluster.subscribe(ConnectionId(2), &room(2)).unwrap();
+    }
+    for node in &nodes {
+        node.told(|told| *told == Told::Disappeared(room(1).id())).await;
+        node.told(|told| *told == Told::Appeared(room(2).id())).await;
+        assert_eq!(node.count(|told| *told == Told::Disappeared(room(2).id())), 0);
+    }
+}
+
+#[tokio::test]
 async fn requests_of_the_application_are_answered_by_the_host() {
     let nodes = three().await;
     let ask = |name: &'static str| {

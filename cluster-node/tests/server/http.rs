@@ -11,14 +11,14 @@ use tokio::net::TcpStream;
 use crate::support::{alone, minority, plain, realtime, within};
 
 /// An answer: its status, its headers in small letters, its body.
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{}: {error}", self.body))
     }
 
@@ -28,7 +28,7 @@ impl Answer {
     }
 }
 
-async fn ask(server: SocketAddr, head: &str, body: &str) -> Answer {
+pub(crate) async fn ask(server: SocketAddr, head: &str, body: &str) -> Answer {
     let (length, mut stream) = (body.len(), within(TcpStream::connect(server)).await.expect("a connection"));
     let (line, headers) = head.split_once('\n').unwrap_or((head, ""));
     let headers: String = headers.lines().map(|header| format!("{}\r\n", header.trim())).collect();

@@ -5,4 +5,5 @@ mod api;
 mod cluster;
 mod http;
 mod limits;
+mod resets;
 mod support;

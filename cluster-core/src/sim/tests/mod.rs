@@ -15,6 +15,7 @@ mod life;
 mod pauses;
 mod registers;
 mod replay;
+mod resets;
 mod splits;
 
 const SECOND: Duration = Duration::from_secs(1);
