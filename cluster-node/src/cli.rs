@@ -5,8 +5,10 @@
 mod bench;
 mod certs;
 pub mod demo;
+mod doctor;
 mod failure;
 mod fetch;
+mod plan;
 mod quorum;
 mod run;
 mod signals;
@@ -25,10 +27,11 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done, or stopped by a signal
   1  something failed while it ran: a port in use, a step of the demo, a lost quorum with onMinority stop,
-     a promise in a simulation, a message that a benchmark cannot account for
+     a promise in a simulation, a message that a benchmark cannot account for;
+     or doctor has found problems
   2  the command line, the configuration or a certificate cannot be used
 
-Logging goes to standard error; RUST_LOG sets its level (default info; demo, simulate and bench: error).";
+Logging goes to standard error; RUST_LOG sets its level (default info; demo, doctor, simulate and bench: error).";
 
 #[derive(Debug, Parser)]
 #[command(name = "cluster-node", version, about = "A reference node of the cluster layer", after_help = EXIT_CODES)]
@@ -47,6 +50,8 @@ enum Command {
     Certs(certs::Arguments),
     /// Tell what would happen to the quorum if some nodes were gone
     Quorum(quorum::Arguments),
+    /// Find what keeps a node from working, each finding with its remedy
+    Doctor(doctor::Arguments),
     /// Put the flight recorders of several nodes together into one timeline
     Timeline(timeline::Arguments),
     /// Run clusters in virtual time under random faults, and check what is promised
@@ -60,7 +65,7 @@ impl Command {
     fn level(&self) -> &'static str {
         match self {
             Self::Run(_) | Self::Certs(_) | Self::Quorum(_) | Self::Timeline(_) => "info",
-            Self::Demo(_) | Self::Simulate(_) | Self::Bench(_) => "error",
+            Self::Demo(_) | Self::Doctor(_) | Self::Simulate(_) | Self::Bench(_) => "error",
         }
     }
 }
@@ -91,6 +96,7 @@ fn perform(command: Command) -> Result<(), Failure> {
         match command {
             Command::Run(arguments) => run::run(arguments).await,
             Command::Demo(arguments) => demo::demo(arguments).await,
+            Command::Doctor(arguments) => doctor::examine(arguments).await,
             Command::Certs(arguments) => certs::make(&arguments),
             Command::Quorum(arguments) => quorum::quorum(&arguments).await,
             Command::Timeline(arguments) => timeline::timeline(&arguments),

@@ -57,7 +57,7 @@ fn the_command_lines_are_understood() {
         subcommands,
         [
             "demo", "certs", "run", "run", "run", "quorum", "certs", "bench", "bench", "bench", "run",
-            "simulate"
+            "doctor", "simulate"
         ]
     );
 }

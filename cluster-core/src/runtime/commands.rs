@@ -190,7 +190,8 @@ pub(super) fn take_request(inner: &Arc<Inner>, session: &Arc<SessionHandle>, id:
 /// Verifies, after blanking if that is wanted.
 async fn carry_out(inner: &Inner, command: Command) -> CommandOutcome {
     if let Command::Blank { until } = command {
-        let until = until.unwrap_or_else(|| inner.read(|engine| engine.state().version()));
+        let version = inner.read(|engine| engine.state().version());
+        let until = until.map_or(version, |until| until.min(version));
         while !inner.with_engine(|engine, now| engine.blank(now, until)) {
             tokio::task::yield_now().await;
         }

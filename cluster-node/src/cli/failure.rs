@@ -62,6 +62,12 @@ pub enum Failure {
         /// How many are needed.
         minimum: usize,
     },
+    /// The doctor has found problems.
+    #[error("{problems} problems found")]
+    Findings {
+        /// How many.
+        problems: usize,
+    },
     /// A step of the demonstration did not come about.
     #[error("the step \"{step}\" failed: {why}")]
     Step {
@@ -84,6 +90,7 @@ impl Failure {
             | Self::Runtime(_)
             | Self::Ended(_)
             | Self::Step { .. }
+            | Self::Findings { .. }
             | Self::Promises { .. }
             | Self::Node { .. }
             | Self::Quorum { .. } => 1,

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cluster_core::config::{Config, Sources};
+use cluster_core::config::{Config, Effective, Sources};
 use cluster_core::engine::members::doubted_after;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::plan::Plan;
 use super::signals::Signals;
 use super::{Failure, say};
 use crate::node::Node;
@@ -17,19 +19,30 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(1_200);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
+    #[command(flatten)]
+    given: Given,
+    /// Show the settings that would be in effect, where each comes from and what a start would do, and stop; the exit code is 2
+    /// if it would not start
+    #[arg(long)]
+    check_config: bool,
+    /// Show that as JSON
+    #[arg(long, requires = "check_config")]
+    json: bool,
+}
+
+/// Where a configuration is read from.
+#[derive(Debug, clap::Args)]
+pub(super) struct Given {
     /// A configuration in the form of Kuzzle's, with comments
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A setting over the file and the environment, such as plugins.cluster.minimumNodes=3
     #[arg(long = "set", value_name = "key=value")]
     assignments: Vec<String>,
-    /// Show the settings that would be in effect and where each comes from, and stop
-    #[arg(long)]
-    check_config: bool,
 }
 
-impl Arguments {
-    fn config(&self) -> Result<Config, Failure> {
+impl Given {
+    pub(super) fn config(&self) -> Result<Config, Failure> {
         let sources = match &self.config {
             Some(file) => Sources::new().read_file(file)?,
             None => Sources::new(),
@@ -41,10 +54,9 @@ impl Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let config = arguments.config()?;
+    let config = arguments.given.config()?;
     if arguments.check_config {
-        show(&config);
-        return Ok(());
+        return check(&config, arguments.json).await;
     }
     let mut signals = Signals::listen()?;
     let listener = Listener::bind(config.server_host().as_str(), config.server_port()).await?;
@@ -89,10 +101,26 @@ async fn serve(node: &Node) -> Failure {
     Failure::Ended(failure.unwrap_or_else(|| "for no reason that it knows".to_owned()))
 }
 
-fn show(config: &Config) {
-    for setting in config.effective() {
-        say(format_args!("{} = {}  ({})", setting.key, setting.value, setting.source));
+/// Shows what would be; a failure if it would not start.
+async fn check(config: &Config, as_json: bool) -> Result<(), Failure> {
+    let plan = Plan::of(config).await;
+    if as_json {
+        let setting = |setting: Effective<'_>| {
+            let value: Value = serde_json::from_str(&setting.value).unwrap_or_default();
+            json!({ "key": setting.key, "value": value, "source": setting.source.to_string() })
+        };
+        let settings: Vec<Value> = config.effective().map(setting).collect();
+        say(json!({ "settings": settings, "plan": plan }));
+    } else {
+        for setting in config.effective() {
+            say(format_args!("{} = {}  ({})", setting.key, setting.value, setting.source));
+        }
+        plan.lines(config).into_iter().for_each(say);
+        let doubted = doubted_after(config.heartbeat());
+        say(format_args!("A member is doubted after {doubted:?} without a byte from it."));
     }
-    let doubted = doubted_after(config.heartbeat());
-    say(format_args!("A member is doubted after {doubted:?} without a byte from it."));
+    match plan.problems.as_slice() {
+        [] => Ok(()),
+        problems => Err(Failure::Usage(problems.join("; "))),
+    }
 }

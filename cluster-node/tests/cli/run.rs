@@ -96,7 +96,8 @@ fn the_sample_of_the_original_stops_for_want_of_tls_and_names_both_remedies() {
 
 #[test]
 fn timers_of_the_original_are_honoured_in_either_spelling_and_the_others_keep_their_defaults() {
-    let ended = run(&["run", "--check-config", "--config", ORIGINAL]);
+    let anywhere = "plugins.cluster.tls.dangerousPlaintext=true";
+    let ended = run(&["run", "--check-config", "--config", ORIGINAL, "--set", anywhere]);
     let one = run(&["run", "--check-config", "--set", "plugins.cluster.timers.joinAttemptIntervall=2000"]);
     let shown = |ended: &Ended, setting: &str| ended.output.lines().any(|line| line.starts_with(setting));
     for ended in [&ended, &one] {
@@ -106,6 +107,59 @@ fn timers_of_the_original_are_honoured_in_either_spelling_and_the_others_keep_th
     }
     assert!(shown(&ended, "plugins.cluster.timers.waitForMissingRooms = 4500"), "{ended:?}");
     assert!(shown(&one, "plugins.cluster.timers.waitForMissingRooms = 500"), "{one:?}");
+}
+
+#[test]
+fn the_check_says_why_a_node_would_not_start_and_what_it_would_do_with_certificates() {
+    let stopped = run(&["run", "--check-config", "--config", ORIGINAL]);
+    for word in ["tcp://[_site_:ipv4]:7511", "plugins.cluster.tls.certificate", "dangerousPlaintext"] {
+        assert!(stopped.errors.contains(word), "{stopped:?}");
+    }
+    assert_eq!(stopped.code, Some(2), "{stopped:?}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().to_str().expect("a path");
+    assert_eq!(run(&["certs", "--out", out, "--nodes", "node-a"]).code, Some(0));
+    let tls = format!(
+        r#"plugins.cluster.tls={{"certificate":"{out}/node-a.pem","key":"{out}/node-a-key.pem","authorities":"{out}/ca.pem"}}"#
+    );
+    let ended = run(&["run", "--check-config", "--config", ORIGINAL, "--set", &tls]);
+    assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""), "{ended:?}");
+    for line in [
+        "It would look for members through the Redis Cluster of redis1:6379, redis2:6379, redis3:6379.",
+        "Registers are kept in the Redis Cluster of redis1:6379, redis2:6379, redis3:6379 besides.",
+        "It would be ready with no other node.",
+        "Note: a heartbeat of 5000 is the original's: a silent member is doubted after 10s; with the default of 500 it is after 1.5s.",
+    ] {
+        assert!(ended.output.lines().any(|shown| shown == line), "{line:?} is not in {ended:?}");
+    }
+    let other = format!("{tls},x");
+    assert_eq!(run(&["run", "--check-config", "--set", &other]).code, Some(2));
+}
+
+#[test]
+fn the_check_keeps_secrets_to_itself_in_text_and_in_json() {
+    let settings = [
+        "plugins.cluster.adminToken=open-sesame",
+        r#"plugins.cluster.redis={"host":"redis","port":6379,"password":"open-sesame"}"#,
+        "plugins.cluster.filterSeed=open-sesame",
+        "plugins.cluster.minimumNodes=3",
+    ];
+    let sets: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+    let shown = run(&[&["run", "--check-config"], &sets[..]].concat());
+    let json = run(&[&["run", "--check-config", "--json"], &sets[..]].concat());
+    for ended in [&shown, &json] {
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(!ended.output.contains("open-sesame") && ended.output.contains("***"), "{ended:?}");
+    }
+    let value: serde_json::Value = serde_json::from_str(&json.output).expect("JSON");
+    let settings = value["settings"].as_array().expect("settings");
+    let minimum = settings.iter().find(|setting| setting["key"] == "plugins.cluster.minimumNodes");
+    assert_eq!(
+        minimum,
+        Some(&serde_json::json!({"key": "plugins.cluster.minimumNodes", "value": 3, "source": "--set"}))
+    );
+    assert_eq!(value["plan"]["listening"][0]["addresses"], serde_json::json!(["127.0.0.1:7511"]));
+    assert_eq!(value["plan"]["problems"], serde_json::json!([]));
 }
 
 #[test]
