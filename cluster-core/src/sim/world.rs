@@ -291,6 +291,8 @@ impl Sim {
     }
 
     fn judge_removals(&mut self, by: usize, removed: Vec<(NodeId, Incarnation, RemovalReason)>) {
+        // One of two processes with one id is refused by the others, and so cannot but remove them.
+        let removed = removed.into_iter().filter(|_| !self.was_twinned(by)).collect::<Vec<_>>();
         for (node, incarnation, why) in removed {
             let Some(number) = self.number_of(&node).filter(|node| !self.was_twinned(*node)) else {
                 continue;
