@@ -52,10 +52,10 @@ function renderHead(status, all) {
       ? ['bad', '!', 'this node is not ready']
       : ready < there
         ? ['warn', '!', `${troubled.slice(0, 2).join(', ')}${troubled.length > 2 ? ' and others' : ''} in trouble`]
-        : !status.converged
-          ? ['warn', '≠', 'nodes differ']
-          : troubled.length > 0
-            ? ['warn', '✕', `${troubled[0]} is gone`]
+        : troubled.length > 0
+          ? ['warn', '✕', `${troubled[0]} is gone`]
+          : !status.converged && (status.differsForMs ?? 0) > 1_500
+            ? ['warn', '≠', 'nodes differ']
             : ['good', '✓', 'all is well'];
   set($('verdict'), 'data-tone', verdict[0]);
   put($('verdict').firstElementChild, verdict[1]);
@@ -77,15 +77,22 @@ function renderTiles(status, all) {
   set($('tile-shed'), 'data-tone', shed > 0 ? 'bad' : '');
 }
 
-const place = (index, total) => {
-  if (total === 1) return [320, 205];
+/** Two pictures: one for a wide place, one whose words can still be read on a telephone. */
+const WIDE = { width: 640, height: 430, middle: [320, 200], reach: [235, 150] };
+const NARROW = { width: 340, height: 340, middle: [170, 155], reach: [112, 112] };
+const picture = () => ($('mesh').clientWidth < 480 ? NARROW : WIDE);
+
+const place = ({ middle, reach }, index, total) => {
+  if (total === 1) return middle;
   const angle = (2 * Math.PI * index) / total - Math.PI / 2;
-  return [320 + 235 * Math.cos(angle), 205 + 150 * Math.sin(angle)];
+  return [middle[0] + reach[0] * Math.cos(angle), middle[1] + reach[1] * Math.sin(angle)];
 };
 
 function renderMesh(all) {
   const radius = all.length <= 8 ? 24 : all.length <= 20 ? 15 : 8;
-  const spots = new Map(all.map((node, index) => [node.id, place(index, all.length)]));
+  const frame = picture();
+  set($('mesh'), 'viewBox', `0 0 ${frame.width} ${frame.height}`);
+  const spots = new Map(all.map((node, index) => [node.id, place(frame, index, all.length)]));
   const links = [];
   const labels = [];
   all.forEach((a, index) => {

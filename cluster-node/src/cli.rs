@@ -1,4 +1,5 @@
-//! The command line: `run` a node, see a `demo` of several, make `certs` for development, `bench` the wire.
+//! The command line: `run` a node, see a `demo` of several, make `certs` for development, `bench` the wire, see to running
+//! nodes.
 //!
 //! What a command tells goes to standard output, what happens meanwhile to standard error. An error is one line.
 
@@ -8,11 +9,15 @@ pub mod demo;
 mod doctor;
 mod failure;
 mod fetch;
+mod operate;
 mod plan;
 mod quorum;
+mod remote;
 mod run;
 mod signals;
 mod simulate;
+mod status;
+mod systemd;
 mod timeline;
 
 use std::io::{self, IsTerminal, Write};
@@ -26,18 +31,31 @@ pub use failure::Failure;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, or stopped by a signal
-  1  something failed while it ran: a port in use, a step of the demo, a lost quorum with onMinority stop,
-     a promise in a simulation, a message that a benchmark cannot account for;
+  1  something failed while it ran: a port in use, a node that does not answer or refuses, a step of the demo,
+     a lost quorum with onMinority stop, a promise in a simulation, a message that a benchmark cannot account for;
      or doctor has found problems
   2  the command line, the configuration or a certificate cannot be used
+  3  status: a node answers and is not ready
 
 Logging goes to standard error; RUST_LOG sets its level (default info; demo, doctor, simulate and bench: error).";
 
 #[derive(Debug, Parser)]
 #[command(name = "cluster-node", version, about = "A reference node of the cluster layer", after_help = EXIT_CODES)]
 struct Arguments {
+    /// How log lines are written, one for each change of membership and none for a message
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text, global = true)]
+    log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -54,6 +72,21 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Put the flight recorders of several nodes together into one timeline
     Timeline(timeline::Arguments),
+    /// Show what running nodes know of their cluster
+    Status(status::Arguments),
+    /// Have a running node stop serving clients, and leave when they have moved
+    Drain(operate::Drain),
+    /// Have a running node remove a node that is gone for good
+    Forget(operate::Forget),
+    /// Have a running node pass no verdict about a node under maintenance
+    Hold(operate::Hold),
+    /// Have every node compare its copies with their owners and repair them
+    Reset(operate::Reset),
+    /// Print what a shell needs to complete these commands
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Run clusters in virtual time under random faults, and check what is promised
     Simulate(simulate::Arguments),
     /// Measure how fast the wire is on this machine
@@ -66,6 +99,7 @@ impl Command {
         match self {
             Self::Run(_) | Self::Certs(_) | Self::Quorum(_) | Self::Timeline(_) => "info",
             Self::Demo(_) | Self::Doctor(_) | Self::Simulate(_) | Self::Bench(_) => "error",
+            _ => "warn",
         }
     }
 }
@@ -77,8 +111,8 @@ pub fn grammar() -> clap::Command {
 
 /// Does what the command line asks for.
 pub fn main() -> ExitCode {
-    let Arguments { command } = Arguments::parse();
-    log(command.level());
+    let Arguments { command, log_format } = Arguments::parse();
+    log(command.level(), log_format);
     match perform(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -100,6 +134,15 @@ fn perform(command: Command) -> Result<(), Failure> {
             Command::Certs(arguments) => certs::make(&arguments),
             Command::Quorum(arguments) => quorum::quorum(&arguments).await,
             Command::Timeline(arguments) => timeline::timeline(&arguments),
+            Command::Status(arguments) => status::status(arguments).await,
+            Command::Drain(arguments) => operate::drain(arguments).await,
+            Command::Forget(arguments) => operate::forget(arguments).await,
+            Command::Hold(arguments) => operate::hold(arguments).await,
+            Command::Reset(arguments) => operate::reset(arguments).await,
+            Command::Completions { shell } => {
+                clap_complete::generate(shell, &mut grammar(), "cluster-node", &mut io::stdout());
+                Ok(())
+            }
             Command::Simulate(arguments) => simulate::simulate(&arguments),
             Command::Bench(arguments) => bench::bench(&arguments).await,
         }
@@ -111,8 +154,11 @@ fn say(line: impl std::fmt::Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-fn log(level: &str) {
+fn log(level: &str, format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let colours = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
 }

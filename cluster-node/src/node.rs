@@ -70,6 +70,21 @@ impl Node {
         self.local.shutdown().cancelled().await;
     }
 
+    /// Resolves when this node drains: its clients have to move.
+    pub async fn drained(&self) {
+        self.local.draining().cancelled().await;
+    }
+
+    /// Whether another node asked this one to shut down.
+    pub fn shuts_down(&self) -> bool {
+        self.local.shutdown().is_cancelled()
+    }
+
+    /// Whether this node drains, so that it takes no new clients.
+    pub fn is_draining(&self) -> bool {
+        self.local.draining().is_cancelled()
+    }
+
     /// Waits until something is true of the cluster; asked again after everything that the cluster tells.
     pub async fn until(&self, mut is_true: impl FnMut(&Cluster) -> bool) {
         let mut news = self.local.news();

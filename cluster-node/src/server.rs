@@ -6,6 +6,7 @@
 mod accept;
 mod http;
 mod limits;
+mod moving;
 mod query;
 mod socket;
 
@@ -29,6 +30,10 @@ pub use limits::{
 };
 
 use crate::node::Node;
+use moving::Moving;
+
+/// The most clients that can be counted.
+const MAX_CONNECTIONS: usize = 1 << 28;
 
 /// How long clients may take to go when the server stops.
 const STOP_WITHIN: Duration = Duration::from_millis(500);
@@ -71,6 +76,9 @@ impl Listener {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    moving: Moving,
+    slots: Arc<Semaphore>,
+    connections: usize,
     stop: CancellationToken,
     clients: TaskTracker,
     task: JoinHandle<()>,
@@ -81,21 +89,36 @@ impl Server {
     pub fn start(listener: Listener, node: Node, more: Router, limits: ServerLimits) -> Self {
         let Listener { socket, address } = listener;
         let (stop, clients) = (CancellationToken::new(), TaskTracker::new());
+        let moving = Moving::default();
+        let connections = limits.connections.min(MAX_CONNECTIONS);
+        let slots = Arc::new(Semaphore::new(connections));
         let state = State {
             node,
             limits,
-            slots: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
+            moving: moving.clone(),
+            slots: Arc::clone(&slots),
             clients: clients.clone(),
             stop: stop.clone(),
         };
         let router = http::router(state, more);
         let accept = accept::run(socket, router, limits, stop.clone(), clients.clone());
-        Self { address, stop, clients, task: tokio::spawn(accept) }
+        Self { address, moving, slots, connections, stop, clients, task: tokio::spawn(accept) }
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Takes no new clients, and sends those that are there away one after the other, evenly over this time, so that they do not
+    /// all come to the other nodes at once. Returns when all have gone, at most half a second later. Cancel safe: what has begun
+    /// goes on.
+    pub async fn move_clients(&self, within: Duration) {
+        self.moving.begin(within);
+        let all = u32::try_from(self.connections).unwrap_or(u32::MAX);
+        if timeout(within.saturating_add(STOP_WITHIN), self.slots.acquire_many(all)).await.is_err() {
+            tracing::debug!("some clients have not moved in time");
+        }
     }
 
     /// Stops listening and sends all clients away, so that they connect to another node. At most half a second.
@@ -123,6 +146,7 @@ impl Server {
 struct State {
     node: Node,
     limits: ServerLimits,
+    moving: Moving,
     slots: Arc<Semaphore>,
     clients: TaskTracker,
     stop: CancellationToken,

@@ -21,6 +21,7 @@ mod process;
 mod proxy;
 mod recorder;
 mod redis;
+pub mod script;
 mod traffic;
 
 use std::time::Duration;

@@ -35,6 +35,12 @@ pub enum Failure {
     /// The process gets no threads, no signals or no folder from the system.
     #[error("the system refuses: {0}")]
     Runtime(#[source] io::Error),
+    /// A running node does not answer, or does not do what it is asked for.
+    #[error("{0}")]
+    Remote(String),
+    /// A running node answers, and serves no clients.
+    #[error("{0}")]
+    NotReady(String),
     /// The node ended by itself.
     #[error("this node has ended: {0}")]
     Ended(String),
@@ -79,13 +85,15 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The exit code: 2 for what has to be corrected by the user, 1 for what happened.
+    /// The exit code: 2 for what has to be corrected by the user, 3 for a node that is not ready, 1 for what happened.
     pub fn code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Usage(_) | Self::Certs(_) => 2,
             Self::Start(StartError::Bind(_) | StartError::Lookup { .. } | StartError::Random(_)) => 1,
             Self::Start(_) => 2,
-            Self::Bench(_)
+            Self::NotReady(_) => 3,
+            Self::Remote(_)
+            | Self::Bench(_)
             | Self::Listen(_)
             | Self::Runtime(_)
             | Self::Ended(_)

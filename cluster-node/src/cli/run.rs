@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cluster_core::config::{Config, Effective, Sources};
-use cluster_core::engine::members::doubted_after;
+use cluster_core::engine::members::{Drain, doubted_after};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::plan::Plan;
 use super::signals::Signals;
+use super::systemd::Notifier;
 use super::{Failure, say};
 use crate::node::Node;
 use crate::server::{Listener, Server, ServerLimits};
@@ -21,6 +22,9 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(1_200);
 pub(super) struct Arguments {
     #[command(flatten)]
     given: Given,
+    /// Over which time the clients of a node that stops are sent to other nodes, such as 10s
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+    drain_window: Duration,
     /// Show the settings that would be in effect, where each comes from and what a start would do, and stop; the exit code is 2
     /// if it would not start
     #[arg(long)]
@@ -59,6 +63,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         return check(&config, arguments.json).await;
     }
     let mut signals = Signals::listen()?;
+    let notifier = Notifier::from_environment();
     let listener = Listener::bind(config.server_host().as_str(), config.server_port()).await?;
     let node = Node::start(config).await?;
     let server = Server::start(
@@ -73,12 +78,21 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let outcome = tokio::select! {
         why = signals.next() => {
-            tracing::info!("{why}: leaving");
+            tracing::info!("{why}: draining, and leaving then; a second signal leaves at once");
             Ok(())
         }
+        () = node.drained() => Ok(()),
         () = node.shutdown_requested() => Ok(()),
-        failure = serve(&node) => Err(failure),
+        failure = serve(&node, &notifier) => Err(failure),
     };
+    notifier.stopping();
+    if outcome.is_ok() {
+        tokio::select! {
+            biased;
+            why = signals.next() => tracing::info!("{why} again: leaving at once"),
+            () = drain(&node, &server, arguments.drain_window) => {}
+        }
+    }
     server.stop().await;
     if timeout(LEAVE_WITHIN, node.cluster().leave()).await.is_err() {
         tracing::warn!("the other nodes were not told in time that this one leaves");
@@ -86,14 +100,27 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     outcome
 }
 
+/// Sends the clients to the other nodes, if there are any.
+async fn drain(node: &Node, server: &Server, window: Duration) {
+    let cluster = node.cluster();
+    // Somebody who stops a process has made up their mind, whatever the quorum says.
+    let drained = cluster.drain(Drain::Anyway);
+    let somewhere_else = cluster.status().members.iter().any(|member| member.ready);
+    // When the whole cluster shuts down there is nowhere to go.
+    if drained.is_ok() && somewhere_else && !node.shuts_down() {
+        server.move_clients(window).await;
+    }
+}
+
 /// Tells when the node is ready, and resolves when it has ended by itself.
-async fn serve(node: &Node) -> Failure {
+async fn serve(node: &Node, notifier: &Notifier) -> Failure {
     let ended = node.cluster().ended();
     tokio::pin!(ended);
     tokio::select! {
         () = &mut ended => {}
         () = node.cluster().wait_ready() => {
             say(format_args!("{} is ready", node.name()));
+            notifier.ready();
             ended.await;
         }
     }

@@ -35,6 +35,14 @@ impl Connection {
         self.node.answer_to(Some(self.id), request).await
     }
 
+    /// Where this client stands among the others, from 0 to 1, evenly: who has to move is told to in this order.
+    pub fn turn(&self) -> f64 {
+        /// Its multiples, modulo 1, fill the span from 0 to 1 evenly at any count.
+        const GOLDEN: f64 = 0.618_033_988_749_894_8;
+        let low = u32::try_from(self.id.0 & 0xffff_ffff).unwrap_or_default();
+        (f64::from(low) * GOLDEN).fract()
+    }
+
     /// Adds a text to those that the client gets, behind the notifications that wait.
     pub fn push(&self, text: impl Into<Utf8Bytes>) {
         self.outbox.push(text.into());

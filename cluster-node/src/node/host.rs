@@ -55,7 +55,10 @@ impl Host for Local {
         }
     }
 
-    fn member_event(&self, _: &MemberEvent) {
+    fn member_event(&self, event: &MemberEvent) {
+        if let MemberEvent::Draining { .. } = event {
+            self.draining().cancel();
+        }
         self.tell_news();
     }
 

@@ -30,6 +30,7 @@ pub(super) struct Local {
     next_connection: AtomicU64,
     news: watch::Sender<()>,
     shutdown: CancellationToken,
+    draining: CancellationToken,
 }
 
 impl Local {
@@ -42,6 +43,7 @@ impl Local {
             next_connection: AtomicU64::new(1),
             news: watch::Sender::new(()),
             shutdown: CancellationToken::new(),
+            draining: CancellationToken::new(),
         }
     }
 
@@ -53,6 +55,11 @@ impl Local {
     /// Cancelled when another node asked this one to shut down.
     pub(super) fn shutdown(&self) -> &CancellationToken {
         &self.shutdown
+    }
+
+    /// Cancelled when this node was told to drain.
+    pub(super) fn draining(&self) -> &CancellationToken {
+        &self.draining
     }
 
     /// Changes whenever the cluster told this node something of rooms, members or readiness.

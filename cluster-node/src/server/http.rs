@@ -37,6 +37,9 @@ async fn upgrade(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> HttpResponse {
     let Ok(upgrade) = upgrade else { return unknown(Shared(state), uri, headers).await };
+    if state.moving.has_begun() || state.node.is_draining() {
+        return bare(&ApiError::ShuttingDown);
+    }
     let Ok(slot) = state.slots.clone().try_acquire_owned() else {
         return bare(&ApiError::Overloaded { limit: state.limits.connections });
     };
@@ -45,7 +48,7 @@ async fn upgrade(
     // Tracked from here on, so that a server that stops waits for clients that are only just coming.
     let token = state.clients.token();
     upgrade.on_upgrade(async move |socket| {
-        socket::serve(socket, state.node, limits, state.stop).await;
+        socket::serve(socket, state.node, limits, state.moving, state.stop).await;
         drop((slot, token));
     })
 }

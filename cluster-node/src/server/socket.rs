@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 
 use super::limits::ServerLimits;
+use super::moving::Moving;
 use crate::api::{ApiError, Incoming, Rejection, Response};
 use crate::node::{Connection, Node};
 
@@ -32,12 +33,19 @@ enum Ending {
 }
 
 /// Serves a client until it goes or has to go.
-pub(super) async fn serve(socket: WebSocket, node: Node, limits: ServerLimits, stop: CancellationToken) {
+pub(super) async fn serve(
+    socket: WebSocket,
+    node: Node,
+    limits: ServerLimits,
+    moving: Moving,
+    stop: CancellationToken,
+) {
     let (mut sink, mut stream) = socket.split();
     let connection = node.connect(limits.outgoing_bytes);
     let ending = tokio::select! {
         biased;
         () = stop.cancelled() => close(close_code::ERROR, "Connection closed by remote host"),
+        () = moving.turn(connection.turn()) => close(close_code::RESTART, "this node is draining: connect again"),
         slow = connection.too_slow() => close(close_code::ERROR, &slow.to_string()),
         ending = read(&mut stream, &connection, limits.idle_timeout) => ending,
         ending = write(&mut sink, &connection) => ending,

@@ -4,6 +4,7 @@
 mod bench;
 mod demo;
 mod insight;
+mod operate;
 mod process;
 mod run;
 mod simulate;

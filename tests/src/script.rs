@@ -1,12 +1,12 @@
-//! Runs a script of `tests/sdk` with node.
+//! Runs a script with node.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Runs a script on the ports of nodes; `answer` does what it asks for. Its figures go to the test's output.
-pub(crate) fn run(script: &str, ports: &[u16], mut answer: impl FnMut(&str) -> String) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk");
+/// Runs a script of a folder beside the tests on the ports of nodes; `answer` does what it asks for. Its figures go to the test's output.
+pub fn run(folder: &str, script: &str, ports: &[u16], mut answer: impl FnMut(&str) -> String) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     assert!(folder.join("node_modules").is_dir(), "run `npm ci` in {}", folder.display());
     let mut child = Command::new("node")
         .current_dir(folder)
