@@ -93,11 +93,9 @@ async fn a_link_that_takes_nothing_any_more_is_found_out_and_the_next_one_goes_o
     let SessionEnd::LinkLost(why) = apart.a.session_end().await else {
         panic!("it was closed in good order")
     };
-    let expected = match carrier {
-        Carrier::Quic => "the peer has not answered a packet for 2s",
-        _ => "the peer has not taken a byte for 2s",
-    };
-    assert_eq!(why, expected);
+    // QUIC takes bytes as long as its peer's window lets it, which may have been small still when the network stalled.
+    let unanswered = carrier == Carrier::Quic && why == "the peer has not answered a packet for 2s";
+    assert!(unanswered || why == "the peer has not taken a byte for 2s", "{why}");
     apart.network.shake();
     apart.network.set(Mode::Pass);
     apart.a.session().await;
