@@ -23,6 +23,8 @@ pub struct View {
     pub rooms: u64,
     /// The members besides itself, and how each is: `connected`, `in doubt`, `unreachable from here`.
     pub members: BTreeMap<String, String>,
+    /// What carries the session with each: `tls`, or `tunnel` through a third member; none without a session.
+    pub transports: BTreeMap<String, Option<String>>,
     /// Of each owner, itself included, the version and the hash of what is here.
     pub states: BTreeMap<String, (u64, String)>,
 }
@@ -52,6 +54,10 @@ impl View {
             converged: status["converged"].as_bool()?,
             rooms: status["rooms"].as_u64()?,
             members: pool.iter().map(member).collect::<Option<_>>()?,
+            transports: pool
+                .iter()
+                .map(|value| Some((text(&value["id"])?, text(&value["transport"]))))
+                .collect::<Option<_>>()?,
             states: pool.iter().chain([&status["current"]]).map(state).collect::<Option<_>>()?,
         })
     }

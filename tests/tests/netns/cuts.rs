@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use cluster_tests::netns::{Lab, inside};
+use cluster_tests::netns::{Lab, View, inside};
 
 use crate::{NODES, each, fault_for, forgotten, ms, name, tell};
 
@@ -42,24 +42,34 @@ fn a_node_that_is_cut_off_in_silence_is_removed_by_the_others_and_comes_back() {
 }
 
 #[test]
-fn a_node_that_cannot_hear_one_other_removes_nobody_while_others_hear_it() {
+fn a_node_that_cannot_hear_one_other_meets_it_through_a_third_and_removes_nobody() {
     inside(|namespace| {
         let mut lab = Lab::start(namespace, NODES, &[]);
-        lab.deafen(3, 4);
-        lab.until("the deaf one knows that others hear it", ms(30_000), |views| {
-            each(views, &[3], |view| {
-                view.members.get(&name(4)).is_some_and(|state| state.contains("unreachable"))
-            })
-        });
-        lab.subscribe(4, 20);
         let all: Vec<u8> = (1..=NODES).collect();
-        lab.throughout(ms(3_000), &all, "all are ready and nobody is gone", |views| {
+        let tunnelled =
+            |view: &View| view.transports.get(&name(4)).is_some_and(|by| by.as_deref() == Some("tunnel"));
+        lab.deafen(3, 4);
+        let met = lab.until("the deaf one has a tunnel", ms(40_000), |views| each(views, &[3], tunnelled));
+        tell("one direction between two of 10 cut, a tunnel between them after", met, Some(ms(4_000)));
+        lab.subscribe(4, 20);
+        let agreed = lab.agreed(u64::from(NODES) + 2, ms(60_000));
+        tell(
+            "one direction between two of 10 cut, a new room known to all and all in agreement after",
+            agreed,
+            None,
+        );
+        lab.throughout(fault_for(), &all, "all are ready and nobody is gone", |views| {
             each(views, &all, |view| view.ready && view.members.len() + 1 == usize::from(NODES))
         });
         assert!(lab.dropped() > 0);
         lab.heal();
-        let healed = lab.agreed(u64::from(NODES) + 2, ms(60_000));
-        tell("one direction between two of 10 cut, all agree after the heal within", healed, None);
+        let direct = lab.until("the tunnel is not needed", ms(300_000), |views| {
+            each(views, &[3], |view| {
+                !tunnelled(view) && view.members.get(&name(4)).is_some_and(|is| is == "connected")
+            })
+        });
+        tell("one direction between two of 10 cut, a direct link after the heal within", direct, None);
+        lab.agreed(u64::from(NODES) + 2, ms(60_000));
         assert_eq!(lab.removals(), []);
     });
 }
