@@ -27,7 +27,7 @@ pub enum Direction {
 /// What a session tells its driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionEvent {
-    /// Messages of the peer. Once taken, [`PeerLanes::done`] is to be called.
+    /// Messages of the peer. Once taken, [`PeerLanes::done`](crate::proto::lanes::PeerLanes::done) is to be called.
     Batch(Batch),
     /// Messages were lost, or the numbers do not continue what was there before.
     Lagged {
