@@ -14,6 +14,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 
 pub(super) use carried::TUNNELS;
+#[cfg(feature = "tokio")]
 pub(crate) use carried::{Carried, carried_on};
 
 use super::body::{Close, Go, Hello, Leave, Refuse, Welcome};

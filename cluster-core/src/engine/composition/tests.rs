@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::engine::state::RoomEvent;
 
 struct Pair {
     now: Instant,

@@ -1,4 +1,5 @@
 //! On which stream a frame belongs when lanes have streams of their own.
+#![cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "only links have streams"))]
 
 use super::{SKIPPABLE, kind};
 use crate::proto::Lane;
