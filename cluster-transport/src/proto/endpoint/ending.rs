@@ -60,7 +60,13 @@ impl Endpoint {
     }
 
     /// The `Go` for this offer will not come: what waited for it goes on.
+    ///
+    /// If the offer was to replace a session, that one has not been listened to since the `Welcome`: it ends, and whoever dials
+    /// next goes on where it stood.
     pub(super) fn offer_gone(&mut self, now: Instant, offer: &Offer) {
+        if self.peers.is_fenced_to(&offer.node, offer.incarnation, offer.session) {
+            self.close_session(now, &offer.node, CloseCode::REPLACED);
+        }
         self.dialler.wake(now, offer.session, Duration::ZERO, &mut self.rng);
         self.settle_withheld(now, &offer.node);
     }

@@ -159,6 +159,11 @@ impl Peers {
         }
     }
 
+    /// Whether only input of this session counts.
+    pub(super) fn is_fenced_to(&self, node: &NodeId, incarnation: Incarnation, session: SessionId) -> bool {
+        self.lanes(node, incarnation).is_some_and(|lanes| lanes.owner() == Some(session))
+    }
+
     fn lanes(&self, node: &NodeId, incarnation: Incarnation) -> Option<&Arc<PeerLanes>> {
         self.peers.get(node).filter(|peer| peer.newest == incarnation).map(|peer| &peer.lanes)
     }

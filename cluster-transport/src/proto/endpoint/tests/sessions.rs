@@ -78,6 +78,25 @@ fn a_session_whose_other_end_is_gone_is_replaced_without_going_down() {
     assert_eq!((Some(session), *replaced), (a.sessions.last(), Some(old)));
 }
 
+/// A has doubts of B and dials again while the session is there at both ends; after the `Welcome` that link is lost.
+#[test]
+fn a_session_that_was_to_be_replaced_ends_if_the_other_one_does_not_come() {
+    let (mut a, mut b) = (Side::node("a"), Side::node("b"));
+    let old = connect(at(1), &mut a, &mut b, "tcp://b:7");
+    b.events();
+    let (wire, hello) = wire(at(2), &mut a, &mut b, "tcp://b:8");
+    let Frame::Hello(mut hello, extensions) = hello else { panic!("no Hello") };
+    hello.replace = Some(old);
+    b.endpoint.handle_frame(at(2), wire.acceptor, Frame::Hello(hello, extensions));
+    assert!(matches!(b.frame(), Frame::Welcome(..)));
+    assert_eq!(b.endpoint.session_with(&id("a")), Some(old), "until the Go nothing is replaced");
+    b.endpoint.handle_link_closed(at(3), wire.acceptor, "the tunnel is over".to_owned());
+    assert_eq!(b.actions(), ["end session 1 with code 3"], "nobody has listened to it since the Welcome");
+    assert_eq!(b.endpoint.session_with(&id("a")), None);
+    let down = |event: &EndpointEvent| matches!(event, EndpointEvent::SessionDown { session, .. } if *session == old);
+    assert!(b.events().iter().any(down));
+}
+
 #[test]
 fn a_welcome_from_a_peer_that_lost_the_session_replaces_it() {
     let (mut a, mut b) = (Side::node("a"), Side::node("b"));
