@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cluster_transport::endpoint::{Event, Handler, Incoming, SessionHandle};
+use cluster_transport::proto::address::Scheme;
 use cluster_transport::proto::body::CloseCode;
 use cluster_transport::proto::endpoint::{DialOutcome, EndpointEvent, HandshakeFailure, NoLink, SessionEnd};
 use cluster_transport::proto::lanes::{Batch, Payload};
@@ -125,6 +126,10 @@ impl Transport {
     /// One line at each change of what an address or a caller does, not one an attempt.
     fn log(&self, event: &EndpointEvent) {
         match event {
+            // Tunnels are tried while there is a doubt, which has lines of its own.
+            EndpointEvent::DialOutcome { address, outcome, .. } if address.scheme() == Scheme::Tunnel => {
+                tracing::debug!(%address, "a tunnel was tried: {outcome:?}");
+            }
             EndpointEvent::DialOutcome { address, outcome, changed: true } => match outcome {
                 DialOutcome::InSession { .. } | DialOutcome::Abandoned => {}
                 DialOutcome::Alias { node, .. } => {
