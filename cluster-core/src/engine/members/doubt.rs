@@ -251,6 +251,8 @@ impl Doubt {
         let is_first = vetoes && self.first_veto.is_none();
         if is_first {
             self.first_veto = Some(now);
+            // Who is only late, or was frozen until just now, is heard directly sooner than a tunnel is of use.
+            self.next_tunnel = now + timing.ask_again();
         }
         is_first
     }
