@@ -198,6 +198,9 @@ async fn a_node_that_leaves_takes_its_counts_along_and_is_not_doubted() {
     let nodes = three().await;
     let subscribed = nodes[2].cluster.subscribe(ConnectionId(1), &room(1)).unwrap();
     nodes[2].cluster.heard(subscribed.version, GIVE_UP).await.unwrap();
+    for node in &nodes[..2] {
+        node.told(|told| *told == Told::Appeared(room(1).id())).await;
+    }
     tokio::time::timeout(GIVE_UP, nodes[2].cluster.leave()).await.unwrap();
     for node in &nodes[..2] {
         node.told(|told| *told == Told::Disappeared(room(1).id())).await;
