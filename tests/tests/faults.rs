@@ -157,6 +157,9 @@ async fn a_quorum_that_is_lost_and_comes_back_takes_readiness_along() {
     let readiness = first.recorder.told().into_iter();
     let readiness: Vec<_> =
         readiness.filter(|told| matches!(told, Told::Ready | Told::NotReady(_))).collect();
-    let (changes, last) = readiness.split_at(readiness.len().saturating_sub(3));
-    assert_eq!(last, [Told::Ready, Told::NotReady(too_few()), Told::Ready], "after {changes:?}");
+    let was_ready = readiness.iter().position(|told| *told == Told::Ready).unwrap();
+    // How much of catching up with the newcomer is told on the way back depends on when it is looked at.
+    let lost_until_ready_again = readiness[was_ready + 1..].split(|told| *told == Told::Ready);
+    let lost: Vec<_> = lost_until_ready_again.collect();
+    assert!(matches!(lost[..], [[first, ..], []] if *first == Told::NotReady(too_few())), "{readiness:?}");
 }
