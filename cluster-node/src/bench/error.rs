@@ -22,9 +22,17 @@ pub enum BenchError {
     /// A node could not be set up.
     #[error("a node of the benchmark cannot be set up: {0}")]
     Setup(String),
-    /// The sending process broke off.
-    #[error("the sending process has ended without a result ({0}); what it said is above")]
+    /// A process of the run broke off.
+    #[error("a process of the benchmark has ended without a result ({0}); what it said is above")]
     Sender(std::process::ExitStatus),
+    /// A member's process could not do what it was told to.
+    #[error("{node} could not do its part: {why}")]
+    Member {
+        /// The member.
+        node: String,
+        /// Why.
+        why: String,
+    },
     /// What the two processes say to each other was not understood.
     #[error("the other process of the benchmark was not understood: {0}")]
     Pipe(#[from] serde_json::Error),

@@ -27,6 +27,15 @@ pub(super) async fn tell(what: &str, count: impl Fn() -> u64) -> Infallible {
     }
 }
 
+/// Says what is done now: on a terminal in place of what was said before.
+pub(super) fn step(what: &str) {
+    let _ = if io::stderr().is_terminal() {
+        write!(io::stderr(), "\r{what:<72}")
+    } else {
+        writeln!(io::stderr(), "{what}")
+    };
+}
+
 /// Ends the line that was told over and over.
 pub(super) fn end() {
     if io::stderr().is_terminal() {

@@ -31,6 +31,14 @@ impl Usage {
     }
 }
 
+/// The memory that this process has resident now, in bytes; 0 where the system does not say.
+pub(super) fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+    1024 * kib.unwrap_or(0)
+}
+
 fn duration(time: TimeVal) -> Duration {
     let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
     let micros = u64::try_from(time.tv_usec()).unwrap_or_default();
@@ -45,6 +53,7 @@ mod tests {
     fn a_process_has_used_something() {
         let used = Usage::now();
         assert!(used.peak_bytes > 1 << 20, "{used:?}");
+        assert!(resident() > 1 << 20);
         assert!(Usage::now().since(used).cpu_seconds >= 0.0);
     }
 }

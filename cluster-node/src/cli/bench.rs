@@ -1,4 +1,6 @@
-//! `bench`: how fast the wire is on this machine.
+//! `bench`: how fast the wire is on this machine, and the members' view of each other.
+
+mod state;
 
 use std::time::Duration;
 
@@ -28,9 +30,20 @@ enum Kind {
     Fanout(Fanout),
     /// Ask, and wait for the replies
     Request(Request),
+    /// Subscribe to many rooms until other nodes know them
+    Rooms(state::Rooms),
+    /// Have a node join others that have many rooms
+    Sync(state::Sync),
+    /// Watch a mesh of nodes in which nothing happens
+    Idle(state::Idle),
+    /// Kill a node's process until the others are clean of it
+    Kill(state::Kill),
     /// The sending side, started by the others
     #[command(hide = true)]
     Sender,
+    /// A node that follows orders, started by the others
+    #[command(hide = true)]
+    Member,
 }
 
 #[derive(Debug, Args)]
@@ -101,28 +114,28 @@ enum Security {
 
 impl Common {
     fn plan(&self, work: Work, peers: u16) -> Result<Plan, Failure> {
-        let tls = match (self.transport, self.tls) {
-            (Transport::Quic, Some(Security::None)) => {
-                return Err(Failure::Usage(
-                    "--transport quic always has TLS: leave out --tls none".to_owned(),
-                ));
-            }
-            (Transport::Memory, Some(Security::Mutual)) => {
-                return Err(Failure::Usage(
-                    "--transport memory has no TLS: leave out --tls mutual, or take tcp".to_owned(),
-                ));
-            }
-            (transport, None) => transport == Transport::Quic,
-            (_, Some(security)) => security == Security::Mutual,
-        };
         Ok(Plan {
             work,
             transport: self.transport,
-            tls,
+            tls: is_secured(self.transport, self.tls)?,
             size: usize::try_from(self.size).unwrap_or(usize::MAX),
             peers,
             duration: Duration::from_secs_f64(self.seconds),
         })
+    }
+}
+
+/// Whether links have mutual TLS.
+fn is_secured(transport: Transport, tls: Option<Security>) -> Result<bool, Failure> {
+    match (transport, tls) {
+        (Transport::Quic, Some(Security::None)) => {
+            Err(Failure::Usage("--transport quic always has TLS: leave out --tls none".to_owned()))
+        }
+        (Transport::Memory, Some(Security::Mutual)) => Err(Failure::Usage(
+            "--transport memory has no TLS: leave out --tls mutual, or take tcp".to_owned(),
+        )),
+        (transport, None) => Ok(transport == Transport::Quic),
+        (_, Some(security)) => Ok(security == Security::Mutual),
     }
 }
 
@@ -142,6 +155,11 @@ pub(super) async fn bench(arguments: &Arguments) -> Result<(), Failure> {
         Kind::Request(Request { peers, in_flight, common }) => {
             (common, Work::Request { in_flight: *in_flight }, *peers)
         }
+        Kind::Rooms(arguments) => return state::rooms(arguments).await,
+        Kind::Sync(arguments) => return state::sync(arguments).await,
+        Kind::Idle(arguments) => return state::idle(arguments).await,
+        Kind::Kill(arguments) => return state::kill(arguments).await,
+        Kind::Member => return Ok(bench::state::serve_member().await?),
         Kind::Sender => return Ok(bench::serve_sender().await?),
     };
     let report = bench::run(&common.plan(work, peers)?, &["bench", "sender"]).await?;

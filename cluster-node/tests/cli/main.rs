@@ -4,6 +4,7 @@
 mod bench;
 mod demo;
 mod insight;
+mod members;
 mod operate;
 mod process;
 mod run;
