@@ -140,8 +140,8 @@ pub(super) async fn sync(arguments: &Sync) -> Result<(), Failure> {
     let Sync { rooms, owners, filters, rounds, common } = arguments;
     let (links, filters, most) =
         (common.links()?, usize::from(filters.filters), u64::from(*owners) * MOST_ROOMS);
-    for rooms in rooms.iter().copied() {
-        if !(u64::from(*owners)..=most).contains(&rooms) {
+    for rooms in rooms {
+        if !(u64::from(*owners)..=most).contains(rooms) {
             return Err(Failure::Usage(format!(
                 "--rooms {rooms}: {owners} nodes have from {owners} to {most} rooms: change --owners or --rooms"
             )));
