@@ -39,6 +39,8 @@ pub(crate) struct End {
     pub(crate) received: PerLane<Vec<Vec<u8>>>,
     /// Messages announced as lost by lane, inbound.
     pub(crate) announced: PerLane<u64>,
+    /// How often this end was told by lane that numbers do not continue, inbound and outbound.
+    pub(crate) broken: PerLane<[u64; 2]>,
     /// Requests of the peer that are not answered.
     pub(crate) asked: Vec<RequestId>,
     /// How often each request of this end has ended.
@@ -57,6 +59,7 @@ impl End {
             batches: VecDeque::new(),
             received: PerLane::default(),
             announced: PerLane::default(),
+            broken: PerLane::default(),
             asked: Vec::new(),
             outcomes: BTreeMap::new(),
             ends: Vec::new(),
@@ -144,6 +147,9 @@ impl End {
                 SessionEvent::Batch(batch) => self.batches.push_back(batch),
                 SessionEvent::Lagged { lane, direction: Direction::Inbound, missed: Missed::Known(n) } => {
                     self.announced[lane] += n;
+                }
+                SessionEvent::Lagged { lane, direction, missed: Missed::Unknown } => {
+                    self.broken[lane][usize::from(direction == Direction::Outbound)] += 1;
                 }
                 SessionEvent::Lagged { .. } => {}
                 SessionEvent::Request(RequestEvent::Asked { id, .. }) => self.asked.push(id),

@@ -104,7 +104,7 @@ impl Binding {
     ///
     /// In brackets stand `_site_`, an IP address (IPv6 with a zone if need be), `*` or the name of a network interface,
     /// each followed by `:ipv4` (the default) or `:ipv6` in any case. Without brackets stand an IPv4 address, a host name,
-    /// `_site_` or `*`. Without a scheme it is TCP. Port 0 asks the system for a free one.
+    /// `_site_` or `*`; `_site_` may be written in any case. Without a scheme it is TCP. Port 0 asks the system for a free one.
     pub fn parse(text: &str, default_port: u16) -> Result<Self, BindingError> {
         let refuse = |problem| BindingError { given: text.chars().take(MAX_SHOWN).collect(), problem };
         let (scheme, rest) = match text.split_once("://") {
@@ -157,7 +157,7 @@ fn parse_bracketed(rest: &str) -> Parsed<'_> {
 
 fn parse_named(name: &str, family: Family) -> Result<Place, &'static str> {
     match name {
-        SITE => Ok(Place::Site(family)),
+        _ if name.eq_ignore_ascii_case(SITE) => Ok(Place::Site(family)),
         "*" => Ok(Place::Ip { ip: family.unspecified(), zone: None }),
         "" => Err("the brackets are empty"),
         _ if name.len() > MAX_INTERFACE || name.contains(char::is_control) => {
@@ -188,7 +188,7 @@ fn parse_bare(rest: &str) -> Parsed<'_> {
     if host.contains(':') {
         return Err("an IPv6 address needs brackets");
     }
-    if matches!(host, SITE | "*") {
+    if host == "*" || host.eq_ignore_ascii_case(SITE) {
         return Ok((parse_named(host, Family::V4)?, port));
     }
     // The rules for host names have one home: what can be advertised can be bound.

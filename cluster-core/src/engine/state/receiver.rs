@@ -20,6 +20,8 @@ pub(super) struct Receiver {
     settled: Option<u64>,
     pass: Option<Pass>,
     is_current: bool,
+    /// Whether anything of the stream was taken in this session.
+    has_heard: bool,
     asked: Asked,
     repair: Repair,
     verify: Verify,
@@ -122,6 +124,7 @@ impl Receiver {
     /// A session began. What was asked for on another one is asked for again.
     pub(super) fn connect(&mut self) {
         self.is_current = false;
+        self.has_heard = false;
         self.asked = match self.asked {
             Asked::Pass(_) => Asked::Pass(Answer::Unasked),
             Asked::Rest(_) | Asked::Nothing => Asked::Nothing,
@@ -157,9 +160,17 @@ impl Receiver {
         }
     }
 
+    /// Whether a pass with this start was overtaken by what came before it. Within a session the starts of passes only grow,
+    /// and none is below what has been told; the first in a session may be lower, if this node was told lies before.
+    pub(super) fn is_past(&self, start: u64) -> bool {
+        let reached = self.settled.max(self.pass.map(|pass| pass.start));
+        self.has_heard && reached.is_some_and(|reached| start < reached)
+    }
+
     /// A pass begins; says whether it replaces an unfinished one.
     pub(super) fn begin(&mut self, start: u64) -> bool {
         self.is_current = false;
+        self.has_heard = true;
         self.asked = Asked::Nothing;
         if self.verify == Verify::Wanted {
             self.verify = Verify::Running;
@@ -193,6 +204,7 @@ impl Receiver {
     /// The entries of a delta up to this version are applied.
     pub(super) fn advance(&mut self, to: u64, reach: Reach) -> Occasion {
         self.is_current = reach == Reach::CaughtUp;
+        self.has_heard = true;
         if matches!(self.asked, Asked::Rest(_)) {
             self.asked = Asked::Nothing;
         }
@@ -303,6 +315,18 @@ mod tests {
         assert_eq!(receiver.advance(13, Reach::CaughtUp), Occasion::InPassing);
         let position = Position::At { incarnation: INCARNATION, version: 13 };
         assert_eq!((receiver.state_position(INCARNATION), receiver.is_current()), (position, true));
+    }
+
+    #[test]
+    fn a_pass_from_before_what_was_heard_is_past_within_a_session_only() {
+        let mut receiver = Receiver::default();
+        assert!(!receiver.is_past(10));
+        receiver.begin(10);
+        assert!(!receiver.is_past(10) && receiver.is_past(9));
+        receiver.advance(11, Reach::CaughtUp);
+        assert!(receiver.is_past(10) && !receiver.is_past(11));
+        receiver.connect();
+        assert!(!receiver.is_past(10), "an owner begins where it is, whatever we were told before");
     }
 
     #[test]

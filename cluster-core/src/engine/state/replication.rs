@@ -170,6 +170,10 @@ impl State {
             BEGIN | DELTA if peer.link == Link::OverBudget => return Ok(Intake::OverBudget),
             BEGIN => {
                 let Begin { start } = decode(kind, body)?;
+                if peer.receiver.is_past(start) {
+                    peer.counters.duplicates += 1;
+                    return Ok(Intake::Taken);
+                }
                 peer.replica.begin_pass();
                 let again = peer.receiver.begin(start) | peer.sweep.take().is_some();
                 peer.counters.passes_begun += 1;

@@ -1,4 +1,4 @@
-//! Writes the seeds of all targets into the corpora: `cargo run -p cluster-fuzz --bin seeds [FOLDER]`.
+//! Writes the seeds of all targets into the corpora: `cargo run -p cluster-fuzz --example seeds [FOLDER]`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
