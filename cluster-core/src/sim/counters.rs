@@ -2,6 +2,7 @@
 
 use std::ops::AddAssign;
 
+use super::process::Process;
 use crate::engine::state::StateCounters;
 
 macro_rules! counters {
@@ -71,6 +72,14 @@ counters! {
     sessions,
     /// Sessions that a new one of the same pair took the place of.
     replaced,
+    /// Tunnels that reached their other end.
+    tunnels,
+    /// Sessions that began on tunnels, counted at both ends.
+    tunnel_sessions,
+    /// Bytes that were carried through tunnels.
+    tunnel_bytes,
+    /// Sessions on tunnels that a direct link took the place of, counted at both ends.
+    tunnels_replaced,
     /// Members that were removed.
     removals,
     /// Doubts that began.
@@ -83,6 +92,10 @@ counters! {
     became_ready,
     /// Nodes that stopped being ready.
     became_unready,
+    /// Resets in which a node compared what it had of the others.
+    verifies,
+    /// Resets in which a node forgot its own rooms.
+    blanks,
     /// Notifications that were handed to a lane.
     notifications_sent,
     /// Notifications that a member did not have to get.
@@ -120,8 +133,13 @@ counters! {
 }
 
 impl Counters {
-    /// What the engine of one process has counted.
-    pub(super) fn add_state(&mut self, state: StateCounters) {
+    /// What the machines of one process have counted.
+    pub(super) fn add_process(&mut self, process: &Process) {
+        self.tunnel_bytes += process.tunnels.carried_bytes();
+        self.add_state(process.engine.state().counters());
+    }
+
+    fn add_state(&mut self, state: StateCounters) {
         self.deltas += state.deltas_applied;
         self.duplicate_deltas += state.duplicates;
         self.passes += state.passes_begun;

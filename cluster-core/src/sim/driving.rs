@@ -24,6 +24,7 @@ impl Process {
         loop {
             let mut quiet = !self.settle_endpoint(now, network);
             quiet &= !self.settle_engine(now, network);
+            quiet &= !self.settle_tunnels(now, network);
             self.serve_host(now, network);
             if self.engine.offered() != self.offered {
                 self.offered = self.engine.offered();
@@ -51,6 +52,9 @@ impl Process {
         while let Some(event) = self.engine.poll_event() {
             stirred = true;
             self.take_event(event, network);
+        }
+        while let Some(node) = self.engine.poll_turn() {
+            self.endpoint.session_with(&node).into_iter().for_each(|session| self.stir(session));
         }
         stirred
     }
@@ -191,8 +195,7 @@ impl Process {
                 }
                 SessionEvent::Request(RequestEvent::Asked { .. } | RequestEvent::Cancelled(_)) => {}
                 SessionEvent::Request(RequestEvent::Ended(..)) => {}
-                // Tunnels are not simulated: whoever asks for one finds no carrier.
-                SessionEvent::Tunnel(_) => {}
+                SessionEvent::Tunnel(frame) => self.take_tunnel(id, frame),
                 SessionEvent::Ended(end) => ended = Some(SessionEnd::from(end)),
             }
         }

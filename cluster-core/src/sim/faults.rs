@@ -123,8 +123,8 @@ impl Sim {
         let Some(process) = slot.process.take() else { return false };
         slot.is_stopped = false;
         slot.inbox.clear();
-        // What its engine has counted outlives it.
-        self.network.counters.add_state(process.engine.state().counters());
+        // What it has counted outlives it.
+        self.network.counters.add_process(&process);
         self.model.gone(node);
         self.network.set_listening(node, false);
         self.network.close_all(node);
@@ -214,6 +214,15 @@ impl Sim {
     /// Has a rule decide about every parcel from now on.
     pub fn add_rule(&mut self, rule: impl Rule + 'static) {
         self.network.add_rule(Box::new(rule));
+    }
+
+    /// Has what a node tells another one of its rooms go on so many versions further or back, behind its engine's back.
+    pub fn misplace(&mut self, node: usize, peer: usize, by: i64) {
+        let peer = Self::id(peer);
+        self.act(node, |process, _, _| {
+            process.engine.misplace_sender(&peer, by);
+            process.stir_all();
+        });
     }
 
     /// Changes what a node has of another one's room, behind its engine's back.

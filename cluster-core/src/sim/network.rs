@@ -4,7 +4,7 @@
 //! process is stopped still accepts, and buffers what comes until its buffer is full.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -49,6 +49,10 @@ pub(super) struct Network {
     pub(super) discovery: Discovery,
     /// When a way was closed or opened last, or a rule added or forgotten.
     disturbed: Instant,
+    /// When a rule was there last.
+    ruled: Instant,
+    /// When the ways between two nodes, the smaller number first, were last not open, or their links reset.
+    closed: BTreeMap<(usize, usize), Instant>,
     traffic: Traffic,
     delay: RangeInclusive<Duration>,
     rules: Vec<Box<dyn Rule>>,
@@ -65,6 +69,8 @@ impl Network {
         Self {
             now,
             disturbed: now,
+            ruled: now,
+            closed: BTreeMap::new(),
             discovery: Discovery::default(),
             rng,
             counters: Counters::default(),
@@ -86,6 +92,9 @@ impl Network {
 
     pub(super) fn clear_rules(&mut self) {
         self.disturbed = self.disturbed();
+        if !self.rules.is_empty() {
+            self.ruled = self.now;
+        }
         self.rules.clear();
     }
 
@@ -95,9 +104,24 @@ impl Network {
         if is_whole { self.disturbed } else { self.now }
     }
 
+    /// Since when two nodes have reached each other as in a healthy network.
+    pub(super) fn whole_since(&self, a: usize, b: usize) -> Instant {
+        let is_closed = [(a, b), (b, a)].iter().any(|way| self.ways.0.contains_key(way));
+        if is_closed || !self.rules.is_empty() {
+            return self.now;
+        }
+        let closed = self.closed.get(&(a.min(b), a.max(b))).copied().unwrap_or_default();
+        closed.max(self.ruled)
+    }
+
+    fn note_closed(&mut self, a: usize, b: usize) {
+        self.closed.insert((a.min(b), a.max(b)), self.now);
+    }
+
     /// Cuts or refuses one way, or opens it.
     pub(super) fn set_way(&mut self, from: usize, to: usize, way: Option<Way>) {
         self.disturbed = self.disturbed();
+        self.note_closed(from, to);
         match way {
             Some(way) => {
                 let before = self.ways.0.insert((from, to), way);
@@ -109,7 +133,9 @@ impl Network {
 
     pub(super) fn open_all_ways(&mut self) {
         self.disturbed = self.disturbed();
-        self.ways.0.clear();
+        for (a, b) in std::mem::take(&mut self.ways.0).into_keys() {
+            self.note_closed(a, b);
+        }
     }
 
     pub(super) fn set_listening(&mut self, node: usize, listens: bool) {
@@ -121,6 +147,7 @@ impl Network {
     /// Resets every link between two nodes.
     pub(super) fn break_links(&mut self, a: usize, b: usize) {
         self.disturbed = self.now;
+        self.note_closed(a, b);
         let joins = |wire: &Wire| matches!(wire.ends.map(|end| end.node), [x, y] if (x, y) == (a, b) || (y, x) == (a, b));
         let ends: Vec<Socket> = self.wires.iter().filter(|(_, w)| joins(w)).map(|(end, _)| end).collect();
         for end in ends {

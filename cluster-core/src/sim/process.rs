@@ -4,21 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use cluster_transport::proto::body::CloseCode;
 use cluster_transport::proto::credentials::PeerIdentity;
-use cluster_transport::proto::endpoint::{
-    ConnectFailure, Endpoint, EndpointAction, EndpointEvent, LinkId, SessionEnd,
-};
-use cluster_transport::proto::frame::{Decoded, Frame, PREFIX};
+use cluster_transport::proto::endpoint::{Endpoint, EndpointAction, EndpointEvent, LinkId, SessionEnd};
 use cluster_transport::proto::lanes::PeerLanes;
 use cluster_transport::proto::session::Session;
+use cluster_transport::proto::tunnel::TunnelStreams;
 use cluster_transport::proto::{Instant, NodeId, SessionId};
 
 use super::clock::Drift;
 use super::desk::Desk;
-use super::discovery::{Place, place_of};
 use super::host::Host;
+use super::links::{Conduit, Ending, Link};
 use super::network::{Arrival, Network};
 use super::numbers::NumberMap;
 use super::wires::Socket;
@@ -29,7 +27,7 @@ const ASK_EVERY: Duration = Duration::from_secs(30);
 /// How soon discovery is asked again that has not answered.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// A link that has not taken a byte for so long is broken, as in the runtime.
-const WRITE_DEADLINE: Duration = Duration::from_secs(15);
+pub(super) const WRITE_DEADLINE: Duration = Duration::from_secs(15);
 
 /// One life of a node.
 #[derive(Debug)]
@@ -51,8 +49,9 @@ pub(super) struct Process {
     asks_at: Instant,
     /// Whether discovery has answered.
     pub(super) discovered: bool,
-    links: NumberMap<LinkId, Socket>,
-    sockets: NumberMap<Socket, Link>,
+    pub(super) tunnels: TunnelStreams,
+    pub(super) links: NumberMap<LinkId, Conduit>,
+    pub(super) conduits: NumberMap<Conduit, Link>,
     /// The sessions that may have something to say, each once.
     stirred: VecDeque<SessionId>,
     /// The sessions that have a deadline, by the earliest.
@@ -65,7 +64,7 @@ pub(super) struct Live {
     pub(super) peer: NodeId,
     pub(super) session: Session,
     pub(super) lanes: Arc<PeerLanes>,
-    pub(super) socket: Socket,
+    pub(super) conduit: Conduit,
     pub(super) out: VecDeque<Bytes>,
     pub(super) write_by: Option<Instant>,
     /// The earliest of its deadlines, as of the last time that it was looked at.
@@ -73,26 +72,12 @@ pub(super) struct Live {
     is_stirred: bool,
 }
 
-/// How a link came to its end.
-#[derive(Clone, Copy, Debug)]
-enum Ending {
-    Closed,
-    Reset,
-}
-
-#[derive(Debug)]
-struct Link {
-    id: LinkId,
-    session: Option<SessionId>,
-    /// What has come and is no whole frame yet.
-    buffer: Bytes,
-}
-
 impl Process {
     /// A process that starts now, by its own clock.
     pub(super) fn new(number: usize, life: u64, clock: Drift, engine: Engine, endpoint: Endpoint) -> Self {
         Self {
             clock,
+            tunnels: TunnelStreams::new(engine.node().clone()),
             desk: Desk::default(),
             asks_at: Instant::ORIGIN,
             discovered: false,
@@ -106,7 +91,7 @@ impl Process {
             lanes: BTreeMap::new(),
             offered: (0, 0),
             links: NumberMap::default(),
-            sockets: NumberMap::default(),
+            conduits: NumberMap::default(),
             stirred: VecDeque::new(),
             deadlines: BTreeSet::new(),
         }
@@ -205,108 +190,24 @@ impl Process {
         arrival: Arrival,
         network: &mut Network,
     ) {
+        let conduit = Conduit::Socket(socket);
         match arrival {
             Arrival::Accepted { from } => {
                 let remote = format!("n{from}:40000");
                 let id = self.endpoint.handle_accepted(now, PeerIdentity::Plaintext, remote);
-                self.add_link(id, socket);
+                self.add_link(id, conduit);
             }
-            Arrival::Connected => {
-                if let Some(id) = self.sockets.get(&socket).map(|link| link.id) {
-                    self.endpoint.handle_connected(now, id, PeerIdentity::Plaintext);
-                }
-            }
-            Arrival::Refused => {
-                if let Some(link) = self.remove_socket(socket) {
-                    self.endpoint.handle_connect_failed(now, link.id, ConnectFailure::Refused);
-                }
-            }
+            Arrival::Connected => self.connected(now, socket),
+            Arrival::Refused => self.refused(now, socket),
             Arrival::Bytes(bytes) => {
                 network.consumed(socket, bytes.len());
-                self.read(now, socket, bytes, network);
+                self.read(now, conduit, bytes, network);
             }
-            Arrival::Writable => self.session_of(socket).into_iter().for_each(|session| self.stir(session)),
-            Arrival::Closed => self.link_ended(now, socket, Ending::Closed, network),
-            Arrival::Reset => self.link_ended(now, socket, Ending::Reset, network),
+            Arrival::Writable => self.session_on(conduit).into_iter().for_each(|session| self.stir(session)),
+            Arrival::Closed => self.link_ended(now, conduit, Ending::Closed, network),
+            Arrival::Reset => self.link_ended(now, conduit, Ending::Reset, network),
         }
         self.settle(now, network);
-    }
-
-    fn add_link(&mut self, id: LinkId, socket: Socket) {
-        self.links.insert(id, socket);
-        self.sockets.insert(socket, Link { id, session: None, buffer: Bytes::new() });
-    }
-
-    fn remove_socket(&mut self, socket: Socket) -> Option<Link> {
-        let link = self.sockets.remove(&socket)?;
-        self.links.remove(&link.id);
-        Some(link)
-    }
-
-    fn session_of(&self, socket: Socket) -> Option<SessionId> {
-        self.sockets.get(&socket).and_then(|link| link.session)
-    }
-
-    fn read(&mut self, now: Instant, socket: Socket, bytes: Bytes, network: &mut Network) {
-        if let Some(link) = self.sockets.get_mut(&socket) {
-            link.buffer =
-                if link.buffer.is_empty() { bytes } else { [&*link.buffer, &*bytes].concat().into() };
-        }
-        while let Some(frame) = self.next_frame(socket) {
-            match self.session_of(socket) {
-                Some(session) => {
-                    if let Some(live) = self.sessions.get_mut(&session) {
-                        live.session.handle_frame(now, frame);
-                    }
-                }
-                None => {
-                    self.handshake_frame(now, socket, frame);
-                    // A frame may belong to the session that the one before it begins.
-                    self.settle_endpoint(now, network);
-                }
-            }
-        }
-        if let Some(session) = self.session_of(socket)
-            && let Some(live) = self.sessions.get(&session)
-        {
-            self.engine.handle_heard(now, &live.peer, session);
-            self.stir(session);
-        }
-    }
-
-    fn next_frame(&mut self, socket: Socket) -> Option<Bytes> {
-        let buffer = &mut self.sockets.get_mut(&socket)?.buffer;
-        let length = usize::try_from(u32::from_be_bytes(*buffer.first_chunk::<PREFIX>()?)).ok()?;
-        if buffer.len() < PREFIX + length {
-            return None;
-        }
-        buffer.advance(PREFIX);
-        Some(buffer.split_to(length))
-    }
-
-    fn handshake_frame(&mut self, now: Instant, socket: Socket, frame: Bytes) {
-        let Some(id) = self.sockets.get(&socket).map(|link| link.id) else { return };
-        match Frame::decode(frame) {
-            Ok(Decoded::Known(frame)) => self.endpoint.handle_frame(now, id, frame),
-            Ok(Decoded::Skipped(_)) => {}
-            Err(error) => self.endpoint.handle_bad_frame(now, id, &error),
-        }
-    }
-
-    /// Nothing comes from a link any more.
-    fn link_ended(&mut self, now: Instant, socket: Socket, how: Ending, network: &mut Network) {
-        if let Some(session) = self.session_of(socket) {
-            if let Some(live) = self.sessions.get_mut(&session) {
-                match how {
-                    Ending::Closed => live.session.handle_link_closed(),
-                    Ending::Reset => live.session.handle_link_lost("the connection was reset"),
-                }
-                self.stir(session);
-            }
-        } else if let Some(link) = self.remove_socket(socket) {
-            network.close(socket);
-            self.endpoint.handle_link_closed(now, link.id, format!("{how:?}"));
-        }
     }
 
     /// Does what the endpoint wants, and tells the engine what happened to it: as the runtime does it, sessions begin first.
@@ -320,8 +221,10 @@ impl Process {
             }
         }
         for event in events {
-            if let EndpointEvent::SessionUp { replaced: Some(_), .. } = &event {
+            if let EndpointEvent::SessionUp { session, replaced: Some(old), .. } = &event {
                 network.counters.replaced += 1;
+                let is_better = self.is_tunnelled(*old) && !self.is_tunnelled(*session);
+                network.counters.tunnels_replaced += u64::from(is_better);
             }
             self.engine.handle_endpoint(now, &event);
             if let EndpointEvent::Superseded { epoch, .. } = event {
@@ -336,38 +239,26 @@ impl Process {
     }
 
     fn begin(&mut self, link: LinkId, session: Session, network: &mut Network) {
-        let Some(socket) = self.links.get(&link).copied() else { return };
+        let Some(conduit) = self.links.get(&link).copied() else { return };
+        let is_direct = matches!(conduit, Conduit::Socket(_));
         network.counters.sessions += 1;
+        network.counters.tunnel_sessions += u64::from(!is_direct);
         let start = session.start();
         let (id, peer, lanes) = (start.session, start.peer.clone(), Arc::clone(&start.lanes));
-        if let Some(link) = self.sockets.get_mut(&socket) {
+        self.tunnels.handle_session_up(id, peer.clone(), is_direct, start.we_dialled);
+        if let Some(link) = self.conduits.get_mut(&conduit) {
             link.session = Some(id);
         }
         self.lanes.insert(peer.clone(), Arc::clone(&lanes));
         let (out, write_by, deadline, is_stirred) = (VecDeque::new(), None, None, false);
-        self.sessions.insert(id, Live { peer, session, lanes, socket, out, write_by, deadline, is_stirred });
+        self.sessions.insert(id, Live { peer, session, lanes, conduit, out, write_by, deadline, is_stirred });
         self.stir(id);
     }
 
     fn act(&mut self, now: Instant, action: EndpointAction, network: &mut Network) {
         match action {
-            EndpointAction::Connect { link, address } => match place_of(&address) {
-                Place::Host(to) => {
-                    let socket = network.connect(self.number, to);
-                    self.add_link(link, socket);
-                }
-                // Until the endpoint's own deadline.
-                Place::Nowhere => network.counters.stale_dials += 1,
-                Place::Refused => {
-                    network.counters.stale_dials += 1;
-                    self.endpoint.handle_connect_failed(now, link, ConnectFailure::Refused);
-                }
-            },
-            EndpointAction::Send { link, frame } => {
-                if let Some(socket) = self.links.get(&link) {
-                    network.write(*socket, frame.encode());
-                }
-            }
+            EndpointAction::Connect { link, address } => self.connect(now, link, &address, network),
+            EndpointAction::Send { link, frame } => self.write_frame(link, &frame, network),
             EndpointAction::EndSession { session, code } => {
                 if let Some(live) = self.sessions.get_mut(&session) {
                     live.session.close(code, "");
@@ -375,9 +266,9 @@ impl Process {
                 }
             }
             EndpointAction::Close { link } => {
-                if let Some(socket) = self.links.get(&link).copied() {
-                    self.remove_socket(socket);
-                    network.close(socket);
+                if let Some(conduit) = self.links.get(&link).copied() {
+                    self.remove_link(conduit);
+                    self.close_conduit(conduit, network);
                 }
             }
             _ => {}
@@ -399,33 +290,18 @@ impl Process {
         live.deadline.map(|deadline| self.deadlines.remove(&(deadline, id)));
         live.session.poll_transmit(&mut live.out, usize::MAX);
         for bytes in live.out {
-            network.write(live.socket, bytes);
+            self.write_last(live.conduit, bytes, network);
         }
-        self.remove_socket(live.socket);
-        network.close(live.socket);
+        self.remove_link(live.conduit);
+        self.close_conduit(live.conduit, network);
+        self.tunnels.handle_session_down(id);
         self.endpoint.handle_session_ended(now, id, end);
     }
 
-    /// Gives a session what its socket takes.
-    pub(super) fn write(&mut self, now: Instant, id: SessionId, network: &mut Network) {
-        const TURN: usize = 256 * 1024;
-        let Some(live) = self.sessions.get_mut(&id) else { return };
-        let mut has_more = true;
-        loop {
-            if live.out.is_empty() && has_more {
-                has_more = live.session.poll_transmit(&mut live.out, TURN);
-            }
-            if live.out.is_empty() {
-                live.write_by = None;
-                return;
-            }
-            if !network.has_room(live.socket) {
-                live.write_by.get_or_insert(now + WRITE_DEADLINE);
-                return;
-            }
-            live.write_by = None;
-            network.write(live.socket, gather(&mut live.out, TURN / 4));
-        }
+    /// Whether a session goes through a tunnel.
+    pub(super) fn is_tunnelled(&self, session: SessionId) -> bool {
+        let live = self.sessions.get(&session);
+        live.is_some_and(|live| matches!(live.conduit, Conduit::Tunnel(_)))
     }
 
     /// Ends a session with a peer, for a reason of this side.
@@ -435,19 +311,4 @@ impl Process {
             self.stir(session);
         }
     }
-}
-
-/// Takes pieces of about this many bytes for one write, as a vectored write does it.
-fn gather(out: &mut VecDeque<Bytes>, budget: usize) -> Bytes {
-    let first = out.pop_front().unwrap_or_default();
-    if out.is_empty() || first.len() >= budget {
-        return first;
-    }
-    let mut bytes = BytesMut::from(&*first);
-    while bytes.len() < budget
-        && let Some(piece) = out.pop_front()
-    {
-        bytes.extend_from_slice(&piece);
-    }
-    bytes.freeze()
 }

@@ -1,5 +1,6 @@
 //! What the clients and the host of a node do, and the plain truth beside it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,6 +23,20 @@ impl Sim {
             self.serve(node, |process, now, _| process.engine.subscribe(now, connection, &info).ok())??;
         self.model.subscribe(node, connection, room);
         Some(subscribed)
+    }
+
+    /// Subscribes a connection of a node to so many rooms at once; whether the node runs and had place for all of them.
+    pub fn subscribe_to_many(&mut self, node: usize, connection: u64, rooms: Range<u32>) -> bool {
+        let id = ConnectionId(connection);
+        let subscribe = |process: &mut Process, now, room| {
+            process.engine.subscribe(now, id, &super::room(room)).map(|_| room).ok()
+        };
+        let wanted = rooms.clone();
+        let subscribed: Option<Vec<u32>> = self
+            .serve(node, |process, now, _| wanted.filter_map(|room| subscribe(process, now, room)).collect());
+        let subscribed = subscribed.unwrap_or_default();
+        subscribed.iter().for_each(|room| self.model.subscribe(node, id, *room));
+        subscribed.len() == rooms.len()
     }
 
     /// Joins a connection to a room by its id. Nothing if the node does not know it.
@@ -104,7 +119,24 @@ impl Sim {
 
     /// Has a node compare what it has of every other with its owner, as a reset does.
     pub fn verify(&mut self, node: usize) {
-        self.serve(node, |process, now, _| drop(process.engine.verify(now)));
+        let asked = self.serve(node, |process, now, _| {
+            process.engine.verify(now);
+            process.stir_all();
+        });
+        self.network.counters.verifies += u64::from(asked.is_some());
+    }
+
+    /// Has a node forget its own rooms, as a reset with `blank` does, and compare the others' with their owners.
+    pub fn blank(&mut self, node: usize) {
+        let blanked = self.serve(node, |process, now, _| {
+            let version = process.engine.state().version();
+            while !process.engine.blank(now, version) {}
+        });
+        if blanked.is_some() {
+            self.network.counters.blanks += 1;
+            self.model.gone(node);
+            self.verify(node);
+        }
     }
 
     /// Gives a register of a node a value. Nothing if the node does not run.

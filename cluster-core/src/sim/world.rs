@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cluster_transport::proto::endpoint::{Endpoint, EndpointSettings};
 use cluster_transport::proto::lanes::{LaneLag, LaneSettings};
+use cluster_transport::proto::tunnel::MAX_TUNNELS;
 use cluster_transport::proto::{Address, Incarnation, Instant, Lane, NodeId};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -306,11 +307,41 @@ impl Sim {
                 runs: slot.process.as_ref().is_some_and(lives),
                 leaves: slot.is_leaving || remover.is_leaving,
                 undisturbed: if is_stopped { Duration::ZERO } else { self.now.since(disturbed) },
+                joined: if is_stopped { Duration::ZERO } else { self.joined_for(by, number) },
             };
             if let Err(violation) = removals::judge(&removal) {
                 self.broken.push((by, Violation::new(format!("{node}: {violation}"))));
             }
         }
+    }
+
+    /// For how long a third node has reached two others as in a healthy network, and is a member that both believe in.
+    fn joined_for(&self, a: usize, b: usize) -> Duration {
+        let healthy_since = |node: usize| {
+            let slot = self.slots.get(node)?;
+            let (process, streams) = (slot.process.as_ref()?, MAX_TUNNELS);
+            let (ends, carried) = process.tunnels.counts();
+            (slot.serves() && !self.was_twinned(node) && ends + carried < streams).then_some(slot.disturbed)
+        };
+        let believes = |node: usize, other: usize| {
+            let members = self.process(node).map(|process| process.engine.members());
+            let member = members.and_then(|members| members.member(&Self::id(other)));
+            member.is_some_and(|member| member.session().is_some() && !member.is_doubted())
+        };
+        let joins = |third: usize| {
+            let hears = [(a, third), (third, a), (b, third), (third, b)];
+            if !hears.iter().all(|(node, other)| believes(*node, *other)) {
+                return None;
+            }
+            let healthy = [a, b, third].into_iter().map(healthy_since).collect::<Option<Vec<_>>>()?;
+            let whole = [self.network.whole_since(a, third), self.network.whole_since(b, third)];
+            healthy.into_iter().chain(whole).max().map(|since| self.now.since(since))
+        };
+        (0..self.settings.nodes)
+            .filter(|third| ![a, b].contains(third))
+            .filter_map(joins)
+            .max()
+            .unwrap_or_default()
     }
 
     /// Looks at everything that is to hold at any moment, and notes what is to hold from this moment to the next.
@@ -416,7 +447,7 @@ impl Sim {
     pub fn counters(&self) -> Counters {
         let mut counters = self.network.counters;
         for process in self.slots.iter().filter_map(|slot| slot.process.as_ref()) {
-            counters.add_state(process.engine.state().counters());
+            counters.add_process(process);
         }
         counters
     }
@@ -451,6 +482,23 @@ impl Sim {
             Lane::ALL.map(|lane| (peer.clone(), lane, lanes.lag(lane), lanes.settings()))
         });
         lags.collect()
+    }
+
+    /// How many tunnels end at a node, and how many it carries; none without a process.
+    pub fn tunnels(&self, node: usize) -> (usize, usize) {
+        self.process(node).map_or((0, 0), |process| process.tunnels.counts())
+    }
+
+    /// What each tunnel that ends at a node holds and was not read.
+    pub(super) fn unread_in_tunnels(&self, node: usize) -> impl Iterator<Item = usize> {
+        let tunnels = self.process(node).into_iter().flat_map(|process| process.tunnels.unread());
+        tunnels.map(|(_, bytes)| bytes)
+    }
+
+    pub(super) fn has_nested_tunnel(&self, node: usize) -> bool {
+        let nests =
+            |process: &Process| process.tunnels.unread().any(|(leg, _)| process.is_tunnelled(leg.session));
+        self.process(node).is_some_and(nests)
     }
 
     pub(super) fn first_violation(&self) -> Option<Violation> {

@@ -1,14 +1,13 @@
 //! Tunnels on real sessions: the ends of those that lead to or from this node are byte streams, like sockets.
 //!
-//! The table is told of sessions and frames by their tasks. What comes of it is handed out at once, under the table's lock, so
-//! that frames keep their order: sending is a push into the queue of a session.
+//! What the streams are and do is pure ([`TunnelStreams`]); here they get tasks that wait for them. What comes of each call is
+//! handed out at once, under the table's lock, so that frames keep their order: sending is a push into the queue of a session.
 
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -17,9 +16,7 @@ use super::accept::run_tunnelled;
 use super::session::SessionHandle;
 use crate::link::{ConnectError, Link, tunnel};
 use crate::proto::endpoint::NoLink;
-use crate::proto::tunnel::{
-    Leg, MAX_DATA, TunnelCode, TunnelEnd, TunnelError, TunnelFrame, TunnelOutput, Tunnels,
-};
+use crate::proto::tunnel::{Leg, Reading, StreamOutput, TunnelCode, TunnelError, TunnelFrame, TunnelStreams};
 use crate::proto::{Address, NodeId, SessionId};
 
 /// The tunnels of an endpoint.
@@ -28,9 +25,16 @@ pub(super) struct TunnelTable(Mutex<Table>);
 
 #[derive(Debug)]
 struct Table {
-    tunnels: Tunnels,
+    streams: TunnelStreams,
     sessions: HashMap<SessionId, Arc<SessionHandle>>,
-    ends: HashMap<Leg, Arc<Mutex<End>>>,
+    waiting: HashMap<Leg, Waiting>,
+}
+
+/// Who waits to read from a stream, and to write to it.
+#[derive(Debug, Default)]
+struct Waiting {
+    reader: Option<Waker>,
+    writer: Option<Waker>,
 }
 
 /// A link that somebody wants to this node.
@@ -43,8 +47,8 @@ pub(super) struct Called {
 
 impl TunnelTable {
     pub(super) fn new(node: NodeId) -> Self {
-        let (sessions, ends) = (HashMap::new(), HashMap::new());
-        Self(Mutex::new(Table { tunnels: Tunnels::new(node), sessions, ends }))
+        let (sessions, waiting) = (HashMap::new(), HashMap::new());
+        Self(Mutex::new(Table { streams: TunnelStreams::new(node), sessions, waiting }))
     }
 
     /// A session has begun.
@@ -52,38 +56,35 @@ impl TunnelTable {
         let mut table = self.lock();
         table.sessions.insert(session.id(), Arc::clone(session));
         let (id, node) = (session.id(), session.peer().clone());
-        table.tunnels.handle_session_up(id, node, !session.is_tunnelled(), session.we_dialled());
+        table.streams.handle_session_up(id, node, !session.is_tunnelled(), session.we_dialled());
     }
 
     /// A session has ended.
     pub(super) fn session_down(self: &Arc<Self>, session: SessionId) {
-        self.tell(|tunnels| tunnels.handle_session_down(session));
+        self.tell(|streams| streams.handle_session_down(session));
         self.lock().sessions.remove(&session);
     }
 
     /// A frame came on a session; the links that somebody wants.
     pub(super) fn take_frame(self: &Arc<Self>, session: SessionId, frame: TunnelFrame) -> Vec<Called> {
-        self.tell(|tunnels| tunnels.handle_frame(session, frame))
+        self.tell(|streams| streams.handle_frame(session, frame)).1
     }
 
     /// Begins a tunnel.
     pub(super) fn open(self: &Arc<Self>, via: &NodeId, to: &NodeId) -> Result<TunnelStream, TunnelError> {
-        let mut opened = None;
-        self.tell(|tunnels| opened = Some(tunnels.open(via, to)));
-        let leg =
-            opened.unwrap_or_else(|| Err(TunnelError::NoSession { via: via.clone(), to: to.clone() }))?;
-        Ok(self.lock().stream(leg, self))
+        let leg = self.tell(|streams| streams.open(via, to)).0?;
+        Ok(TunnelStream { leg, table: Arc::clone(self) })
     }
 
     /// How many end here, and how many are carried.
     pub(super) fn counts(&self) -> (usize, usize) {
-        self.lock().tunnels.counts()
+        self.lock().streams.counts()
     }
 
-    fn tell(self: &Arc<Self>, happened: impl FnOnce(&mut Tunnels)) -> Vec<Called> {
+    fn tell<T>(self: &Arc<Self>, happened: impl FnOnce(&mut TunnelStreams) -> T) -> (T, Vec<Called>) {
         let mut table = self.lock();
-        happened(&mut table.tunnels);
-        table.hand_out(self)
+        let result = happened(&mut table.streams);
+        (result, table.hand_out(self))
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -94,86 +95,35 @@ impl TunnelTable {
 impl Table {
     fn hand_out(&mut self, shared: &Arc<TunnelTable>) -> Vec<Called> {
         let mut called = Vec::new();
-        while let Some(output) = self.tunnels.poll_output() {
+        while let Some(output) = self.streams.poll_output() {
             match output {
-                TunnelOutput::Send { session, frame } => self.send(session, frame),
-                TunnelOutput::Accepted { leg, from, via } => {
-                    called.push(Called { stream: self.stream(leg, shared), from, via });
+                StreamOutput::Send { session, frame } => {
+                    if let Some(session) = self.sessions.get(&session) {
+                        session.send_tunnel(frame);
+                    }
                 }
-                TunnelOutput::Data(leg, bytes) => self.at_end(leg, |end| end.state.handle_data(&bytes)),
-                TunnelOutput::Credit(leg, bytes) => self.at_end(leg, |end| end.state.handle_credit(bytes)),
-                TunnelOutput::Closed(leg, code) => {
-                    self.at_end(leg, |end| {
-                        end.state.handle_closed(code);
-                        true
+                StreamOutput::Accepted { leg, from, via } => {
+                    called.push(Called {
+                        stream: TunnelStream { leg, table: Arc::clone(shared) },
+                        from,
+                        via,
                     });
-                    self.ends.remove(&leg);
+                }
+                StreamOutput::Stirred(leg) => {
+                    let Waiting { reader, writer } = self.waiting.remove(&leg).unwrap_or_default();
+                    reader.into_iter().chain(writer).for_each(Waker::wake);
                 }
             }
         }
         called
     }
-
-    /// Changes an end and wakes whoever uses it. One whose other end broke the rules is closed.
-    fn at_end(&mut self, leg: Leg, change: impl FnOnce(&mut End) -> bool) {
-        let Some(end) = self.ends.get(&leg).cloned() else { return };
-        let mut locked = lock(&end);
-        if !change(&mut locked) {
-            locked.state.handle_closed(TunnelCode::VIOLATION);
-            self.ends.remove(&leg);
-            self.tunnels.close(leg, TunnelCode::VIOLATION);
-        }
-        let wakers = locked.take_wakers();
-        drop(locked);
-        wakers.into_iter().flatten().for_each(Waker::wake);
-    }
-
-    fn send(&self, session: SessionId, frame: TunnelFrame) {
-        if let Some(session) = self.sessions.get(&session) {
-            session.send_tunnel(frame);
-        }
-    }
-
-    fn stream(&mut self, leg: Leg, shared: &Arc<TunnelTable>) -> TunnelStream {
-        let end = Arc::new(Mutex::new(End::default()));
-        self.ends.insert(leg, Arc::clone(&end));
-        let session = self.sessions.get(&leg.session).cloned();
-        TunnelStream { leg, end, session, table: Arc::clone(shared) }
-    }
-}
-
-#[derive(Debug, Default)]
-struct End {
-    state: TunnelEnd,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
-}
-
-impl End {
-    fn take_wakers(&mut self) -> [Option<Waker>; 2] {
-        [self.reader.take(), self.writer.take()]
-    }
-}
-
-fn lock(end: &Mutex<End>) -> MutexGuard<'_, End> {
-    end.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One end of a tunnel as a byte stream. Dropped, it ends the tunnel.
 #[derive(Debug)]
 pub(super) struct TunnelStream {
     leg: Leg,
-    end: Arc<Mutex<End>>,
-    session: Option<Arc<SessionHandle>>,
     table: Arc<TunnelTable>,
-}
-
-impl TunnelStream {
-    fn send(&self, frame: TunnelFrame) {
-        if let Some(session) = &self.session {
-            session.send_tunnel(frame);
-        }
-    }
 }
 
 fn broken(code: TunnelCode) -> std::io::Error {
@@ -186,24 +136,20 @@ impl AsyncRead for TunnelStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        let mut end = lock(&self.end);
-        if end.state.is_empty() {
-            return match end.state.closed() {
-                Some(TunnelCode::DONE) => Poll::Ready(Ok(())),
-                Some(code) => Poll::Ready(Err(broken(code))),
-                None => {
-                    end.reader = Some(context.waker().clone());
-                    Poll::Pending
-                }
-            };
+        let mut table = self.table.lock();
+        match table.streams.read(self.leg, buffer.initialize_unfilled()) {
+            Reading::Bytes(len) => {
+                buffer.advance(len);
+                table.hand_out(&self.table);
+                Poll::Ready(Ok(()))
+            }
+            Reading::End => Poll::Ready(Ok(())),
+            Reading::Broken(code) => Poll::Ready(Err(broken(code))),
+            Reading::Nothing => {
+                table.waiting.entry(self.leg).or_default().reader = Some(context.waker().clone());
+                Poll::Pending
+            }
         }
-        let (len, credit) = end.state.read(buffer.initialize_unfilled());
-        drop(end);
-        buffer.advance(len);
-        if let Some(credit) = credit {
-            self.send(TunnelFrame::Credit(self.leg.tunnel, credit));
-        }
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -213,19 +159,18 @@ impl AsyncWrite for TunnelStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        let mut end = lock(&self.end);
-        if let Some(code) = end.state.closed() {
-            return Poll::Ready(Err(broken(code)));
+        let mut table = self.table.lock();
+        match table.streams.write(self.leg, bytes) {
+            Ok(0) if !bytes.is_empty() => {
+                table.waiting.entry(self.leg).or_default().writer = Some(context.waker().clone());
+                Poll::Pending
+            }
+            Ok(len) => {
+                table.hand_out(&self.table);
+                Poll::Ready(Ok(len))
+            }
+            Err(code) => Poll::Ready(Err(broken(code))),
         }
-        let len = end.state.spend(bytes.len().min(MAX_DATA));
-        if len == 0 && !bytes.is_empty() {
-            end.writer = Some(context.waker().clone());
-            return Poll::Pending;
-        }
-        drop(end);
-        let part = Bytes::copy_from_slice(bytes.get(..len).unwrap_or_default());
-        self.send(TunnelFrame::Data(self.leg.tunnel, part));
-        Poll::Ready(Ok(len))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
@@ -240,12 +185,13 @@ impl AsyncWrite for TunnelStream {
 
 impl Drop for TunnelStream {
     fn drop(&mut self) {
-        let mut table = self.table.lock();
-        table.ends.remove(&self.leg);
-        table.tunnels.close(self.leg, TunnelCode::DONE);
-        let called = table.hand_out(&self.table);
         // Another stream must not be dropped under the lock.
-        drop(table);
+        let called = {
+            let mut table = self.table.lock();
+            table.waiting.remove(&self.leg);
+            table.streams.close(self.leg);
+            table.hand_out(&self.table)
+        };
         drop(called);
     }
 }

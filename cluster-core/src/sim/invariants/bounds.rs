@@ -2,6 +2,7 @@
 
 use cluster_transport::proto::Lane;
 use cluster_transport::proto::lanes::{LaneLag, LaneSettings};
+use cluster_transport::proto::tunnel::{CREDIT, MAX_TUNNELS};
 
 use super::Violation;
 use crate::engine::state::DEFAULT_MAX_TOMBSTONES;
@@ -12,6 +13,11 @@ pub(super) fn check(sim: &Sim) -> Result<(), Violation> {
         for (peer, lane, lag, settings) in sim.lags(node) {
             judge(lane, lag, settings)
                 .map_err(|what| Violation::new(format!("n{node} to {peer}, {lane} lane: {what}")))?;
+        }
+        tunnels(sim.tunnels(node), sim.unread_in_tunnels(node))
+            .map_err(|what| Violation::new(format!("n{node} {what}")))?;
+        if sim.has_nested_tunnel(node) {
+            return Err(Violation::new(format!("n{node} has a tunnel in a tunnel")));
         }
         let state = sim.engine(node).state();
         let limit = DEFAULT_MAX_TOMBSTONES.max(state.rooms());
@@ -38,6 +44,16 @@ fn judge(lane: Lane, lag: LaneLag, settings: &LaneSettings) -> Result<(), String
     if held <= limit { Ok(()) } else { Err(format!("{held} bytes are held, over {limit}")) }
 }
 
+fn tunnels((ends, carried): (usize, usize), mut unread: impl Iterator<Item = usize>) -> Result<(), String> {
+    if ends + carried > MAX_TUNNELS {
+        return Err(format!("takes part in {ends} and {carried} tunnels, over {MAX_TUNNELS}"));
+    }
+    match unread.find(|bytes| *bytes > CREDIT) {
+        Some(bytes) => Err(format!("has {bytes} bytes of a tunnel unread, over {CREDIT}")),
+        None => Ok(()),
+    }
+}
+
 /// The longest message of a simulation, with its head.
 const MAX_ONE: usize = 128 * 1024;
 
@@ -52,5 +68,12 @@ mod tests {
         let lag = |unsent_bytes| LaneLag { unsent_bytes, ..LaneLag::default() };
         assert_eq!(judge(Lane::Notifications, lag(1 << 20), &settings), Ok(()));
         assert!(judge(Lane::Notifications, lag(2 << 20), &settings).is_err());
+    }
+
+    #[test]
+    fn it_bites_on_too_many_tunnels_and_on_more_bytes_than_there_is_credit_for() {
+        assert_eq!(tunnels((MAX_TUNNELS - 1, 1), [0, CREDIT].into_iter()), Ok(()));
+        assert!(tunnels((MAX_TUNNELS, 1), [].into_iter()).is_err());
+        assert!(tunnels((0, 0), [0, CREDIT + 1].into_iter()).is_err());
     }
 }

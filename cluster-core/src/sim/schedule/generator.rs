@@ -13,6 +13,10 @@ use super::{Profile, Schedule, Step};
 const ROOMS: u32 = 12;
 const CONNECTIONS: u64 = 6;
 const REGISTERS: u32 = 6;
+/// The first of the rooms that somebody subscribes to by the hundred.
+const MANY: u32 = 1_000;
+/// A window of one message, and the default.
+const STATE_WINDOWS: [u32; 2] = [64 * 1024, 1024 * 1024];
 /// A ring that a burst overruns, and the default.
 const RINGS: [usize; 2] = [256 * 1024, 16 * 1024 * 1024];
 
@@ -22,12 +26,13 @@ impl Profile {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0xc4a0_5000_0000_0000);
         let nodes = rng.random_range(nodes);
         let ring = RINGS.choose(&mut rng).copied().unwrap_or_default();
+        let state_window = STATE_WINDOWS.choose(&mut rng).copied().unwrap_or_default();
         let minimum_nodes = NonZeroU32::MIN.saturating_add(rng.random_range(0..3));
         let mut generator = Generator { rng, nodes, left: seconds.saturating_mul(1_000), steps: Vec::new() };
         while generator.left > 0 {
             generator.turn(self);
         }
-        Schedule { seed, nodes, minimum_nodes, ring, steps: generator.steps }
+        Schedule { seed, nodes, minimum_nodes, ring, state_window, steps: generator.steps }
     }
 }
 
@@ -56,6 +61,8 @@ impl Generator {
         match kind {
             Profile::Calm | Profile::Chaos => {}
             Profile::Network => self.network(),
+            Profile::Partial => self.partial(),
+            Profile::Resets => self.resets(),
             Profile::Processes => self.processes(),
             Profile::MassRestart => self.mass_restart(profile),
             Profile::Starvation => self.starvation(),
@@ -86,6 +93,82 @@ impl Generator {
             _ => return,
         };
         self.steps.push(step);
+    }
+
+    /// Pairs are cut, and whoever may carry their tunnels is in for something.
+    fn partial(&mut self) {
+        let (a, b, carrier) = (self.node(), self.node(), self.node());
+        let ms = self.rng.random_range(500..4_000);
+        match self.rng.random_range(0..20) {
+            0..=2 => {
+                self.steps.push(Step::Cut { from: a, to: b });
+                self.steps.push(Step::Cut { from: b, to: a });
+                self.wait(ms);
+            }
+            3 | 4 => {
+                self.steps.push(Step::Cut { from: a, to: b });
+                self.wait(ms);
+            }
+            5 => self.steps.push(Step::Refuse { a, b }),
+            6..=9 => self.steps.push(Step::Mend { a, b }),
+            10 => self.steps.push(Step::Heal),
+            11 | 12 => {
+                self.steps.push(Step::Crash { node: carrier });
+                self.wait(ms);
+                self.steps.push(Step::Start { node: carrier });
+            }
+            13 => {
+                self.steps.push(Step::Pause { node: carrier });
+                self.wait(ms);
+                self.steps.push(Step::Resume { node: carrier });
+            }
+            14 => self.steps.push(Step::Leave { node: carrier }),
+            15 => self.steps.push(Step::Start { node: carrier }),
+            16 => self.steps.push(Step::BreakLinks { a, b: carrier }),
+            17 => {
+                let burst = self.burst();
+                self.steps.push(burst);
+            }
+            _ => {}
+        }
+    }
+
+    fn resets(&mut self) {
+        let (a, b, ms) = (self.node(), self.node(), self.rng.random_range(1..300));
+        let step = match self.rng.random_range(0..20) {
+            0..=2 => Step::Verify { node: a },
+            3 => Step::Blank { node: a },
+            4..=6 => Step::Misplace { node: a, peer: b, by: self.rng.random_range(-4..4) },
+            7 => return self.interrupted_pass(a, b),
+            8 => Step::Restart { node: a },
+            9 => Step::BreakLinks { a, b },
+            10 => Step::Loss { per_mille: self.rng.random_range(1..250) },
+            11 => Step::SlowPeer { node: a, ms },
+            12..=14 => Step::Heal,
+            _ => return,
+        };
+        self.steps.push(step);
+    }
+
+    /// More rooms than one message tells of, on a bad line to somebody who knows none of them.
+    fn interrupted_pass(&mut self, owner: usize, reader: usize) {
+        let (first, rooms) = (MANY, self.rng.random_range(700..1_500));
+        self.steps.push(Step::SubscribeToMany { node: owner, connection: 0, first, rooms });
+        self.steps.push(Step::Loss { per_mille: self.rng.random_range(100..500) });
+        self.steps.push(Step::Verify { node: reader });
+        for _ in 0..self.rng.random_range(1..4) {
+            let ms = self.rng.random_range(1..300);
+            self.wait(ms);
+            let is_broken = self.chance(2);
+            let (a, b) = (owner, reader);
+            self.steps.push(if is_broken {
+                Step::BreakLinks { a, b }
+            } else {
+                Step::Verify { node: reader }
+            });
+        }
+        self.steps.push(Step::Heal);
+        self.steps.push(Step::Disconnect { node: owner, connection: 0 });
     }
 
     fn processes(&mut self) {
@@ -132,9 +215,21 @@ impl Generator {
             3 | 4 => Step::SlowHost { node, ms: 0 },
             5 => Step::Drift { node, ppm: self.rng.random_range(-20_000..=20_000) },
             6 => self.burst(),
+            7 if self.chance(4) => return self.stalled(node),
             _ => return,
         };
         self.steps.push(step);
+    }
+
+    /// A process that is stopped for longer than a writer waits, with more to be written to it than sockets hold.
+    fn stalled(&mut self, node: usize) {
+        let (room, from) = (self.rng.random_range(0..ROOMS), (node + 1) % self.nodes);
+        self.steps.push(Step::Subscribe { node, connection: 0, room });
+        self.wait(1_000);
+        self.steps.push(Step::Pause { node });
+        self.steps.push(Step::Publish { node: from, room, size: 20_000, times: 40 });
+        self.wait(15_500);
+        self.steps.push(Step::Resume { node });
     }
 
     /// What clients and hosts do.

@@ -12,6 +12,7 @@ use std::num::NonZeroU32;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
+use cluster_transport::proto::Lane;
 use cluster_transport::proto::lanes::LaneSettings;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,9 @@ pub struct Schedule {
     pub minimum_nodes: NonZeroU32,
     /// How many bytes of notifications and of events wait for one peer.
     pub ring: usize,
+    /// How many bytes of state are under way to one peer: with few of them a pass takes several round trips.
+    #[serde(default = "whole_window")]
+    pub state_window: u32,
     /// What happens.
     pub steps: Vec<Step>,
 }
@@ -63,6 +67,7 @@ impl Schedule {
     pub fn sim(&self) -> Sim {
         let mut lanes = LaneSettings::default();
         lanes.ring = self.ring;
+        lanes.windows[Lane::State] = self.state_window;
         let settings = SimSettings::new(self.nodes).lanes(lanes).minimum_nodes(self.minimum_nodes);
         Sim::new(settings, self.seed)
     }
@@ -103,6 +108,10 @@ impl Schedule {
         let steps = shrink(&self.steps, attempts, |steps| with(steps).run().violation.is_some());
         with(&steps)
     }
+}
+
+fn whole_window() -> u32 {
+    LaneSettings::default().windows[Lane::State]
 }
 
 impl Sim {

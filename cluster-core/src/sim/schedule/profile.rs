@@ -13,6 +13,10 @@ pub enum Profile {
     Chaos,
     /// Cuts, splits of any shape, refusals, broken links, loss, jitter and duplicates; no process dies.
     Network,
+    /// Pairs that do not reach each other while others reach both; those that carry their tunnels die, stop or are cut off.
+    Partial,
+    /// Nodes compare or forget what they have, at any time and with many rooms, while links break and streams lose their place.
+    Resets,
     /// Crashes, restarts, leaves, pauses, and second processes of one id; the network is whole.
     Processes,
     /// Most nodes die and come back at once, again and again.
@@ -23,8 +27,16 @@ pub enum Profile {
 
 impl Profile {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Calm, Self::Chaos, Self::Network, Self::Processes, Self::MassRestart, Self::Starvation];
+    pub const ALL: [Self; 8] = [
+        Self::Calm,
+        Self::Chaos,
+        Self::Network,
+        Self::Partial,
+        Self::Resets,
+        Self::Processes,
+        Self::MassRestart,
+        Self::Starvation,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -32,6 +44,8 @@ impl Profile {
             Self::Calm => "calm",
             Self::Chaos => "chaos",
             Self::Network => "network",
+            Self::Partial => "partial",
+            Self::Resets => "resets",
             Self::Processes => "processes",
             Self::MassRestart => "mass-restart",
             Self::Starvation => "starvation",
@@ -73,7 +87,7 @@ mod tests {
         let error = "storm".parse::<Profile>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "there is no profile \"storm\": use one of calm, chaos, network, processes, mass-restart, starvation"
+            "there is no profile \"storm\": use one of calm, chaos, network, partial, resets, processes, mass-restart, starvation"
         );
     }
 }

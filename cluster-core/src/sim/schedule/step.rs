@@ -104,6 +104,23 @@ pub enum Step {
         room: u32,
         count: u32,
     },
+    Misplace {
+        node: usize,
+        peer: usize,
+        by: i64,
+    },
+    Verify {
+        node: usize,
+    },
+    Blank {
+        node: usize,
+    },
+    SubscribeToMany {
+        node: usize,
+        connection: u64,
+        first: u32,
+        rooms: u32,
+    },
     Subscribe {
         node: usize,
         connection: u64,
@@ -164,6 +181,7 @@ impl Step {
             Self::Twin { node } => drop(sim.start_twin(*node)),
             Self::EndTwin => sim.end_twin(),
             Self::Corrupt { node, owner, room, count } => sim.corrupt(*node, *owner, *room, *count),
+            Self::Misplace { node, peer, by } => sim.misplace(*node, *peer, *by),
             Self::ClockBack { node, ms } => sim.set_clock_back(*node, span(ms)),
             Self::Drift { node, ppm } => sim.set_drift(*node, *ppm),
             Self::SlowHost { node, ms } => sim.set_host_lag(*node, span(ms)),
@@ -213,6 +231,11 @@ impl Step {
     fn perform_as_client(&self, sim: &mut Sim) {
         match self {
             Self::Subscribe { node, connection, room } => drop(sim.subscribe(*node, *connection, *room)),
+            Self::SubscribeToMany { node, connection, first, rooms } => {
+                sim.subscribe_to_many(*node, *connection, *first..first.saturating_add(*rooms));
+            }
+            Self::Verify { node } => sim.verify(*node),
+            Self::Blank { node } => sim.blank(*node),
             Self::Join { node, connection, room } => drop(sim.join(*node, *connection, *room)),
             Self::Unsubscribe { node, connection, room } => {
                 sim.unsubscribe(*node, *connection, *room);

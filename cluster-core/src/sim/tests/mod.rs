@@ -12,11 +12,13 @@ mod deaths;
 mod events;
 mod floods;
 mod life;
+mod passes;
 mod pauses;
 mod registers;
 mod replay;
 mod resets;
 mod splits;
+mod tunnels;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);

@@ -72,6 +72,11 @@ impl TunnelEnd {
         self.inbox.is_empty()
     }
 
+    /// How many bytes are there to be read.
+    pub fn unread(&self) -> usize {
+        self.inbox.len()
+    }
+
     /// Why the tunnel is over, if it is.
     pub fn closed(&self) -> Option<TunnelCode> {
         self.closed

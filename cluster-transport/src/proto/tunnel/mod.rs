@@ -9,6 +9,7 @@
 
 mod end;
 mod frames;
+mod streams;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,6 +17,7 @@ use bytes::Bytes;
 
 pub use end::TunnelEnd;
 pub use frames::{DATA_HEAD, TunnelClose, TunnelCode, TunnelFrame, TunnelId, TunnelOpen};
+pub use streams::{Reading, StreamOutput, TunnelStreams};
 
 use super::wire::Extensions;
 use super::{NodeId, SessionId};
@@ -117,13 +119,20 @@ pub struct Tunnels {
     hops: BTreeMap<SessionId, Hop>,
     legs: BTreeMap<Leg, Role>,
     outputs: VecDeque<TunnelOutput>,
+    carried_bytes: u64,
 }
 
 /// What the world did.
 impl Tunnels {
     /// Of this node; none yet.
     pub fn new(node: NodeId) -> Self {
-        Self { node, hops: BTreeMap::new(), legs: BTreeMap::new(), outputs: VecDeque::new() }
+        Self {
+            node,
+            hops: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            outputs: VecDeque::new(),
+            carried_bytes: 0,
+        }
     }
 
     /// A session began.
@@ -198,6 +207,8 @@ impl Tunnels {
                 if over {
                     return self.break_off(leg, TunnelCode::VIOLATION);
                 }
+                self.carried_bytes =
+                    self.carried_bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
                 self.send(other.session, TunnelFrame::Data(other.tunnel, bytes));
             }
             None => {}
@@ -260,6 +271,11 @@ impl Tunnels {
     pub fn counts(&self) -> (usize, usize) {
         let ends = self.legs.values().filter(|role| matches!(role, Role::End)).count();
         (ends, (self.legs.len() - ends) / 2)
+    }
+
+    /// How many bytes were carried for others.
+    pub fn carried_bytes(&self) -> u64 {
+        self.carried_bytes
     }
 }
 
