@@ -284,6 +284,7 @@ impl Engine {
             self.do_chore(now);
         }
         self.members.handle_timeout(now);
+        self.state.handle_timeout(now);
         self.continuity.handle_timeout(now);
         self.registers.handle_timeout(now);
         self.settle(now);

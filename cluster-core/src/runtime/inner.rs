@@ -260,6 +260,11 @@ impl Inner {
         while let Some(event) = engine.poll_event() {
             self.take_event(event);
         }
+        while let Some(node) = engine.poll_turn() {
+            if let Some(peer) = self.peers().get(&node) {
+                peer.state_is_waiting();
+            }
+        }
         let recorded = engine.recorded();
         self.recorded.send_if_modified(|last| std::mem::replace(last, recorded) != recorded);
     }

@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     /// How many virtual seconds of faults, before everything is put right
     #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u64).range(..=86_400))]
     seconds: u64,
-    /// What happens: calm, chaos, network, processes, mass-restart or starvation
+    /// What happens: calm, chaos, network, partial, resets, processes, mass-restart or starvation
     #[arg(long, value_name = "NAME", default_value_t = Profile::Chaos)]
     profile: Profile,
     /// How many seeds run at a time; by default one on each core

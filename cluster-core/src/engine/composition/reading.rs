@@ -66,6 +66,12 @@ impl Engine {
         members.map(|(node, _)| node.clone()).collect()
     }
 
+    /// Has the stream to a peer lose its place behind the machine's back.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn misplace_sender(&mut self, peer: &NodeId, by: i64) {
+        self.state.misplace_sender(peer, by);
+    }
+
     /// Corrupts a replica behind the machine's back.
     #[cfg(any(test, feature = "sim"))]
     pub fn corrupt_replica(&mut self, owner: &NodeId, room: &RoomId, count: u32) {
@@ -95,6 +101,11 @@ impl Engine {
     /// Whether [`poll_register_change`](Self::poll_register_change) has something to say.
     pub fn has_register_changes(&self) -> bool {
         self.registers.has_untold()
+    }
+
+    /// The next peer whose session is to ask [`poll_state`](Self::poll_state), because of what another peer's input led to.
+    pub fn poll_turn(&mut self) -> Option<NodeId> {
+        self.state.poll_turn()
     }
 
     /// The last of this node's own changes, of its rooms and of registers: when it differs from before, each session is to ask

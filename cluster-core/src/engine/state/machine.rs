@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use cluster_transport::proto::hash::HashSeed;
-use cluster_transport::proto::{Incarnation, NodeId};
+use cluster_transport::proto::{Incarnation, Instant, NodeId};
 
 use super::counters::StateCounters;
 use super::event::{RoomEvent, StateEvent};
@@ -13,6 +13,7 @@ use super::log::OwnerLog;
 use super::peer::{Conflicts, Peer};
 use super::replica::Replica;
 use super::table::{MemberIndex, RoomTable};
+use super::turns::Turns;
 
 /// How many untold events may stand in line before filter conflicts are only counted.
 const MAX_EVENTS: usize = 1_024;
@@ -41,6 +42,8 @@ pub struct State {
     pub(super) ended: Vec<Replica>,
     /// The owners whose passes are being swept.
     pub(super) sweeping: BTreeSet<NodeId>,
+    /// Whose passes run here, and whose wait.
+    pub(super) turns: Turns,
     events: VecDeque<StateEvent>,
 }
 
@@ -61,6 +64,7 @@ impl State {
             counters: StateCounters::default(),
             ended: Vec::new(),
             sweeping: BTreeSet::new(),
+            turns: Turns::default(),
             events: VecDeque::new(),
         }
     }
@@ -78,6 +82,17 @@ impl State {
     /// What became of replicas, in the order it happened.
     pub fn poll_event(&mut self) -> Option<StateEvent> {
         self.events.pop_front()
+    }
+
+    /// Time has passed. To be called once a heartbeat or more often.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.turns.handle_timeout(now);
+    }
+
+    /// The next owner for which [`poll_state`](Self::poll_state) has something without an input from it: its turn for a pass
+    /// has come.
+    pub fn poll_turn(&mut self) -> Option<NodeId> {
+        self.turns.poll_given()
     }
 
     /// The lowest number that no peer has.

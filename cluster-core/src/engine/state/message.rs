@@ -42,6 +42,8 @@ pub enum Position {
         /// The version up to which it came.
         position: u64,
     },
+    /// It is not said yet: the member asks when it has room for a pass.
+    Later,
 }
 
 /// A pass over everything begins: what it does not mention is gone.
@@ -160,6 +162,7 @@ mod tests {
         assert_eq!(ask(Position::Nothing), "0300");
         assert_eq!(ask(Position::At { incarnation, version: 5 }), "0301ac020205");
         assert_eq!(ask(Position::Pass { incarnation, start: 5, position: 4 }), "0302ac02020504");
+        assert_eq!(ask(Position::Later), "0303");
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod sender;
 mod table;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod verbs;
 mod view;
 
@@ -32,5 +33,6 @@ pub use limits::{DEFAULT_MAX_BYTES, DEFAULT_MAX_ROOMS, DEFAULT_MAX_TOMBSTONES, S
 pub use machine::State;
 pub use message::Position;
 pub use replication::Intake;
+pub use turns::MAX_PASSES;
 pub use verbs::{JoinError, Left, NotSubscribed, SubscribeError, Subscribed};
 pub use view::{OwnerView, RoomCount};

@@ -141,6 +141,23 @@ impl Receiver {
         self.pass.is_some()
     }
 
+    /// Whether it takes a pass, or the rest of one, to have all that the owner has.
+    pub(super) fn needs_pass(&self) -> bool {
+        self.pass.is_some() || self.settled.is_none()
+    }
+
+    /// Whether the owner is to make a pass.
+    pub(super) fn wants_pass(&self) -> bool {
+        self.needs_pass() || matches!(self.asked, Asked::Pass(_))
+    }
+
+    /// It is not the owner's turn to make the pass that is needed: it is asked for then.
+    pub(super) fn wait_for_turn(&mut self) {
+        if self.asked == Asked::Nothing {
+            self.asked = Asked::Rest(Answer::Unasked);
+        }
+    }
+
     /// The version up to which the stream has come, if it has begun.
     pub(super) fn position(&self) -> Option<u64> {
         self.pass.map(|pass| pass.position).or(self.settled)
@@ -257,8 +274,11 @@ impl Receiver {
         is_verified
     }
 
-    /// What to send to the owner.
-    pub(super) fn poll_ask(&mut self, incarnation: Incarnation) -> Option<Ask> {
+    /// What to send to the owner. A pass is asked for in its turn only.
+    pub(super) fn poll_ask(&mut self, incarnation: Incarnation, has_turn: bool) -> Option<Ask> {
+        if self.wants_pass() && !has_turn {
+            return None;
+        }
         let position = match self.asked {
             Asked::Rest(Answer::Unasked) => {
                 self.asked = Asked::Rest(Answer::Awaited);
@@ -334,13 +354,14 @@ mod tests {
         let pass = Ask { position: Position::Nothing };
         let mut receiver = Receiver::default();
         receiver.verify();
-        assert_eq!(receiver.poll_ask(INCARNATION), Some(pass));
-        assert_eq!(receiver.poll_ask(INCARNATION), None);
+        assert_eq!(receiver.poll_ask(INCARNATION, false), None, "it is not its turn");
+        assert_eq!(receiver.poll_ask(INCARNATION, true), Some(pass));
+        assert_eq!(receiver.poll_ask(INCARNATION, true), None);
         receiver.connect();
-        assert_eq!(receiver.poll_ask(INCARNATION), Some(pass));
+        assert_eq!(receiver.poll_ask(INCARNATION, true), Some(pass));
         receiver.begin(1);
         receiver.connect();
-        assert_eq!(receiver.poll_ask(INCARNATION), None);
+        assert_eq!(receiver.poll_ask(INCARNATION, true), None);
         receiver.advance(1, Reach::CaughtUp);
         assert!(receiver.take_verified());
         assert!(!receiver.take_verified());

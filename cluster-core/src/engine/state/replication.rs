@@ -32,8 +32,15 @@ impl State {
             let peer = Peer::new(incarnation, self.free_member(), self.seed);
             self.peers.insert(node.clone(), peer);
         }
+        self.turns.end(node);
         if let Some(peer) = self.peers.get_mut(node) {
             peer.connect(incarnation);
+            if peer.receiver.wants_pass() {
+                self.turns.want(node);
+            }
+            if peer.receiver.needs_pass() && !self.turns.has(node) {
+                peer.receiver.wait_for_turn();
+            }
         }
     }
 
@@ -51,11 +58,13 @@ impl State {
             peer.link = Link::Down;
             peer.sender.pause();
         }
+        self.turns.end(node);
         self.unacknowledged.remove(node);
     }
 
     /// A member is gone, and what it held with it.
     pub fn handle_member_removed(&mut self, node: &NodeId) {
+        self.turns.end(node);
         self.unacknowledged.remove(node);
         if let Some(mut peer) = self.peers.remove(node) {
             self.counters += peer.counters;
@@ -115,8 +124,10 @@ impl State {
     /// [`StateEvent::Verified`] tells of each pass that is complete.
     pub fn verify(&mut self) -> Vec<NodeId> {
         let in_session = self.peers.iter_mut().filter(|(_, peer)| peer.link == Link::Up);
+        let turns = &mut self.turns;
         let ask = |(node, peer): (&NodeId, &mut Peer)| {
             peer.receiver.verify();
+            turns.want(node);
             node.clone()
         };
         in_session.map(ask).collect()
@@ -124,7 +135,11 @@ impl State {
 
     /// What this node has of an owner's state, as told at the start of a session.
     pub fn position_of(&self, owner: &NodeId) -> Position {
-        self.peers.get(owner).map_or(Position::Nothing, |peer| peer.receiver.state_position(peer.incarnation))
+        let Some(peer) = self.peers.get(owner) else { return Position::Nothing };
+        if peer.receiver.needs_pass() && !self.turns.has(owner) {
+            return Position::Later;
+        }
+        peer.receiver.state_position(peer.incarnation)
     }
 
     /// The next message for a peer's state lane, of at most `limit` bytes; `None` if there is none or it does not fit.
@@ -133,7 +148,7 @@ impl State {
     pub fn poll_state(&mut self, node: &NodeId, limit: usize) -> Option<Bytes> {
         let peer = self.peers.get_mut(node).filter(|peer| peer.link != Link::Down)?;
         if limit >= ASK_BYTES
-            && let Some(ask) = peer.receiver.poll_ask(peer.incarnation)
+            && let Some(ask) = peer.receiver.poll_ask(peer.incarnation, self.turns.has(node))
         {
             return Some(encode(ASK, &ask));
         }
@@ -178,6 +193,7 @@ impl State {
                 let again = peer.receiver.begin(start) | peer.sweep.take().is_some();
                 peer.counters.passes_begun += 1;
                 peer.counters.passes_restarted += u64::from(again);
+                self.turns.begin(node);
                 self.tell(StateEvent::PassBegun { owner: node.clone(), start, again });
             }
             DELTA => return self.take_delta(now, node, decode(kind, body)?),
@@ -202,6 +218,9 @@ impl State {
             Judgement::Gap => {
                 peer.counters.gaps += 1;
                 if peer.receiver.miss() {
+                    if peer.receiver.needs_pass() {
+                        self.turns.want(node);
+                    }
                     let (owner, here) = (node.clone(), peer.receiver.position().unwrap_or(0));
                     self.tell(StateEvent::Gap { owner, from: here, to: from });
                 }
@@ -210,6 +229,7 @@ impl State {
                 Applied::Malformed => return Err(PeerFault::Malformed { kind: DELTA }),
                 Applied::OverBudget => {
                     peer.link = Link::OverBudget;
+                    self.turns.end(node);
                     peer.counters.over_budget += 1;
                     self.tell(StateEvent::OverBudget { owner: node.clone() });
                     return Ok(Intake::OverBudget);
@@ -233,7 +253,12 @@ impl State {
         peer.counters.deltas_applied += 1;
         let occasion = peer.receiver.advance(to, reach(caught_up));
         self.unacknowledged.insert(node.clone());
+        self.turns.progress(node);
         if occasion == Occasion::PassEnd {
+            self.turns.end(node);
+            if peer.receiver.wants_pass() {
+                self.turns.want(node);
+            }
             peer.replica.begin_sweep();
             peer.sweep = Some(Sweep { hash: caught_up, swept: 0 });
             self.sweep(now, node);
@@ -256,6 +281,7 @@ impl State {
             Comparison::Equal | Comparison::Known => {}
             Comparison::Repairing => {
                 peer.counters.hash_mismatches += 1;
+                self.turns.want(owner);
                 self.tell(StateEvent::Differs { owner: owner.clone(), version });
             }
             Comparison::Unrepaired => {
@@ -265,6 +291,17 @@ impl State {
         }
         if verified {
             self.tell(StateEvent::Verified { owner: owner.clone(), equal: ours == hash });
+        }
+    }
+
+    /// Has what a peer is told go on so many versions further or back, as a bug would: to show that a gap is filled and a
+    /// repetition ignored.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn misplace_sender(&mut self, peer: &NodeId, by: i64) {
+        let newest = self.log.version();
+        if let Some(peer) = self.peers.get_mut(peer) {
+            let at = peer.sender.sent().saturating_add_signed(by).min(newest);
+            peer.sender.misplace(at);
         }
     }
 

@@ -61,6 +61,10 @@ impl Sender {
                 (self.pass_start, self.applied) = (start, position);
                 (Stage::Passing, position)
             }
+            Position::Later => {
+                (self.pass_start, self.applied) = (newest, 0);
+                (Stage::Waiting, 0)
+            }
             _ => {
                 (self.pass_start, self.applied) = (newest, 0);
                 (Stage::Beginning, 0)
@@ -82,6 +86,19 @@ impl Sender {
     /// The version up to which the member has applied everything.
     pub(super) fn applied(&self) -> u64 {
         self.applied
+    }
+
+    /// The version up to which the member was told everything.
+    #[cfg(any(test, feature = "sim"))]
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Goes on from another place than where it is, as a bug would have it.
+    #[cfg(any(test, feature = "sim"))]
+    pub(super) fn misplace(&mut self, at: u64) {
+        self.sent = at;
+        self.owes_caught_up = true;
     }
 
     /// The tombstones up to here are not needed for this member.
@@ -284,6 +301,9 @@ mod tests {
         assert_eq!(first(Position::At { incarnation: other, version: 3 }), (None, 4));
         assert_eq!(first(Position::Pass { incarnation: ME, start: 4, position: 1 }), (Some(1), 4));
         assert_eq!(first(Position::Pass { incarnation: ME, start: 5, position: 1 }), (None, 4));
+        let mut sender = Sender::default();
+        sender.resume(&log, ME, Position::Later);
+        assert_eq!(next(&mut sender, &log, &table, 1_000), None, "it will ask");
     }
 
     #[test]

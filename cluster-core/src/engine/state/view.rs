@@ -167,6 +167,11 @@ impl State {
         self.peers.get(peer).map(|peer| peer.sender.applied())
     }
 
+    /// How many owners are in the middle of telling this node all that they have.
+    pub fn passes_running(&self) -> usize {
+        self.peers.values().filter(|peer| peer.receiver.is_passing()).count()
+    }
+
     /// How many own removals are kept for members that have not applied them.
     pub fn tombstones(&self) -> usize {
         self.log.tombstones()
