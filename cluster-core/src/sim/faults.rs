@@ -1,9 +1,11 @@
 //! What can go wrong, and how it is put right.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::rule::{Rule, Way};
 use super::world::{Sim, Slot};
+use crate::engine::ConnectionId;
 
 /// A process that gets so much of the processor in each second is not to be removed.
 const FAIR_SHARE: Duration = Duration::from_millis(20);
@@ -216,13 +218,27 @@ impl Sim {
         self.network.add_rule(Box::new(rule));
     }
 
-    /// Has what a node tells another one of its rooms go on so many versions further or back, behind its engine's back.
-    pub fn misplace(&mut self, node: usize, peer: usize, by: i64) {
+    /// Has a node tell another one its last changes of rooms again, behind its engine's back.
+    pub fn repeat_changes(&mut self, node: usize, peer: usize, changes: u32) {
         let peer = Self::id(peer);
-        self.act(node, |process, _, _| {
-            process.engine.misplace_sender(&peer, by);
+        self.serve(node, |process, _, _| {
+            process.engine.misplace_sender(&peer, -i64::from(changes));
             process.stir_all();
         });
+    }
+
+    /// Subscribes a connection of a node to so many rooms, and has it leave them out of what it tells another one, behind its
+    /// engine's back.
+    pub fn leave_out_changes(&mut self, node: usize, peer: usize, rooms: Range<u32>) {
+        let (peer, id) = (Self::id(peer), ConnectionId(u64::MAX));
+        let changed = self.serve(node, |process, now, _| {
+            let subscribe = |room: &u32| process.engine.subscribe(now, id, &super::room(*room)).is_ok();
+            let changed: Vec<u32> = rooms.filter(subscribe).collect();
+            process.engine.misplace_sender(&peer, i64::try_from(changed.len()).unwrap_or(i64::MAX));
+            process.stir_all();
+            changed
+        });
+        changed.into_iter().flatten().for_each(|room| self.model.subscribe(node, id, room));
     }
 
     /// Changes what a node has of another one's room, behind its engine's back.

@@ -138,7 +138,13 @@ impl Generator {
         let step = match self.rng.random_range(0..20) {
             0..=2 => Step::Verify { node: a },
             3 => Step::Blank { node: a },
-            4..=6 => Step::Misplace { node: a, peer: b, by: self.rng.random_range(-4..4) },
+            4 | 5 => Step::RepeatChanges { node: a, peer: b, changes: self.rng.random_range(1..4) },
+            6 => Step::LeaveOutChanges {
+                node: a,
+                peer: b,
+                first: self.rng.random_range(0..ROOMS),
+                rooms: self.rng.random_range(1..4),
+            },
             7 => return self.interrupted_pass(a, b),
             8 => Step::Restart { node: a },
             9 => Step::BreakLinks { a, b },

@@ -104,10 +104,16 @@ pub enum Step {
         room: u32,
         count: u32,
     },
-    Misplace {
+    RepeatChanges {
         node: usize,
         peer: usize,
-        by: i64,
+        changes: u32,
+    },
+    LeaveOutChanges {
+        node: usize,
+        peer: usize,
+        first: u32,
+        rooms: u32,
     },
     Verify {
         node: usize,
@@ -181,7 +187,10 @@ impl Step {
             Self::Twin { node } => drop(sim.start_twin(*node)),
             Self::EndTwin => sim.end_twin(),
             Self::Corrupt { node, owner, room, count } => sim.corrupt(*node, *owner, *room, *count),
-            Self::Misplace { node, peer, by } => sim.misplace(*node, *peer, *by),
+            Self::RepeatChanges { node, peer, changes } => sim.repeat_changes(*node, *peer, *changes),
+            Self::LeaveOutChanges { node, peer, first, rooms } => {
+                sim.leave_out_changes(*node, *peer, *first..first.saturating_add(*rooms));
+            }
             Self::ClockBack { node, ms } => sim.set_clock_back(*node, span(ms)),
             Self::Drift { node, ppm } => sim.set_drift(*node, *ppm),
             Self::SlowHost { node, ms } => sim.set_host_lag(*node, span(ms)),
