@@ -9,6 +9,7 @@ pub mod demo;
 mod doctor;
 mod failure;
 mod fetch;
+mod health;
 mod operate;
 mod plan;
 mod quorum;
@@ -33,7 +34,7 @@ Exit codes:
   0  done, or stopped by a signal
   1  something failed while it ran: a port in use, a node that does not answer or refuses, a step of the demo,
      a lost quorum with onMinority stop, a promise in a simulation, a message that a benchmark cannot account for;
-     or doctor has found problems
+     or doctor has found problems, or health is not what it was asked for
   2  the command line, the configuration or a certificate cannot be used
   3  status: a node answers and is not ready
 
@@ -74,6 +75,8 @@ enum Command {
     Timeline(timeline::Arguments),
     /// Show what running nodes know of their cluster
     Status(status::Arguments),
+    /// Ask a running node whether it is ready, or lives, for the exit code: 0 if so, else 1
+    Health(health::Arguments),
     /// Have a running node stop serving clients, and leave when they have moved
     Drain(operate::Drain),
     /// Have a running node remove a node that is gone for good
@@ -135,6 +138,7 @@ fn perform(command: Command) -> Result<(), Failure> {
             Command::Quorum(arguments) => quorum::quorum(&arguments).await,
             Command::Timeline(arguments) => timeline::timeline(&arguments),
             Command::Status(arguments) => status::status(arguments).await,
+            Command::Health(arguments) => health::health(arguments).await,
             Command::Drain(arguments) => operate::drain(arguments).await,
             Command::Forget(arguments) => operate::forget(arguments).await,
             Command::Hold(arguments) => operate::hold(arguments).await,

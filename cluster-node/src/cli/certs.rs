@@ -14,8 +14,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// The ids of the nodes that get a certificate
-    #[arg(long, value_name = "a,b,c", value_delimiter = ',', required = true)]
+    #[arg(long, value_name = "a,b,c", value_delimiter = ',', required_unless_present = "shared")]
     nodes: Vec<NodeId>,
+    /// Make one certificate that any node may show, where ids are not known beforehand: who has its key can be each of them
+    #[arg(long)]
+    shared: bool,
     /// The name of the cluster
     #[arg(long, value_name = "NAME", default_value = DEFAULT_CLUSTER_NAME)]
     cluster: ClusterName,
@@ -26,25 +29,39 @@ pub(super) struct Arguments {
     /// Replace files that exist
     #[arg(long)]
     force: bool,
+    /// Do nothing if the certificates are there already
+    #[arg(long, conflicts_with = "force")]
+    keep: bool,
 }
 
 pub(super) fn make(arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { out, nodes, cluster, ca, force } = arguments;
+    let Arguments { out, nodes, shared, cluster, ca, force, keep } = arguments;
     let overwrite = if *force { Overwrite::Replace } else { Overwrite::Refuse };
+    let all: Vec<&str> = names(nodes, *shared).collect();
     if let Some((_, twice)) =
-        nodes.iter().enumerate().find(|(at, node)| nodes.iter().take(*at).any(|before| before == *node))
+        all.iter().enumerate().find(|(at, name)| all.iter().take(*at).any(|it| it == *name))
     {
         return Err(Failure::Usage(format!("the node {twice} is named twice")));
+    }
+    if *keep && all.iter().all(|name| out.join(format!("{name}.pem")).exists()) {
+        say(format_args!("the certificates in {} are kept", out.display()));
+        return Ok(());
     }
     let (authority, includes) = match ca {
         Some(path) => (Authority::load(cluster, path)?, Includes::Certificate),
         None => (Authority::new(cluster)?, Includes::Key),
     };
-    let issued: Vec<_> = nodes.iter().map(|node| authority.issue(node)).collect::<Result<_, _>>()?;
+    let issued = nodes.iter().map(|node| authority.issue(node));
+    let issued = issued.chain(shared.then(|| authority.issue_shared())).collect::<Result<Vec<_>, _>>()?;
     let saved = authority.save_with(out, overwrite, includes, &issued)?;
     say(format_args!("authority of {cluster}: {}", out.join("ca.pem").display()));
-    for (node, files) in nodes.iter().zip(saved) {
-        say(format_args!("{node}: {} and {}", files.certificate.display(), files.key.display()));
+    for (name, files) in all.iter().zip(saved) {
+        say(format_args!("{name}: {} and {}", files.certificate.display(), files.key.display()));
     }
     Ok(())
+}
+
+/// What the files of the certificates are named after.
+fn names(nodes: &[NodeId], shared: bool) -> impl Iterator<Item = &str> {
+    nodes.iter().map(NodeId::as_str).chain(shared.then_some("shared"))
 }

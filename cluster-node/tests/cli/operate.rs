@@ -1,4 +1,4 @@
-//! `status`, `drain`, `forget`, `hold`, `reset` and `completions`, on running nodes.
+//! `status`, `health`, `drain`, `forget`, `hold`, `reset` and `completions`, on running nodes.
 
 use std::net::TcpListener;
 
@@ -49,6 +49,16 @@ fn status_shows_a_ready_node_and_its_code_tells_of_others() {
     let wrong = run(&["status", "https://127.0.0.1"]);
     assert_eq!(wrong.code, Some(2));
     assert!(wrong.errors.contains("a node serves http and not https"), "{wrong:?}");
+}
+
+#[test]
+fn health_is_code_0_for_a_ready_node_and_1_with_the_reasons_for_others() {
+    let (_node, url) = ready(&["--set", "plugins.cluster.nodeId=node-a"]);
+    let well = run(&["health", &url]);
+    assert_eq!((well.code, well.output), (Some(0), format!("{url} is ready\n")));
+    let (_waiting, alone) = node(&["--set", "plugins.cluster.minimumNodes=2"]);
+    refused(&run(&["health", &alone]), 1, &["not ready: 1 of 2 nodes (minimumNodes)"]);
+    assert_eq!(run(&["health", "--live", &alone]).code, Some(0), "it waits, and lives");
 }
 
 #[test]

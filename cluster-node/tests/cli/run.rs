@@ -188,6 +188,21 @@ fn certificates_are_made_and_not_overwritten_unasked() {
 }
 
 #[test]
+fn one_certificate_for_all_nodes_is_made_once_and_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().to_str().expect("a path");
+    let made = || run(&["certs", "--out", out, "--shared", "--keep"]);
+    let (first, read) = (made(), || std::fs::read(folder.path().join("shared.pem")).expect("a file"));
+    assert_eq!((first.code, first.output.lines().count()), (Some(0), 2), "{first:?}");
+    let certificate = read();
+    let second = made();
+    assert_eq!((second.code, second.output.ends_with("are kept\n")), (Some(0), true), "{second:?}");
+    assert_eq!(read(), certificate);
+    refused(&run(&["certs", "--out", out, "--shared", "--nodes", "shared"]), 2, &["shared is named twice"]);
+    assert_eq!(run(&["certs", "--out", out]).code, Some(2), "a certificate for nobody");
+}
+
+#[test]
 fn an_existing_authority_signs_into_any_folder_and_what_is_wrong_with_it_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).to_str().expect("a path").to_owned();
