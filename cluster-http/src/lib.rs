@@ -26,3 +26,9 @@ mod view;
 
 pub use metrics::METRIC_PEERS;
 pub use routes::router;
+
+/// The result of `cluster:status` as Kuzzle 2.11 and later have it, for a host that has this action in its API: what
+/// `GET /cluster/_status` answers.
+pub fn successor_status(status: &cluster_core::runtime::Status) -> serde_json::Value {
+    view::successor(status)
+}

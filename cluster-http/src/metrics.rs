@@ -71,6 +71,7 @@ impl Collector for Figures {
         let status = self.0.status();
         let mut writer = Writer::new(encoder);
         own(&mut writer, &status)?;
+        certificate(&mut writer, &status)?;
         traffic(&mut writer, &status)?;
         discovery(&mut writer, &status)?;
         peers::write(&mut writer, &status)
@@ -96,9 +97,22 @@ fn own(writer: &mut Writer<'_>, status: &Status) -> fmt::Result {
     writer.gauge("rooms", "Rooms of all nodes", None, one(count(status.rooms)))?;
     let help = "Subscriptions of all nodes: a connection counts once in each of its rooms";
     writer.gauge("subscriptions", help, None, one(large(status.subscriptions)))?;
+    let help = "Those of these that are of clients on nodes that drain, and are about to be elsewhere";
+    writer.gauge("moving_subscriptions", help, None, one(large(status.moving)))?;
     let help = "Removals of own rooms kept for members that have not applied them";
     writer.gauge("tombstones", help, None, one(count(status.tombstones)))?;
     writer.gauge("state_version", "Changes of this node's own state", None, one(large(status.version)))
+}
+
+/// The certificate that this node shows; nothing without TLS.
+fn certificate(writer: &mut Writer<'_>, status: &Status) -> fmt::Result {
+    let Some(tls) = &status.tls else { return Ok(()) };
+    let days = one(whole(tls.days_to_expiry) * 86_400.0);
+    let help = "Until this node's certificate expires, in whole days; negative once it has";
+    writer.gauge("certificate_remaining", help, Some(Unit::Seconds), days)?;
+    let help = "Whether the certificate's files as they are now cannot be put into force";
+    writer.gauge("certificate_refused", help, None, one(flag(tls.refused.is_some())))?;
+    writer.counter("certificate_reloads", "How often new files were put into force", one(tls.reloads))
 }
 
 /// What went through.
@@ -144,6 +158,11 @@ fn count(count: usize) -> f64 {
 /// Exact up to 2^53, as every figure of a monitoring system.
 #[expect(clippy::cast_precision_loss, reason = "the other side computes with floats too")]
 fn large(count: u64) -> f64 {
+    count as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "as above")]
+fn whole(count: i64) -> f64 {
     count as f64
 }
 

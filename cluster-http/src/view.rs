@@ -29,6 +29,7 @@ pub(crate) fn status(status: &Status) -> Value {
             "received": status.notifications_received,
             "sent": status.notifications_sent,
         },
+        "moving": status.moving,
         "passesServed": status.passes_served,
         "pool": pool,
         "reasons": status.reasons,

@@ -154,7 +154,7 @@ async fn with_a_token_it_is_required_from_everywhere() {
 #[tokio::test]
 async fn a_body_that_is_no_wish_is_refused() {
     let cluster = member("a", &MemoryDirectory::default(), |builder| builder).await;
-    for body in ["[", "{\"blanc\":true}", "{\"blank\":1}"] {
+    for body in ["[", "[]", "[true]", "{\"blanc\":true}", "{\"blank\":1}"] {
         let (status, answer) = ask(&cluster, reset("127.0.0.1:999", &[], body)).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
         assert_eq!(answer["error"]["id"], "api.assert.invalid_argument");

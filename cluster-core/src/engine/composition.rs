@@ -435,6 +435,8 @@ impl Engine {
                         self.state.handle_member_removed(node);
                     }
                 }
+                MemberEvent::Draining { .. } => self.state.handle_draining(&self.me),
+                MemberEvent::Moving { node } => self.state.handle_draining(node),
                 MemberEvent::CachesStale { peer } => {
                     self.continuity.caches_stale(now, peer);
                     continue;

@@ -31,7 +31,8 @@ impl Handler for Transport {
         let inner = &self.inner;
         match event {
             Event::Up { session, event } => {
-                inner.peers().begin(session);
+                let published = inner.counters.published.load(Ordering::Relaxed);
+                inner.peers().begin(session, published);
                 inner.with_engine(|engine, now| engine.handle_endpoint(now, &event));
             }
             Event::Other(event) => {

@@ -36,6 +36,8 @@ const VERIFICATIONS: usize = 1_024;
 /// Counts of the runtime itself.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
+    /// Notifications published, whoever they were for; one for so many rooms that it takes several messages counts as often.
+    pub(super) published: AtomicU64,
     /// Notifications handed to the lanes of peers.
     pub(super) notifications_sent: AtomicU64,
     /// Notifications that a member did not need.
@@ -419,10 +421,11 @@ impl Inner {
     ) -> T {
         let engine = self.engine();
         let interest = engine.interest(rooms);
+        self.counters.published.fetch_add(1, Ordering::Relaxed);
         let sessions: Vec<_> = {
             let peers = self.peers();
             let known = interest.nodes.iter().filter_map(|node| peers.get(node));
-            known.map(|peer| Arc::clone(&peer.session)).collect()
+            known.inspect(|peer| peer.count_notified()).map(|peer| Arc::clone(&peer.session)).collect()
         };
         let (result, lost) = send(&interest, &sessions);
         drop(engine);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cluster_transport::endpoint::SessionHandle;
 use cluster_transport::proto::{Incarnation, NodeId, SessionId};
@@ -13,9 +13,24 @@ pub(super) struct Peer {
     pub(super) session: Arc<SessionHandle>,
     /// Whether the engine may have something for its state lane.
     wants_state: AtomicBool,
+    /// How many notifications were published before this peer came.
+    before: u64,
+    /// How many of those since then were for it.
+    notified: AtomicU64,
 }
 
 impl Peer {
+    /// A notification is for this peer.
+    pub(super) fn count_notified(&self) {
+        self.notified.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many notifications were for this peer since it came, and how many were not, of so many that were published.
+    pub(super) fn interest(&self, published: u64) -> (u64, u64) {
+        let sent = self.notified.load(Ordering::Relaxed);
+        (sent, published.saturating_sub(self.before).saturating_sub(sent))
+    }
+
     /// The engine may have something for the state lane: the session's task will ask.
     pub(super) fn state_is_waiting(&self) {
         self.wants_state.store(true, Ordering::Release);
@@ -37,9 +52,13 @@ impl Peer {
 pub(super) struct Peers(BTreeMap<NodeId, Arc<Peer>>);
 
 impl Peers {
-    /// A session has begun, in place of an earlier one.
-    pub(super) fn begin(&mut self, session: Arc<SessionHandle>) {
-        let peer = Peer { session: Arc::clone(&session), wants_state: AtomicBool::new(true) };
+    /// A session has begun, in place of an earlier one. So many notifications were published until now.
+    pub(super) fn begin(&mut self, session: Arc<SessionHandle>, published: u64) {
+        let earlier = self.0.get(session.peer());
+        let earlier = earlier.map(|peer| (peer.before, peer.notified.load(Ordering::Relaxed)));
+        let (before, notified) = earlier.unwrap_or((published, 0));
+        let (wants_state, notified) = (AtomicBool::new(true), AtomicU64::new(notified));
+        let peer = Peer { session: Arc::clone(&session), wants_state, before, notified };
         self.0.insert(session.peer().clone(), Arc::new(peer));
     }
 

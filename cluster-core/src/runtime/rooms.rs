@@ -87,14 +87,20 @@ impl Cluster {
         self.inner.with_engine(|engine, now| engine.disconnect(now, connection))
     }
 
-    /// How many connections are in a room, on all nodes; `None` if there is no such room. At once when all members agree, else
-    /// an unknown room is waited for, at most `waitForMissingRooms`. Cancel safe.
+    /// How many connections are in a room, on all nodes that do not drain; `None` if there is no such room. At once when all
+    /// members agree, else an unknown room is waited for, at most `waitForMissingRooms`. Cancel safe.
     pub async fn count(&self, room: &RoomId) -> Option<u64> {
         let count = || self.inner.read(|engine| engine.state().count(room));
         match count() {
             None if self.wait_for_room(room).await => count(),
             known => known,
         }
+    }
+
+    /// How many connections are in a room on nodes that drain: clients that are about to be elsewhere, and that
+    /// [`count`](Self::count) leaves out. Answered from memory.
+    pub fn moving(&self, room: &RoomId) -> u64 {
+        self.inner.read(|engine| engine.state().moving(room))
     }
 
     /// Whether an unknown room came to be known while something was on its way.

@@ -56,6 +56,8 @@ pub struct Status {
     pub rooms: usize,
     /// How many subscriptions all nodes have together: a connection counts once in each of its rooms.
     pub subscriptions: u64,
+    /// How many of these are of clients on nodes that drain.
+    pub moving: u64,
     /// How many removals of own rooms are kept for members that have not applied them.
     pub tombstones: usize,
     /// How many registers there are, removed ones included.
@@ -100,6 +102,8 @@ pub struct MemberStatus {
     pub state: &'static str,
     /// Whether it says that it serves clients.
     pub ready: bool,
+    /// Whether it says that it drains, so that its clients are about to be elsewhere.
+    pub draining: bool,
     /// Why it is in doubt.
     pub doubt: Option<DoubtStatus>,
     /// Whether this node has caught up with it.
@@ -144,6 +148,10 @@ pub struct MemberStatus {
     pub held_bytes: usize,
     /// How often each rung of repair was stepped on with it, since it joined.
     pub repair: StateCounters,
+    /// Notifications that were for it, since it joined.
+    pub notifications_sent: u64,
+    /// Notifications that it did not need, since it joined.
+    pub notifications_avoided: u64,
     /// How far it is behind, by lane.
     pub lag: BTreeMap<String, LaneStatus>,
 }
@@ -179,6 +187,7 @@ pub(super) fn of(inner: &Inner) -> Status {
     let now = inner.now();
     let sessions: BTreeMap<_, _> =
         inner.all_peers().into_iter().map(|peer| (peer.session.peer().clone(), peer)).collect();
+    let published = inner.counters.published.load(Ordering::Relaxed);
     let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     inner.read(|engine| {
         let (state, members) = (engine.state(), engine.members());
@@ -200,6 +209,7 @@ pub(super) fn of(inner: &Inner) -> Status {
             differs_for_ms: members.differs_since().map(|since| millis(now.since(since))),
             rooms: state.rooms(),
             subscriptions: state.subscriptions(),
+            moving: state.moving_subscriptions(),
             tombstones: state.tombstones(),
             registers: engine.registers().len(),
             keeper: inner.keeping.status(),
@@ -207,9 +217,11 @@ pub(super) fn of(inner: &Inner) -> Status {
             members: members
                 .members()
                 .map(|(node, member)| {
-                    let session = sessions.get(node).map(|peer| &*peer.session);
+                    let peer = sessions.get(node);
+                    let session = peer.map(|peer| &*peer.session);
                     let sample = session.and_then(|session| inner.probes.sample(node, session.id()));
-                    member_status(now, state, node, member, session).with(sample)
+                    let interest = peer.map(|peer| peer.interest(published)).unwrap_or_default();
+                    member_status(now, state, node, member, session).with(sample, interest)
                 })
                 .collect(),
             discovery: inner.providers.status(now),
@@ -257,6 +269,7 @@ fn member_status(
             () => "connected",
         },
         ready: claims.ready,
+        draining: member.drains(),
         doubt: member
             .doubt()
             .map(|(cause, began)| DoubtStatus { cause: cause.to_string(), for_ms: millis(now.since(began)) }),
@@ -281,16 +294,20 @@ fn member_status(
         held_rooms,
         held_bytes,
         repair: state.counters_of(node).unwrap_or_default(),
+        notifications_sent: 0,
+        notifications_avoided: 0,
         lag: session.map(|session| lags(now, session)).unwrap_or_default(),
     }
 }
 
 impl MemberStatus {
-    fn with(self, sample: Option<Sample>) -> Self {
+    fn with(self, sample: Option<Sample>, (sent, avoided): (u64, u64)) -> Self {
         let round_trip = sample.map(|sample| sample.round_trip.as_micros());
         Self {
             round_trip_us: round_trip.map(|micros| u64::try_from(micros).unwrap_or(u64::MAX)),
             clock_skew_ms: sample.map(|sample| sample.skew_ms),
+            notifications_sent: sent,
+            notifications_avoided: avoided,
             ..self
         }
     }

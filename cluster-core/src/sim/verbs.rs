@@ -10,6 +10,7 @@ use cluster_transport::proto::{Instant, Lane, NodeId};
 use super::host::{Stamp, Told};
 use super::process::Process;
 use super::world::{Debt, Sim};
+use crate::engine::members::{Drain, Members};
 use crate::engine::notification::head;
 use crate::engine::registers::{RegisterChange, RegisterError, RegisterKey, Registers, Written};
 use crate::engine::state::Subscribed;
@@ -115,6 +116,14 @@ impl Sim {
             told
         });
         told.unwrap_or(0)
+    }
+
+    /// Has a node stop serving clients for good; whether the quorum allows it.
+    pub fn drain(&mut self, node: usize) -> bool {
+        let drain = |members: &mut Members, now| members.drain(now, Drain::IfQuorumHolds).is_ok();
+        let drained = self
+            .serve(node, |process, now, _| process.engine.with_members(now, |members| drain(members, now)));
+        drained.unwrap_or(false)
     }
 
     /// Has a node compare what it has of every other with its owner, as a reset does.

@@ -15,6 +15,7 @@ pub(super) fn write(writer: &mut Writer<'_>, status: &Status) -> fmt::Result {
     states(writer, &peers)?;
     distances(writer, &peers)?;
     holdings(writer, &peers)?;
+    interest(writer, &peers)?;
     lanes(writer, &peers)
 }
 
@@ -28,6 +29,8 @@ fn states(writer: &mut Writer<'_>, peers: &[&MemberStatus]) -> fmt::Result {
     )?;
     let ready = each(peers, |peer| Some(flag(peer.ready)));
     writer.gauge("peer_ready", "Whether a peer says that it serves clients", None, ready)?;
+    let draining = each(peers, |peer| Some(flag(peer.draining)));
+    writer.gauge("peer_draining", "Whether a peer drains, so that its clients move", None, draining)?;
     let agrees = each(peers, |peer| Some(flag(peer.agrees)));
     writer.gauge("peer_agrees", "Whether a peer's state is here as it claims it", None, agrees)?;
     let doubt = each(peers, |peer| Some(peer.doubt.as_ref().map_or(0.0, |doubt| seconds(doubt.for_ms))));
@@ -56,6 +59,14 @@ fn holdings(writer: &mut Writer<'_>, peers: &[&MemberStatus]) -> fmt::Result {
     writer.gauge("peer_state", "Memory that a peer's rooms take here", Some(Unit::Bytes), bytes)
 }
 
+fn interest(writer: &mut Writer<'_>, peers: &[&MemberStatus]) -> fmt::Result {
+    let sent = count_each(peers, |peer| peer.notifications_sent);
+    writer.counter("peer_notifications_sent", "Notifications that were for a peer, since it joined", sent)?;
+    let avoided = count_each(peers, |peer| peer.notifications_avoided);
+    let help = "Notifications that a peer did not need, since it joined";
+    writer.counter("peer_notifications_avoided", help, avoided)
+}
+
 fn lanes(writer: &mut Writer<'_>, peers: &[&MemberStatus]) -> fmt::Result {
     let unsent = by_lane(peers, |lane| count(lane.unsent_bytes));
     writer.gauge("lane_unsent", "Bytes that wait to be sent to a peer", Some(Unit::Bytes), unsent)?;
@@ -75,6 +86,10 @@ fn lanes(writer: &mut Writer<'_>, peers: &[&MemberStatus]) -> fmt::Result {
 fn each(peers: &[&MemberStatus], figure: impl Fn(&MemberStatus) -> Option<f64>) -> Samples<f64> {
     let sample = |peer: &&MemberStatus| Some((vec![("peer", peer.node.clone())], figure(peer)?));
     peers.iter().filter_map(sample).collect()
+}
+
+fn count_each(peers: &[&MemberStatus], figure: impl Fn(&MemberStatus) -> u64) -> Samples<u64> {
+    peers.iter().map(|peer| (vec![("peer", peer.node.clone())], figure(peer))).collect()
 }
 
 fn by_lane<T>(peers: &[&MemberStatus], figure: impl Fn(&LaneStatus) -> T) -> Samples<T> {

@@ -159,7 +159,9 @@ impl Shared {
         let token = self.cluster.config().admin_token();
         let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
         guard::check(token.as_ref().map(|token| token.expose()), peer, headers)?;
-        let wish = if body.is_empty() { Ok(T::default()) } else { serde_json::from_slice(body) };
+        // An object and nothing else: a structure would take a list of its fields as well.
+        let read = |body| T::deserialize(Value::Object(serde_json::from_slice(body)?));
+        let wish = if body.is_empty() { Ok(T::default()) } else { read(body) };
         wish.map_err(|error| invalid(format!("The body is neither empty nor such as {example}: {error}")))
     }
 }

@@ -21,6 +21,8 @@ pub enum Call {
     GetStrategies,
     /// `server:now`.
     Now,
+    /// `cluster:status`, as Kuzzle 2.11 and later have it.
+    ClusterStatus,
     /// `realtime:subscribe`.
     Subscribe {
         /// The index.
@@ -79,13 +81,14 @@ impl Request {
             ("auth", "checkToken") => self.check_token(),
             ("auth", "getStrategies") => Ok(Call::GetStrategies),
             ("server", "now") => Ok(Call::Now),
+            ("cluster", "status") => Ok(Call::ClusterStatus),
             ("realtime", "subscribe") => self.subscribe(),
             ("realtime", "join") => Ok(Call::Join { room: self.room()?, options: self.options()? }),
             ("realtime", "unsubscribe") => Ok(Call::Unsubscribe { room: self.room()? }),
             ("realtime", "count") => Ok(Call::Count { room: self.room()? }),
             ("realtime", "list") => Ok(Call::List),
             ("realtime", "publish") => self.publish(),
-            ("auth" | "server" | "realtime", _) => {
+            ("auth" | "server" | "cluster" | "realtime", _) => {
                 Err(ApiError::ActionNotFound { controller: controller.to_owned(), action: action.to_owned() })
             }
             _ => Err(ApiError::ControllerNotFound(controller.to_owned())),

@@ -35,9 +35,12 @@ pub fn unsubscribed(room: &RoomId) -> Value {
     json!({ "roomId": room.to_string() })
 }
 
-/// `realtime:count`, over the whole cluster.
-pub fn count(connections: u64) -> Value {
-    json!({ "count": connections })
+/// `realtime:count`, over the whole cluster. Clients of nodes that drain are `moving`, and not counted; it is there if there are any.
+pub fn count(connections: u64, moving: u64) -> Value {
+    match moving {
+        0 => json!({ "count": connections }),
+        moving => json!({ "count": connections, "moving": moving }),
+    }
 }
 
 /// `realtime:list`: index, collection, room and count, over the whole cluster, in any order.

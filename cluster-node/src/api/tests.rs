@@ -147,6 +147,7 @@ fn every_action_is_understood() {
     let filter = Filter::parse(&json!({"exists": "a"})).expect("a filter");
     let options = ChannelOptions { scope: Scope::Out, users: Users::In };
     assert_eq!(call(&json!({"controller": "server", "action": "now"})), Ok(Call::Now));
+    assert_eq!(call(&json!({"controller": "cluster", "action": "status"})), Ok(Call::ClusterStatus));
     assert_eq!(
         call(&json!({"controller": "auth", "action": "checkToken", "body": {"token": "t"}, "jwt": "t"})),
         Ok(Call::CheckToken { token: Some("t".to_owned()) })
@@ -307,7 +308,8 @@ fn results_have_the_shapes_that_the_sdk_reads() {
     assert_eq!(results::now(1_700_000_000_001), json!({"now": 1_700_000_000_001_u64}));
     assert_eq!(results::subscribed(&channel), json!({"channel": format!("{id}-311"), "roomId": id}));
     assert_eq!(results::unsubscribed(&ROOM), json!({"roomId": id}));
-    assert_eq!(results::count(3), json!({"count": 3}));
+    assert_eq!(results::count(3, 0), json!({"count": 3}));
+    assert_eq!(results::count(3, 2), json!({"count": 3, "moving": 2}));
     assert_eq!(results::list([]), json!({}));
     assert_eq!(
         results::list([

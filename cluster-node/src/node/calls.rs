@@ -35,6 +35,7 @@ impl Node {
             Call::CheckToken { token } => Ok(results::check_token(token.as_deref())),
             Call::GetStrategies => Ok(results::strategies(self.strategies())),
             Call::Now => Ok(results::now(now())),
+            Call::ClusterStatus => Ok(cluster_http::successor_status(&self.cluster.status())),
             Call::Subscribe { index, collection, filter, options } => {
                 let room = self.room(index, collection, &filter)?;
                 self.subscribe(listener(client)?, &room, options, request).await
@@ -121,11 +122,11 @@ impl Node {
     }
 
     async fn count(&self, name: String) -> Result<Value, ApiError> {
-        let count = match name.parse::<RoomId>() {
-            Ok(room) => self.cluster.count(&room).await,
+        let counted = match name.parse::<RoomId>() {
+            Ok(room) => self.cluster.count(&room).await.map(|count| (count, self.cluster.moving(&room))),
             Err(_) => None,
         };
-        count.map(results::count).ok_or(ApiError::RoomNotFound(name))
+        counted.map(|(count, moving)| results::count(count, moving)).ok_or(ApiError::RoomNotFound(name))
     }
 
     fn list(&self) -> Value {

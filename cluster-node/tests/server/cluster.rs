@@ -127,6 +127,18 @@ async fn a_minority_serves_its_own_clients_unless_it_is_told_not_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_status_of_the_successor_is_told_to_clients_too() {
+    let hosts = cluster(&NAMES).await;
+    let status = json!({"controller": "cluster", "action": "status"});
+    let told = within(hosts[0].client().await.result_of(status)).await.expect("a status");
+    let nodes = told["nodes"].as_array().expect("nodes").iter();
+    let names: Value = nodes.map(|node| node["id"].clone()).collect();
+    assert_eq!((&told["activeNodes"], names), (&json!(3), json!(["node-2", "node-3", "node-1"])));
+    assert_eq!(told["activity"].as_array().map(Vec::len), Some(2));
+    stop(hosts).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn strategies_are_the_same_on_every_node_and_known_to_newcomers() {
     let mut hosts = cluster(&NAMES[..2]).await;
     let key = |name: &str| name.parse().expect("a key");

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::engine::state::RoomEvent;
+use crate::engine::members::Drain;
+use crate::engine::state::{RoomCount, RoomEvent};
 
 struct Pair {
     now: Instant,
@@ -138,6 +139,75 @@ fn a_member_that_leaves_takes_its_rooms_along() {
     assert_eq!(pair.b.state().count(&room(1).id()), None);
     let removed = |event: &EngineEvent| matches!(event, EngineEvent::Member(MemberEvent::Removed { .. }));
     assert_eq!(events(&mut pair.b).iter().filter(|event| removed(event)).count(), 1);
+}
+
+/// What both count in a room: those that stay, and those that are moving.
+fn counted(pair: &Pair) -> [(Option<u64>, u64); 2] {
+    let id = room(1).id();
+    [&pair.a, &pair.b].map(|engine| (engine.state().count(&id), engine.state().moving(&id)))
+}
+
+#[test]
+fn the_clients_of_a_node_that_drains_are_counted_apart_until_it_is_gone() {
+    let mut pair = Pair::in_session();
+    for connection in 1..=3 {
+        pair.a.subscribe(pair.now, ConnectionId(connection), &room(1)).unwrap();
+    }
+    pair.b.subscribe(pair.now, ConnectionId(1), &room(1)).unwrap();
+    pair.exchange();
+    assert_eq!(counted(&pair), [(Some(4), 0); 2]);
+    pair.a.with_members(pair.now, |members| members.drain(pair.now, Drain::Anyway)).unwrap();
+    pair.exchange();
+    assert_eq!(counted(&pair), [(Some(1), 3); 2]);
+    assert!(pair.b.members().member(&"a".parse().unwrap()).unwrap().drains());
+
+    // One has come back at the other node before its old connection ends.
+    let back = pair.b.subscribe(pair.now, ConnectionId(2), &room(1)).unwrap();
+    assert_eq!(back.count, 2, "the answer counts those that stay");
+    pair.exchange();
+    assert_eq!(counted(&pair), [(Some(2), 3); 2]);
+    pair.a.disconnect(pair.now, ConnectionId(1));
+    pair.exchange();
+    assert_eq!(counted(&pair), [(Some(2), 2); 2]);
+    assert_eq!([&pair.a, &pair.b].map(|engine| engine.state().moving_subscriptions()), [2, 2]);
+    assert_eq!(pair.a.interest(&[room(1).id()]).nodes, ["b".parse().unwrap()]);
+    assert_eq!(
+        pair.b.interest(&[room(1).id()]).nodes,
+        ["a".parse().unwrap()],
+        "they still get what is theirs"
+    );
+
+    pair.b.handle_session_down(pair.now, &"a".parse().unwrap(), SESSION, DownCause::Left);
+    assert_eq!((pair.b.state().count(&room(1).id()), pair.b.state().moving(&room(1).id())), (Some(2), 0));
+    assert_eq!(pair.b.state().moving_subscriptions(), 0);
+}
+
+#[test]
+fn a_newcomer_is_told_who_drains_and_a_room_of_moving_clients_alone_is_still_one() {
+    let mut pair = Pair { now: Instant::ORIGIN, a: engine("a"), b: engine("b"), seen: Vec::new() };
+    pair.a.subscribe(pair.now, ConnectionId(1), &room(1)).unwrap();
+    pair.a.with_members(pair.now, |members| members.drain(pair.now, Drain::Anyway)).unwrap();
+    pair.connect();
+    assert_eq!(counted(&pair), [(Some(0), 1); 2]);
+    let drains = |event: &EngineEvent| matches!(event, EngineEvent::Member(MemberEvent::Moving { .. }));
+    assert_eq!(events(&mut pair.b).iter().filter(|event| drains(event)).count(), 1);
+    let name = pair.b.state().collections(None).next().cloned().unwrap();
+    assert_eq!(pair.b.state().list(&name), [RoomCount { room: room(1).id(), count: 0, moving: 1 }]);
+}
+
+#[test]
+fn a_later_life_of_a_node_that_drained_stays() {
+    let mut pair = Pair::in_session();
+    pair.a.subscribe(pair.now, ConnectionId(1), &room(1)).unwrap();
+    pair.exchange();
+    pair.a.with_members(pair.now, |members| members.drain(pair.now, Drain::Anyway)).unwrap();
+    pair.exchange();
+    assert_eq!(counted(&pair)[1], (Some(0), 1));
+    let later =
+        SessionUp { incarnation: Incarnation { epoch: 2, nonce: 1 }, session: SessionId(2), ..up("a") };
+    pair.b.handle_session_up(pair.now, later);
+    assert!(!pair.b.members().member(&"a".parse().unwrap()).unwrap().drains());
+    assert_eq!(pair.b.state().moving_subscriptions(), 0);
 }
 
 #[test]

@@ -113,6 +113,7 @@ fn member_words(event: &MemberEvent) -> (&'static str, Option<&NodeId>) {
         MemberEvent::Degraded { node } => ("degraded", Some(node)),
         MemberEvent::Held { node, .. } => ("held", Some(node)),
         MemberEvent::HoldOver { node } => ("hold over", Some(node)),
+        MemberEvent::Moving { node } => ("drains", Some(node)),
         MemberEvent::Ready => ("ready", None),
         MemberEvent::NotReady { .. } => ("not ready", None),
         MemberEvent::Draining { .. } => ("draining", None),

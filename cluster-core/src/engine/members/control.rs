@@ -45,6 +45,7 @@ impl Members {
             Message::Opinion(opinion) => self.handle_opinion(now, from, &opinion),
             Message::Hints(hints) => self.handle_hints(now, hints),
             Message::Compare => self.handle_compare(now, from),
+            Message::Draining => self.handle_draining(from),
             Message::View(rows) => {
                 for event in self.agreement.handle_view(from, rows) {
                     self.emit(event);
@@ -63,6 +64,14 @@ impl Members {
         }
         if agreed {
             self.emit(MemberEvent::Agreed);
+        }
+    }
+
+    fn handle_draining(&mut self, from: &NodeId) {
+        let Some(member) = self.table.get_mut(from) else { return };
+        if !member.drains {
+            member.drains = true;
+            self.emit(MemberEvent::Moving { node: from.clone() });
         }
     }
 

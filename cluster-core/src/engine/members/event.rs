@@ -167,6 +167,11 @@ pub enum MemberEvent {
         /// How many are needed.
         minimum: u32,
     },
+    /// A member drains: its clients are about to be elsewhere.
+    Moving {
+        /// Who.
+        node: NodeId,
+    },
     /// This node serves clients.
     Ready,
     /// This node stopped serving clients.

@@ -40,6 +40,9 @@ impl Members {
         }
         let others: Vec<NodeId> = self.table.in_session().filter(|other| *other != node).cloned().collect();
         self.tell(node, &others);
+        if self.presence != Presence::Staying {
+            self.outbox.push(node, &Message::Draining);
+        }
         self.fresh.insert(node.clone());
         self.tell_fresh.get_or_insert(now + HINT_BATCH);
     }

@@ -29,6 +29,8 @@ pub struct Member {
     pub(super) held_until: Option<Instant>,
     pub(super) doubt: Option<Doubt>,
     pub(super) askers: Askers,
+    /// Whether it said that it drains. Nobody ever takes that back in the same life.
+    pub(super) drains: bool,
 }
 
 impl Member {
@@ -43,6 +45,7 @@ impl Member {
             held_until: None,
             doubt: None,
             askers: Askers::default(),
+            drains: false,
         }
     }
 
@@ -94,6 +97,11 @@ impl Member {
     /// Whether it did not let this node catch up in time; then it holds nobody back.
     pub fn is_degraded(&self) -> bool {
         self.catch_up.is_degraded()
+    }
+
+    /// Whether it drains, by its own word: its clients are about to be elsewhere.
+    pub fn drains(&self) -> bool {
+        self.drains
     }
 
     /// Until when verdicts about it are held.

@@ -6,6 +6,7 @@ use cluster_transport::proto::{Instant, NodeId};
 
 use super::event::{MemberEvent, RemovalReason};
 use super::table::Member;
+use super::wire::Message;
 use super::{Members, Presence};
 
 /// The longest hold: whoever is under a debugger for longer is gone for the others.
@@ -58,7 +59,7 @@ pub enum HoldError {
 }
 
 impl Members {
-    /// Stops serving clients for good, so that they can move before this node leaves.
+    /// Stops serving clients for good, so that they can move before this node leaves. All members are told, and count them apart.
     ///
     /// # Errors
     /// The other nodes would be below the quorum and the drain is not forced. Those that do not serve do not count, so that
@@ -74,6 +75,9 @@ impl Members {
         if self.presence == Presence::Staying {
             self.presence = Presence::Draining;
             self.emit(MemberEvent::Draining { remaining, minimum });
+            for node in self.table.in_session() {
+                self.outbox.push(node, &Message::Draining);
+            }
         }
         self.settle(now);
         Ok(())

@@ -23,6 +23,8 @@ const OPINION: u8 = 7;
 const HINTS: u8 = 8;
 const COMPARE: u8 = 9;
 const VIEW: u8 = 10;
+/// Members that do not know it count the clients of a node that drains as they did.
+const DRAINING: u8 = SKIPPABLE | 13;
 
 /// What a node says of itself: in its greeting, and in every heartbeat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +98,7 @@ pub(super) enum Message {
     Hints(Bounded<Hint, MAX_HINTS>),
     Compare,
     View(Bounded<StateRow, MAX_ROWS>),
+    Draining,
 }
 
 impl Message {
@@ -109,6 +112,7 @@ impl Message {
             Self::Hints(hints) => encode(HINTS, hints),
             Self::Compare => encode(COMPARE, &()),
             Self::View(rows) => encode(VIEW, rows),
+            Self::Draining => encode(DRAINING, &()),
         }
     }
 
@@ -124,6 +128,7 @@ impl Message {
             HINTS => Self::Hints(decode(kind, body)?),
             COMPARE => decode::<()>(kind, body).map(|()| Self::Compare)?,
             VIEW => Self::View(decode(kind, body)?),
+            DRAINING => decode::<()>(kind, body).map(|()| Self::Draining)?,
             kind if kind & SKIPPABLE != 0 => return Ok(None),
             kind => return Err(PeerFault::UnknownKind { kind }),
         };
@@ -166,6 +171,7 @@ mod tests {
             Message::Hints(Bounded::take_from(vec![hint; MAX_HINTS])),
             Message::Compare,
             Message::View(Bounded::take_from(vec![row; MAX_ROWS])),
+            Message::Draining,
         ]
     }
 
@@ -186,7 +192,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_the_decoder_panic(which in 0..10_usize, at in any::<prop::sample::Index>(), byte: u8) {
+        fn no_bytes_make_the_decoder_panic(which in 0..11_usize, at in any::<prop::sample::Index>(), byte: u8) {
             let mut bytes = samples()[which].encode().to_vec();
             let at = at.index(bytes.len());
             bytes[at] = byte;

@@ -45,6 +45,7 @@ impl fmt::Display for MemberEvent {
             Self::Draining { remaining, minimum } => {
                 write!(f, "draining: {remaining} other nodes serve, {minimum} are needed")
             }
+            Self::Moving { node } => write!(f, "{node} drains, its clients move"),
             Self::Ready => f.write_str("ready"),
             Self::NotReady { reasons } => {
                 f.write_str("not ready: ")?;

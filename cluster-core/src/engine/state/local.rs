@@ -25,6 +25,11 @@ impl Subscriptions {
         self.by_connection.remove(&(connection, room))
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> u64 {
+        self.by_room.len() as u64
+    }
+
     /// The rooms of a connection.
     pub(super) fn rooms(&self, connection: ConnectionId) -> impl Iterator<Item = Slot> {
         let all = (connection, Slot::FIRST)..=(connection, Slot::LAST);

@@ -44,6 +44,8 @@ pub struct State {
     pub(super) sweeping: BTreeSet<NodeId>,
     /// Whose passes run here, and whose wait.
     pub(super) turns: Turns,
+    /// Whether this node drains: then its own clients are moving.
+    pub(super) drains: bool,
     events: VecDeque<StateEvent>,
 }
 
@@ -65,6 +67,7 @@ impl State {
             ended: Vec::new(),
             sweeping: BTreeSet::new(),
             turns: Turns::default(),
+            drains: false,
             events: VecDeque::new(),
         }
     }

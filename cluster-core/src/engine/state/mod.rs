@@ -14,6 +14,7 @@ mod local;
 mod log;
 mod machine;
 pub mod message;
+mod moving;
 mod peer;
 mod receiver;
 mod replica;

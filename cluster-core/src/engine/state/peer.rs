@@ -81,6 +81,7 @@ impl Peer {
             self.incarnation = incarnation;
             self.sender = Sender::default();
             self.receiver = self.receiver.for_next_incarnation();
+            self.replica.stay();
             // What it leaves is swept by the pass of this one.
             self.sweep = None;
         }

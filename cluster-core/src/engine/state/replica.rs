@@ -19,6 +19,9 @@ pub(super) struct Replica {
     bytes: usize,
     pass: u32,
     unseen: usize,
+    connections: u64,
+    /// Whether the owner drains: then its clients are moving.
+    drains: bool,
     /// What a sweep or the end of the owner has still to look at.
     doomed: Vec<Slot>,
 }
@@ -38,6 +41,8 @@ impl Replica {
             bytes: 0,
             pass: 0,
             unseen: 0,
+            connections: 0,
+            drains: false,
             doomed: Vec::new(),
         }
     }
@@ -57,6 +62,30 @@ impl Replica {
     /// The memory that the rooms of this owner take, each counted as if nobody else had it.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// How many connections the owner has in a room.
+    pub(super) fn count(&self, slot: Slot) -> u32 {
+        self.entries.get(&slot).map_or(0, |entry| entry.count.get())
+    }
+
+    /// How many subscriptions the owner has.
+    pub(super) fn connections(&self) -> u64 {
+        self.connections
+    }
+
+    pub(super) fn drains(&self) -> bool {
+        self.drains
+    }
+
+    /// From now on the owner's clients are moving.
+    pub(super) fn drain(&mut self) {
+        self.drains = true;
+    }
+
+    /// A later life of the owner has come, and stays.
+    pub(super) fn stay(&mut self) {
+        self.drains = false;
     }
 
     pub(super) fn holds(&self, slot: Slot) -> bool {
@@ -95,7 +124,9 @@ impl Replica {
             _ => {}
         }
         self.hash.change(&id, old, count);
-        table.change(slot, old.map_or(0, NonZeroU32::get), count.map_or(0, NonZeroU32::get));
+        let (old, count) = (old.map_or(0, NonZeroU32::get), count.map_or(0, NonZeroU32::get));
+        self.connections = (self.connections + u64::from(count)).saturating_sub(u64::from(old));
+        table.change(slot, old, count);
     }
 
     /// Begins a pass: from now on nothing is confirmed.
@@ -141,6 +172,7 @@ impl Replica {
         for _ in 0..limit {
             let Some(slot) = self.doomed.pop() else { break };
             if let Some(entry) = self.entries.remove(&slot) {
+                self.connections = self.connections.saturating_sub(u64::from(entry.count.get()));
                 table.remove_holder(slot, self.member);
                 table.change(slot, entry.count.get(), 0);
             }

@@ -14,7 +14,7 @@ pub struct Subscribed {
     pub at: u64,
     /// The own version that others have to apply to know of it.
     pub version: u64,
-    /// How many connections are in the room, on all nodes.
+    /// How many connections are in the room, on all nodes that do not drain.
     pub count: u64,
     /// Whether the connection was not in the room before.
     pub changed: bool,
@@ -29,7 +29,7 @@ pub struct Left {
     pub at: u64,
     /// The own version that others have to apply to know of it.
     pub version: u64,
-    /// How many connections are still in the room, on all nodes.
+    /// How many connections are still in the room, on all nodes that do not drain.
     pub count: u64,
 }
 
@@ -152,7 +152,7 @@ impl State {
             let count = self.log.count(slot).saturating_add(1);
             self.log.set(&mut self.table, slot, count);
         }
-        let (at, version, count) = (self.table.at(), self.log.version(), self.table.total(slot));
+        let (at, version, count) = (self.table.at(), self.log.version(), self.live_in(slot));
         Subscribed { at, version, count, changed }
     }
 
@@ -166,7 +166,7 @@ impl State {
         if self.peers.is_empty() {
             self.release_tombstones();
         }
-        let (at, version, count) = (self.table.at(), self.log.version(), self.table.total(slot));
+        let (at, version, count) = (self.table.at(), self.log.version(), self.live_in(slot));
         Some(Left { room, at, version, count })
     }
 }

@@ -24,13 +24,15 @@ pub struct OwnerView {
     pub hash: u128,
 }
 
-/// A room and how many connections are in it, on all nodes.
+/// A room and how many connections are in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RoomCount {
     /// The room.
     pub room: RoomId,
-    /// Its connections.
+    /// Its connections on nodes that do not drain.
     pub count: u64,
+    /// Its connections on nodes that drain, which are about to be elsewhere.
+    pub moving: u64,
 }
 
 impl State {
@@ -61,9 +63,10 @@ impl State {
         self.peers.get(member).map(|peer| peer.counters)
     }
 
-    /// How many connections are in a room, on all nodes; `None` if this node knows no such room.
+    /// How many connections are in a room, on all nodes that do not drain; `None` if this node knows no such room.
+    /// [`moving`](Self::moving) has the others.
     pub fn count(&self, room: &RoomId) -> Option<u64> {
-        self.table.find(room).map(|slot| self.table.total(slot))
+        self.table.find(room).map(|slot| self.live_in(slot))
     }
 
     /// How many rooms there are, on all nodes.
@@ -107,8 +110,12 @@ impl State {
 
     /// The rooms of a collection, sorted by id.
     pub fn list(&self, collection: &CollectionName) -> Vec<RoomCount> {
-        let count =
-            |slot: Slot| Some(RoomCount { room: self.table.id(slot)?, count: self.table.total(slot) });
+        let drained = self.drained();
+        let count = |slot: Slot| {
+            let moving = self.moving_in(slot, &drained);
+            let count = self.table.total(slot).saturating_sub(moving);
+            Some(RoomCount { room: self.table.id(slot)?, count, moving })
+        };
         let mut rooms: Vec<RoomCount> = self.table.rooms_in(collection).filter_map(count).collect();
         rooms.sort_unstable();
         rooms

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Violation;
+use crate::engine::state::RoomCount;
 use crate::engine::{RoomId, RoomInfo};
 use crate::sim::{Sim, room};
 
@@ -65,11 +66,12 @@ fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     items.into_iter()
 }
 
-/// What a node answers to `list`, collection by collection.
+/// What a node answers to `list`, collection by collection: those that stay and those that are moving, together.
 fn reported(sim: &Sim, node: usize) -> Rooms {
     let state = sim.engine(node).state();
     let rooms = state.collections(None).flat_map(|name| state.list(name));
-    rooms.filter_map(|found| Some((found.room, (state.room(&found.room)?, found.count)))).collect()
+    let all = |found: RoomCount| found.count + found.moving;
+    rooms.filter_map(|found| Some((found.room, (state.room(&found.room)?, all(found))))).collect()
 }
 
 fn compare(truth: &Rooms, reported: &Rooms) -> Result<(), String> {

@@ -9,6 +9,7 @@ mod chaos;
 mod corruption;
 mod cost;
 mod deaths;
+mod drains;
 mod events;
 mod floods;
 mod life;

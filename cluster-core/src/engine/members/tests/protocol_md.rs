@@ -26,6 +26,7 @@ fn the_control_messages_are_those_of_the_document() {
         ("Hints", Message::Hints(Bounded::take_from([hint]))),
         ("Compare", Message::Compare),
         ("View", Message::View(Bounded::take_from([row]))),
+        ("Draining", Message::Draining),
     ] {
         let bytes = chapter.take(name);
         assert_eq!(Message::decode(&bytes), Ok(Some(message.clone())), "{name}");

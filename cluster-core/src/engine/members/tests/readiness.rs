@@ -178,6 +178,13 @@ fn a_drain_below_the_quorum_is_refused_with_the_number_unless_forced() {
     let draining = MemberEvent::Draining { remaining: 2, minimum: 2 };
     let not_ready = MemberEvent::NotReady { reasons: vec![Reason::Draining] };
     assert_eq!(world.take_events(), [(0, draining), (0, not_ready)]);
+    let told = |world: &World| world.sent.iter().filter(|(_, message)| *message == Message::Draining).count();
+    assert_eq!(told(&world), 2);
+    assert_eq!(world.members.drain(at(0), Drain::IfQuorumHolds), Ok(()));
+    world.drain();
+    assert_eq!(told(&world), 2, "once");
+    world.up("d", 1);
+    assert_eq!(told(&world), 3);
     let mut alone = World::new(settings(1, Discovery::Absent));
     assert_eq!(alone.members.drain(at(0), Drain::Anyway), Ok(()));
     assert!(!alone.members.is_ready());

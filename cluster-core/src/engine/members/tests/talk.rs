@@ -189,5 +189,5 @@ fn a_change_of_readiness_is_told_at_once() {
     world.drain();
     let claims = world.members.claims();
     assert!(!claims.ready);
-    assert_eq!(told(&world, "b"), [Message::Heartbeat(claims)]);
+    assert_eq!(told(&world, "b"), [Message::Draining, Message::Heartbeat(claims)]);
 }

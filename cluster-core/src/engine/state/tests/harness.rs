@@ -307,7 +307,7 @@ pub(super) fn listed(state: &State) -> BTreeMap<RoomId, u64> {
     let mut rooms = BTreeMap::new();
     let mut last: Option<CollectionName> = None;
     while let Some(name) = state.collections(last.as_ref()).next() {
-        for RoomCount { room, count } in state.list(name) {
+        for RoomCount { room, count, .. } in state.list(name) {
             assert_eq!(state.count(&room), Some(count));
             assert!(rooms.insert(room, count).is_none());
         }
