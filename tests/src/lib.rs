@@ -9,8 +9,11 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod compose;
 mod dns;
+mod front;
 mod hostile;
+pub mod http;
 mod logs;
 mod member;
 pub mod netns;
@@ -26,7 +29,9 @@ mod traffic;
 
 use std::time::Duration;
 
+pub use compose::Compose;
 pub use dns::DnsServer;
+pub use front::Front;
 pub use hostile::Hostile;
 pub use logs::Logs;
 pub use member::{Member, Setup, reserve_port, room};
