@@ -96,10 +96,10 @@ export function figure(name, milliseconds) {
   console.log(`figure ${name}: ${milliseconds.toFixed(1)} ms`);
 }
 
-/** Runs a scenario on the ports of three nodes. */
-export async function run(scenario) {
+/** Runs a scenario on the ports of so many nodes. */
+export async function run(scenario, nodes = 3) {
   const ports = process.argv.slice(2).map(Number);
-  assert.equal(ports.length, 3, 'the ports of three nodes');
+  assert.equal(ports.length, nodes, `${nodes} ports`);
   try {
     await scenario(ports);
     console.log('passed');

@@ -4,6 +4,8 @@
 //! operator of a node can do, to kill it and to start it again, it asks of the test.
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod rolling;
+
 use cluster_tests::{Nodes, script};
 
 #[test]
