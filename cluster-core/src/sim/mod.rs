@@ -28,6 +28,7 @@ mod driving;
 mod faults;
 mod host;
 pub mod invariants;
+mod judging;
 mod links;
 mod model;
 mod network;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use cluster_transport::proto::endpoint::{Endpoint, EndpointSettings};
 use cluster_transport::proto::lanes::{LaneLag, LaneSettings};
-use cluster_transport::proto::tunnel::MAX_TUNNELS;
 use cluster_transport::proto::{Address, Incarnation, Instant, Lane, NodeId};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -13,7 +12,6 @@ use rand_chacha::ChaCha8Rng;
 use super::clock::Drift;
 use super::counters::Counters;
 use super::host::{Host, Told};
-use super::invariants::removals::{self, Removal};
 use super::invariants::{self, Versions, Violation};
 use super::model::Model;
 use super::network::{Arrival, Network};
@@ -21,7 +19,7 @@ use super::process::Process;
 use super::settings::SimSettings;
 use super::trace::Trace;
 use super::wires::Socket;
-use crate::engine::members::{Discovery, MembersSettings, RemovalReason};
+use crate::engine::members::{Discovery, MembersSettings};
 use crate::engine::registers::StoreUse;
 use crate::engine::{Engine, EngineSettings};
 
@@ -243,7 +241,7 @@ impl Sim {
     /// # Errors
     /// The one that does not after this time, or one that is never to be broken.
     pub fn run_until_calm(&mut self, limit: Duration) -> Result<(), Violation> {
-        self.run_until(limit, |sim| invariants::always(sim).is_err() || invariants::after_calm(sim).is_ok());
+        self.run_until(limit, |sim| invariants::always(sim).is_err() || invariants::settled(sim).is_ok());
         invariants::after_calm(self)
     }
 
@@ -289,59 +287,6 @@ impl Sim {
             self.end_process(node);
         }
         Some(result)
-    }
-
-    fn judge_removals(&mut self, by: usize, removed: Vec<(NodeId, Incarnation, RemovalReason)>) {
-        // One of two processes with one id is refused by the others, and so cannot but remove them.
-        let removed = removed.into_iter().filter(|_| !self.was_twinned(by)).collect::<Vec<_>>();
-        for (node, incarnation, why) in removed {
-            let Some(number) = self.number_of(&node).filter(|node| !self.was_twinned(*node)) else {
-                continue;
-            };
-            let (Some(slot), Some(remover)) = (self.slots.get(number), self.slots.get(by)) else { continue };
-            let lives = |process: &Process| process.engine.incarnation() == incarnation;
-            let is_stopped = slot.is_stopped && slot.starved.is_none();
-            let disturbed = slot.disturbed.max(remover.disturbed).max(self.network.disturbed());
-            let removal = Removal {
-                why,
-                runs: slot.process.as_ref().is_some_and(lives),
-                leaves: slot.is_leaving || remover.is_leaving,
-                undisturbed: if is_stopped { Duration::ZERO } else { self.now.since(disturbed) },
-                joined: if is_stopped { Duration::ZERO } else { self.joined_for(by, number) },
-            };
-            if let Err(violation) = removals::judge(&removal) {
-                self.broken.push((by, Violation::new(format!("{node}: {violation}"))));
-            }
-        }
-    }
-
-    /// For how long a third node has reached two others as in a healthy network, and is a member that both believe in.
-    fn joined_for(&self, a: usize, b: usize) -> Duration {
-        let healthy_since = |node: usize| {
-            let slot = self.slots.get(node)?;
-            let (process, streams) = (slot.process.as_ref()?, MAX_TUNNELS);
-            let (ends, carried) = process.tunnels.counts();
-            (slot.serves() && !self.was_twinned(node) && ends + carried < streams).then_some(slot.disturbed)
-        };
-        let believes = |node: usize, other: usize| {
-            let members = self.process(node).map(|process| process.engine.members());
-            let member = members.and_then(|members| members.member(&Self::id(other)));
-            member.is_some_and(|member| member.session().is_some() && !member.is_doubted())
-        };
-        let joins = |third: usize| {
-            let hears = [(a, third), (third, a), (b, third), (third, b)];
-            if !hears.iter().all(|(node, other)| believes(*node, *other)) {
-                return None;
-            }
-            let healthy = [a, b, third].into_iter().map(healthy_since).collect::<Option<Vec<_>>>()?;
-            let whole = [self.network.whole_since(a, third), self.network.whole_since(b, third)];
-            healthy.into_iter().chain(whole).max().map(|since| self.now.since(since))
-        };
-        (0..self.settings.nodes)
-            .filter(|third| ![a, b].contains(third))
-            .filter_map(joins)
-            .max()
-            .unwrap_or_default()
     }
 
     /// Looks at everything that is to hold at any moment, and notes what is to hold from this moment to the next.
@@ -476,12 +421,11 @@ impl Sim {
     }
 
     /// How far each peer's lanes are behind.
-    pub(super) fn lags(&self, node: usize) -> Vec<(NodeId, Lane, LaneLag, &LaneSettings)> {
+    pub(super) fn lags(&self, node: usize) -> impl Iterator<Item = (&NodeId, Lane, LaneLag, &LaneSettings)> {
         let lanes = self.process(node).into_iter().flat_map(|process| &process.lanes);
-        let lags = lanes.flat_map(|(peer, lanes)| {
-            Lane::ALL.map(|lane| (peer.clone(), lane, lanes.lag(lane), lanes.settings()))
-        });
-        lags.collect()
+        lanes.flat_map(|(peer, lanes)| {
+            Lane::ALL.into_iter().map(move |lane| (peer, lane, lanes.lag(lane), lanes.settings()))
+        })
     }
 
     /// How many tunnels end at a node, and how many it carries; none without a process.

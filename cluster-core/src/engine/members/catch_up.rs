@@ -61,6 +61,11 @@ impl CatchUp {
         late
     }
 
+    /// Since when it waits.
+    pub(super) fn waits_since(&self) -> Option<Instant> {
+        self.is_waiting().then_some(self.since)
+    }
+
     /// When waiting ends.
     pub(super) fn deadline(&self, wait: Duration) -> Option<Instant> {
         self.is_waiting().then(|| self.since + wait)

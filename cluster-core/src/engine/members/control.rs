@@ -4,9 +4,8 @@ use cluster_transport::proto::{Address, Instant, NodeId};
 use rand::RngExt as _;
 
 use super::Members;
-use super::absent::Origin;
 use super::event::MemberEvent;
-use super::wire::{Claims, Heard, Hint, MAX_HINTS, MAX_ROWS, Message, Opinion, Pong, Question, StateRow};
+use super::wire::{Claims, Heard, MAX_ROWS, Message, Opinion, Pong, Question, StateRow};
 use crate::engine::wire::{Bounded, PeerFault};
 
 impl Members {
@@ -142,22 +141,6 @@ impl Members {
         }
     }
 
-    fn handle_hints(&mut self, now: Instant, hints: Bounded<Hint, MAX_HINTS>) {
-        let mut is_news = false;
-        for hint in hints {
-            if hint.node == self.settings.me || self.table.get(&hint.node).is_some() {
-                continue;
-            }
-            is_news = true;
-            for address in hint.addresses {
-                self.look_for(now, &hint.node, &address, Origin::Hinted);
-            }
-        }
-        if is_news {
-            self.settle(now);
-        }
-    }
-
     fn handle_compare(&mut self, now: Instant, from: &NodeId) {
         if !self.agreement.may_answer(now, from) {
             return;
@@ -168,32 +151,11 @@ impl Members {
         }
     }
 
-    /// Tells a member where these others can be dialled.
-    pub(super) fn tell(&mut self, to: &NodeId, others: &[NodeId]) {
-        let hint = |node: &NodeId| {
-            let member = self.table.get(node)?;
-            let addresses = Bounded::take_from(member.addresses.iter().cloned());
-            (node != to).then(|| Hint { node: node.clone(), addresses })
-        };
-        let hints: Vec<Hint> = others.iter().filter_map(hint).collect();
-        for chunk in hints.chunks(MAX_HINTS) {
-            self.outbox.push(to, &Message::Hints(Bounded::take_from(chunk.iter().cloned())));
-        }
-    }
-
-    /// Tells all members of the sessions that are new.
-    pub(super) fn tell_fresh_sessions(&mut self) {
-        let fresh: Vec<NodeId> = std::mem::take(&mut self.fresh).into_iter().collect();
-        let peers: Vec<NodeId> = self.table.in_session().cloned().collect();
-        for peer in peers {
-            self.tell(&peer, &fresh);
-        }
-    }
-
     /// Tells all members that this node lives, and how it is.
     pub(super) fn beat(&mut self, now: Instant) {
         let timing = self.settings.timing;
         self.health.beat(self.next_beat, now);
+        self.tell_the_untold();
         let heartbeat = Message::Heartbeat(self.claims());
         for (node, member) in self.table.iter_mut() {
             member.askers.expire(now - timing.verdict());

@@ -14,6 +14,8 @@ use super::{Members, Presence};
 
 /// How many members are asked about one in doubt.
 const WITNESSES: usize = 8;
+/// The most members that are named as those that this node is catching up with.
+const MAX_NAMED: usize = 16;
 /// The fewest peers of which a majority can make this node doubt itself.
 const SELF_DOUBT_PEERS: usize = 3;
 
@@ -29,9 +31,13 @@ impl Members {
             self.pass_verdicts(now);
             survey = self.table.survey();
         }
-        if survey.is_unsettled {
+        if survey.held_until.is_some_and(|until| until <= now) {
             self.end_holds(now);
+            survey = self.table.survey();
+        }
+        if survey.catching_up_since.is_some_and(|since| since + self.settings.ready_wait <= now) {
             self.degrade(now);
+            survey = self.table.survey();
         }
         self.targets.refresh(now);
         let change = self.readiness.evaluate(now, &self.facts(now, &survey));
@@ -158,11 +164,13 @@ impl Members {
     fn facts(&self, now: Instant, survey: &Survey) -> Facts {
         // Whom others reach and we do not holds nobody back.
         let holds_back = |member: &Member| member.catch_up.is_waiting() && !member.is_unreachable_from_here();
-        let all = survey.is_unsettled.then(|| self.table.iter()).into_iter().flatten();
+        let is_told = survey.catching_up_since.is_some() && !self.is_ready();
+        let all = is_told.then(|| self.table.iter()).into_iter().flatten();
+        let late = all.filter(|(_, member)| holds_back(member)).map(|(node, _)| node.clone());
         Facts {
             discovery_pending: self.discovery_pending,
             addresses_waiting: self.targets.pending(now).0,
-            catching_up: all.filter(|(_, member)| holds_back(member)).map(|(node, _)| node.clone()).collect(),
+            catching_up: late.take(MAX_NAMED).collect(),
             registers: self.registers,
             in_session: 1 + survey.in_session,
             members: 1 + self.table.len(),
@@ -184,10 +192,12 @@ impl Members {
             self.readiness.next_deadline(),
         ];
         let own = own.into_iter().flatten().min().unwrap_or(self.next_beat);
-        let step = if survey.doubts || survey.is_unsettled || self.presence == Presence::Leaving {
+        let step = if survey.doubts || self.presence == Presence::Leaving {
             self.table.iter().filter_map(|(_, member)| self.next_step(now, member)).min()
         } else {
-            survey.quietest.map(|heard| heard + self.patience())
+            let silence = survey.quietest.map(|heard| heard + self.patience());
+            let caught_up = survey.catching_up_since.map(|since| since + self.settings.ready_wait);
+            silence.into_iter().chain(caught_up).chain(survey.held_until).min()
         };
         step.map_or(own, |step| step.min(own))
     }

@@ -38,8 +38,7 @@ impl Members {
         if recovered {
             self.emit(MemberEvent::Recovered { node: node.clone() });
         }
-        let others: Vec<NodeId> = self.table.in_session().filter(|other| *other != node).cloned().collect();
-        self.tell(node, &others);
+        self.tell_all_others(node);
         if self.presence != Presence::Staying {
             self.outbox.push(node, &Message::Draining);
         }
@@ -124,6 +123,7 @@ impl Members {
         self.agreement.remove(node);
         self.outbox.clear(node);
         self.fresh.remove(node);
+        self.untold.remove(node);
         let stale = why != RemovalReason::Left;
         let evidence = member.doubt.map(|doubt| doubt.evidence(now));
         let (peer, incarnation) = (node.clone(), member.incarnation);

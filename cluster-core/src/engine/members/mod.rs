@@ -12,6 +12,7 @@ mod control;
 mod doubt;
 mod event;
 mod health;
+mod hints;
 mod inputs;
 mod judge;
 mod lifecycle;
@@ -82,6 +83,9 @@ pub struct Members {
     /// Nodes whose sessions the others have not been told of yet, and when they are.
     fresh: BTreeSet<NodeId>,
     tell_fresh: Option<Instant>,
+    /// Peers that were not told yet where all the others are, and how many were since the last beat.
+    untold: BTreeSet<NodeId>,
+    told: usize,
     next_beat: Instant,
     next_ping: u64,
     wake: Instant,
@@ -117,6 +121,8 @@ impl Members {
             self_doubt: false,
             fresh: BTreeSet::new(),
             tell_fresh: None,
+            untold: BTreeSet::new(),
+            told: 0,
             next_beat: now + timing.heartbeat(),
             next_ping: 0,
             wake: now,

@@ -140,8 +140,10 @@ pub(super) struct Survey {
     pub(super) quietest: Option<Instant>,
     /// Whether any is in doubt.
     pub(super) doubts: bool,
-    /// Whether any is not caught up with, or held.
-    pub(super) is_unsettled: bool,
+    /// Since when this node has waited to catch up with a member, at the longest.
+    pub(super) catching_up_since: Option<Instant>,
+    /// When the first hold ends.
+    pub(super) held_until: Option<Instant>,
     /// How many have a session.
     pub(super) in_session: usize,
 }
@@ -211,7 +213,8 @@ impl Table {
         let mut survey = Survey::default();
         for member in self.members.values() {
             survey.in_session += usize::from(member.session.is_some());
-            survey.is_unsettled |= member.catch_up.is_waiting() || member.held_until.is_some();
+            survey.catching_up_since = earlier(survey.catching_up_since, member.catch_up.waits_since());
+            survey.held_until = earlier(survey.held_until, member.held_until);
             if member.doubt.is_some() {
                 survey.doubts = true;
             } else {
@@ -226,6 +229,10 @@ impl Table {
     pub(super) fn in_session(&self) -> impl Iterator<Item = &NodeId> {
         self.members.iter().filter(|(_, member)| member.session.is_some()).map(|(node, _)| node)
     }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
 }
 
 #[cfg(test)]

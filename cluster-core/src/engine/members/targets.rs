@@ -34,16 +34,6 @@ enum Chance {
     Over,
 }
 
-impl Chance {
-    fn is_open(self, now: Instant) -> bool {
-        match self {
-            Self::Named => true,
-            Self::Dialled { until } => until > now,
-            Self::Over => false,
-        }
-    }
-}
-
 #[derive(Debug)]
 struct Target {
     sources: BTreeSet<Source>,
@@ -54,8 +44,12 @@ struct Target {
 pub(super) struct Targets {
     ready_wait: Duration,
     targets: BTreeMap<Address, Target>,
-    /// How many of them have a chance that is not over.
-    undecided: usize,
+    /// Whose addresses they are.
+    named: BTreeMap<Source, BTreeSet<Address>>,
+    /// How many of them were named and not dialled yet.
+    undialled: usize,
+    /// Those that are being dialled, by the end of their chance.
+    dialled: BTreeSet<(Instant, Address)>,
     /// Since when there has always been an address that had no chance yet.
     waiting_since: Option<Instant>,
     actions: VecDeque<Action>,
@@ -66,7 +60,9 @@ impl Targets {
         Self {
             ready_wait,
             targets: BTreeMap::new(),
-            undecided: 0,
+            named: BTreeMap::new(),
+            undialled: 0,
+            dialled: BTreeSet::new(),
             waiting_since: None,
             actions: VecDeque::new(),
         }
@@ -74,13 +70,15 @@ impl Targets {
 
     pub(super) fn add(&mut self, address: &Address, source: Source) {
         if let Some(target) = self.targets.get_mut(address) {
-            target.sources.insert(source);
+            target.sources.insert(source.clone());
+            self.named.entry(source).or_default().insert(address.clone());
         } else if self.targets.len() < MAX_TARGETS {
             let chance = match source {
                 Source::Member(_) => Chance::Over,
                 Source::Provider(_) | Source::Absent => Chance::Named,
             };
-            self.undecided += usize::from(chance != Chance::Over);
+            self.undialled += usize::from(chance == Chance::Named);
+            self.named.entry(source.clone()).or_default().insert(address.clone());
             self.targets.insert(address.clone(), Target { sources: BTreeSet::from([source]), chance });
             self.actions.push_back(Action::AddTarget(address.clone()));
         }
@@ -89,8 +87,15 @@ impl Targets {
     pub(super) fn remove(&mut self, address: &Address, source: &Source) {
         let Some(target) = self.targets.get_mut(address) else { return };
         target.sources.remove(source);
-        if target.sources.is_empty() {
-            self.undecided -= usize::from(target.chance != Chance::Over);
+        let is_nobodys = target.sources.is_empty();
+        if let Some(addresses) = self.named.get_mut(source) {
+            addresses.remove(address);
+            if addresses.is_empty() {
+                self.named.remove(source);
+            }
+        }
+        if is_nobodys {
+            self.end_chance(address);
             self.targets.remove(address);
             self.actions.push_back(Action::RemoveTarget(address.clone()));
         }
@@ -98,11 +103,10 @@ impl Targets {
 
     /// Makes these the addresses of a source, and no others.
     pub(super) fn replace(&mut self, source: &Source, addresses: &[Address]) {
-        let gone = |(address, target): (&Address, &Target)| {
-            (target.sources.contains(source) && !addresses.contains(address)).then(|| address.clone())
-        };
-        for address in self.targets.iter().filter_map(gone).collect::<Vec<_>>() {
-            self.remove(&address, source);
+        let before = self.named.get(source).cloned().unwrap_or_default();
+        let named: BTreeSet<&Address> = addresses.iter().collect();
+        for address in before.iter().filter(|address| !named.contains(address)) {
+            self.remove(address, source);
         }
         for address in addresses {
             self.add(address, source.clone());
@@ -113,27 +117,33 @@ impl Targets {
         if let Some(target) = self.targets.get_mut(address)
             && target.chance == Chance::Named
         {
-            target.chance = Chance::Dialled { until: now + DIAL_WAIT };
+            let until = now + DIAL_WAIT;
+            target.chance = Chance::Dialled { until };
+            self.undialled -= 1;
+            self.dialled.insert((until, address.clone()));
         }
     }
 
     /// The address had an outcome.
     pub(super) fn handle_outcome(&mut self, address: &Address) {
-        if let Some(target) = self.targets.get_mut(address) {
-            self.undecided -= usize::from(target.chance != Chance::Over);
-            target.chance = Chance::Over;
+        self.end_chance(address);
+    }
+
+    fn end_chance(&mut self, address: &Address) {
+        let Some(target) = self.targets.get_mut(address) else { return };
+        match std::mem::replace(&mut target.chance, Chance::Over) {
+            Chance::Named => self.undialled -= 1,
+            Chance::Dialled { until } => drop(self.dialled.remove(&(until, address.clone()))),
+            Chance::Over => {}
         }
     }
 
     /// Notes whether any address still waits for its chance. Called before `pending` is asked.
     pub(super) fn refresh(&mut self, now: Instant) {
-        if self.undecided > 0 {
-            for target in self.targets.values_mut().filter(|target| !target.chance.is_open(now)) {
-                target.chance = Chance::Over;
-            }
-            self.undecided = self.targets.values().filter(|target| target.chance != Chance::Over).count();
+        while let Some((_, address)) = self.dialled.first().filter(|(until, _)| *until <= now).cloned() {
+            self.end_chance(&address);
         }
-        if self.undecided > 0 {
+        if self.undialled + self.dialled.len() > 0 {
             self.waiting_since.get_or_insert(now);
         } else {
             self.waiting_since = None;
@@ -149,12 +159,10 @@ impl Targets {
         else {
             return (0, None);
         };
-        let open = || self.targets.values().map(|target| target.chance).filter(|chance| chance.is_open(now));
-        let ends = open().filter_map(|chance| match chance {
-            Chance::Dialled { until } => Some(until),
-            Chance::Named | Chance::Over => None,
-        });
-        (open().count(), ends.chain([limit]).min())
+        // Since the last refresh only a few can have had their time.
+        let over = self.dialled.iter().take_while(|(until, _)| *until <= now).count();
+        let end = self.dialled.iter().nth(over).map_or(limit, |(until, _)| limit.min(*until));
+        (self.undialled + self.dialled.len() - over, Some(end))
     }
 
     pub(super) fn probe(&mut self, address: Address) {

@@ -22,6 +22,7 @@ impl Registers {
     /// A session that counts is established.
     pub(in crate::engine) fn handle_session_up(&mut self, now: Instant, node: &NodeId) {
         self.peers.insert(node.clone(), Peer::new(now + self.ready_wait, self.at));
+        self.patience_ends.get_or_insert(now + self.ready_wait);
         self.to_tell.insert(node.clone());
         self.give_up_on(node);
     }
@@ -104,8 +105,11 @@ impl Registers {
             self.pull = None;
             self.schedule(now);
         }
-        for peer in self.peers.values_mut() {
-            peer.patience = peer.patience.filter(|until| *until > now);
+        if self.patience_ends.is_some_and(|ends| ends <= now) {
+            for peer in self.peers.values_mut() {
+                peer.patience = peer.patience.filter(|until| *until > now);
+            }
+            self.patience_ends = self.peers.values().filter_map(Peer::awaited).min();
         }
         if self.tick.is_none_or(|tick| tick > now) {
             return;

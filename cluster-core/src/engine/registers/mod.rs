@@ -62,6 +62,8 @@ pub struct Registers {
     peers: BTreeMap<NodeId, Peer>,
     /// The peers that are to hear what this node holds.
     to_tell: BTreeSet<NodeId>,
+    /// When the first of them ceases to hold back a node that has not read the registers yet, or earlier.
+    patience_ends: Option<Instant>,
     pull: Option<Pulling>,
     /// When digests are compared and told again; none while there is nothing to do.
     tick: Option<Instant>,
@@ -101,6 +103,7 @@ impl Registers {
             untold: Log::default(),
             peers: BTreeMap::new(),
             to_tell: BTreeSet::new(),
+            patience_ends: None,
             pull: None,
             tick: None,
             read: false,
@@ -191,8 +194,8 @@ impl Registers {
     /// When time is to be told next.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let pull = self.pull.as_ref().map(|pull| pull.until);
-        let waits = self.peers.values().filter_map(|peer| peer.awaited().filter(|_| !self.read));
-        waits.chain(pull).chain(self.tick).min()
+        let waits = self.patience_ends.filter(|_| !self.read);
+        waits.into_iter().chain(pull).chain(self.tick).min()
     }
 
     /// Takes a register in that came from elsewhere.

@@ -56,6 +56,11 @@ pub fn always(sim: &Sim) -> Result<(), Violation> {
 /// The first promise that is broken.
 pub fn after_calm(sim: &Sim) -> Result<(), Violation> {
     always(sim)?;
+    settled(sim)
+}
+
+/// What is not true at any moment, but is to be after calm.
+pub(super) fn settled(sim: &Sim) -> Result<(), Violation> {
     ghosts::check(sim)?;
     convergence::check(sim)?;
     registers::check(sim)?;

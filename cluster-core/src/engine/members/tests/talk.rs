@@ -1,5 +1,6 @@
 //! What members tell each other: beats, hints, opinions, views.
 
+use super::super::hints::TOLD_AT_A_TIME;
 use super::super::wire::{Hint, Question};
 use super::*;
 use crate::engine::wire::{Bounded, PeerFault};
@@ -39,6 +40,40 @@ fn a_newcomer_is_told_of_all_and_all_of_the_newcomer() {
     for name in ["b", "c"] {
         assert!(told(&world, name).contains(&Message::Hints(Bounded::take_from([hint("d")]))));
     }
+}
+
+/// To how many of these peers hints were told.
+fn hinted(world: &World, peers: &[String]) -> usize {
+    let is_hinted = |peer: &&String| told(world, peer).iter().any(|one| matches!(one, Message::Hints(_)));
+    peers.iter().filter(is_hinted).count()
+}
+
+#[test]
+fn of_many_newcomers_a_few_are_told_of_all_at_a_beat_and_those_that_know_them_by_then_are_not() {
+    let mut world = World::with_peers(&[]);
+    let row = StateRow { owner: node("me"), incarnation: life(1), version: 7, hash: 9 };
+    world.members.handle_state(at(1_000), row);
+    let peers: Vec<String> = (0..30).map(|number| format!("p{number}")).collect();
+    for peer in &peers {
+        world.up(peer, 1);
+    }
+    // The first one is told before there is anybody that it could be told of.
+    assert_eq!(hinted(&world, &peers), TOLD_AT_A_TIME - 1);
+    world.clear();
+    world.run_to(1_090);
+    assert_eq!(hinted(&world, &peers), 0);
+    world.run_to(1_110);
+    assert_eq!(hinted(&world, &peers), TOLD_AT_A_TIME, "some hear of those that are new");
+    world.clear();
+    world.run_to(1_600);
+    assert_eq!(hinted(&world, &peers), TOLD_AT_A_TIME, "a beat");
+    world.clear();
+    let claims = Claims { ready: true, ..world.members.claims() };
+    for peer in &peers {
+        world.control(peer, &Message::Heartbeat(claims));
+    }
+    world.run_to(5_000);
+    assert_eq!(hinted(&world, &peers), 0, "all have the same view");
 }
 
 #[test]
