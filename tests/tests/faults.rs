@@ -98,6 +98,23 @@ async fn a_node_that_left_one_of_two_rooms_and_died_is_counted_in_neither() {
 }
 
 #[tokio::test]
+async fn a_crowd_that_subscribes_at_once_is_told_to_a_peer_in_few_messages() {
+    const CROWD: u64 = 20_000;
+    let members = together(&MemoryDirectory::default(), ["a", "b"]).await;
+    let [a, b] = &members[..] else { panic!() };
+    let told = || a.cluster.status().members[0].repair.deltas_sent;
+    let (before, mut version) = (told(), 0);
+    for connection in 0..CROWD {
+        version = a.cluster.subscribe(ConnectionId(connection), &room(1)).unwrap().version;
+    }
+    a.cluster.heard(version, GIVE_UP).await.unwrap();
+    b.counts(&room(1), Some(CROWD)).await;
+    let messages = told() - before;
+    println!("{messages} messages for {CROWD} changes");
+    assert!((1..=CROWD / 4).contains(&messages), "{messages} messages for {CROWD} changes");
+}
+
+#[tokio::test]
 async fn two_hundred_subscriptions_during_a_flood_are_all_known_elsewhere() {
     let members = together(&MemoryDirectory::default(), ["a", "b"]).await;
     let [a, b] = &members[..] else { panic!() };

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::state::CollectionName;
+
 /// The longest name of an index or a collection, in bytes.
 pub const MAX_NAME: usize = 128;
 /// The longest serialised filters of a room, in bytes. A room always fits into one message.
@@ -118,8 +120,7 @@ pub enum RoomError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomInfo {
     id: RoomId,
-    index: Arc<str>,
-    collection: Arc<str>,
+    place: CollectionName,
     filters: Bytes,
 }
 
@@ -134,8 +135,9 @@ impl RoomInfo {
         collection: impl Into<Arc<str>>,
         filters: impl Into<Bytes>,
     ) -> Result<Self, RoomError> {
-        let room = Self { id, index: index.into(), collection: collection.into(), filters: filters.into() };
-        for (what, name) in [("index", &room.index), ("collection", &room.collection)] {
+        let place = CollectionName { index: index.into(), collection: collection.into() };
+        let room = Self { id, place, filters: filters.into() };
+        for (what, name) in [("index", &room.place.index), ("collection", &room.place.collection)] {
             if name.len() > MAX_NAME {
                 return Err(RoomError::NameTooLong { what, got: name.len() });
             }
@@ -153,12 +155,17 @@ impl RoomInfo {
 
     /// The index it belongs to.
     pub fn index(&self) -> &Arc<str> {
-        &self.index
+        &self.place.index
     }
 
     /// The collection it belongs to.
     pub fn collection(&self) -> &Arc<str> {
-        &self.collection
+        &self.place.collection
+    }
+
+    /// Both.
+    pub(crate) fn place(&self) -> &CollectionName {
+        &self.place
     }
 
     /// The filters, in the host's own form.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use cluster_transport::endpoint::{Event, Handler, Incoming, SessionHandle};
 use cluster_transport::proto::address::Scheme;
 use cluster_transport::proto::body::CloseCode;
@@ -12,11 +13,14 @@ use cluster_transport::proto::{Lane, NodeId};
 
 use super::commands;
 use super::inner::Inner;
+use crate::engine::Engine;
 use crate::engine::state::Intake;
 use crate::engine::state::message::MAX_DELTA;
 
 /// How many deltas one turn of a session's task cuts: each is a hold of the engine's lock.
 const DELTAS_PER_TURN: usize = 4;
+/// What is cut in one hold of the engine's lock, in bytes: less than this, and one message.
+const SMALL: usize = MAX_DELTA / 4;
 
 /// The endpoint's way to the engine.
 #[derive(Debug)]
@@ -65,8 +69,14 @@ impl Handler for Transport {
     }
 
     fn before_sending(&self, session: &Arc<SessionHandle>) {
-        let peer = self.inner.peers().of(session.peer(), session.id()).cloned();
+        let inner = &self.inner;
+        let peer = inner.peers().of(session.peer(), session.id()).cloned();
         let Some(peer) = peer else { return };
+        if peer.holds_state_back(inner.now()) {
+            // An acknowledgement wakes the task, or the one that runs the paces does.
+            inner.state_is_held();
+            return;
+        }
         if !peer.take_wants_state() {
             return;
         }
@@ -75,18 +85,44 @@ impl Handler for Transport {
             if room < MAX_DELTA / 2 {
                 break;
             }
-            let Some(message) =
-                self.inner.with_engine(|engine, _| engine.poll_state(session.peer(), session.id(), room))
-            else {
-                return;
-            };
-            if session.send(Lane::State, &[], Payload::Shared(message)).is_err() {
+            let cut = inner.with_engine(|engine, _| cut(engine, session, room));
+            for message in cut.messages {
+                if session.send(Lane::State, &[], Payload::Shared(message)).is_err() {
+                    return;
+                }
+            }
+            if cut.is_all {
+                peer.pace().tell_all(inner.now());
                 return;
             }
         }
         // There may be more, now or when the lane has room again: an acknowledgement wakes the task.
+        peer.pace().tell_part();
         peer.put_wants_state_back();
     }
+}
+
+/// What one hold of the engine's lock gave for a peer.
+struct Cut {
+    messages: Vec<Bytes>,
+    /// There is no more.
+    is_all: bool,
+}
+
+/// One message for a state lane, or some small ones: the last change is found to be that without another hold.
+fn cut(engine: &mut Engine, session: &SessionHandle, room: usize) -> Cut {
+    let mut cut = Cut { messages: Vec::new(), is_all: false };
+    let mut left = room;
+    while room - left < SMALL {
+        let Some(message) = engine.poll_state(session.peer(), session.id(), left) else {
+            // With less room than that, what is left may only not have fitted.
+            cut.is_all = left >= MAX_DELTA / 2;
+            break;
+        };
+        left = left.saturating_sub(message.len());
+        cut.messages.push(message);
+    }
+    cut
 }
 
 impl Transport {

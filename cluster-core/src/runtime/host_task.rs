@@ -5,20 +5,22 @@
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use cluster_transport::endpoint::SessionHandle;
 use cluster_transport::proto::lanes::Batch;
 use cluster_transport::proto::requests::{FailureCode, RequestId};
-use cluster_transport::proto::{Lane, NodeId};
+use cluster_transport::proto::{Instant, Lane, NodeId};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::commands::Command;
+use super::for_host::ForHost;
 use super::inner::Inner;
+use super::pacing::Pace;
 use crate::engine::members::MemberEvent;
 use crate::engine::state::{Change, RoomEvent};
 use crate::engine::{ClusterEvent, ContinuityEvent, Notification, NotificationKind, PeerFault};
@@ -43,12 +45,34 @@ enum Item {
 pub(super) struct HostQueue {
     items: Mutex<VecDeque<Item>>,
     news: Notify,
+    /// The engine has something for which somebody waits.
+    is_urgent: AtomicBool,
+    /// The engine has changes of rooms.
+    has_changes: AtomicBool,
     dropped: AtomicU64,
 }
 
 impl HostQueue {
+    /// The engine has something for the host.
     pub(super) fn wake(&self) {
+        self.is_urgent.store(true, Ordering::Release);
         self.news.notify_one();
+    }
+
+    /// The engine has changes of rooms that may wait a little for others.
+    pub(super) fn wake_in_time(&self) {
+        if !self.has_changes.swap(true, Ordering::AcqRel) {
+            self.news.notify_one();
+        }
+    }
+
+    /// Whether the engine is to be asked now, given until when changes wait.
+    fn take_due(&self, held_until: Option<Instant>) -> bool {
+        let is_urgent = self.is_urgent.swap(false, Ordering::AcqRel);
+        if is_urgent || held_until.is_none() {
+            return self.has_changes.swap(false, Ordering::AcqRel) || is_urgent;
+        }
+        false
     }
 
     /// How many events gave way because the host was slow.
@@ -66,7 +90,7 @@ impl HostQueue {
 
     pub(super) fn push_batch(&self, session: Arc<SessionHandle>, batch: Batch) {
         self.items().push_back(Item::Batch(session, batch));
-        self.wake();
+        self.news.notify_one();
     }
 
     pub(super) fn push_request(
@@ -77,12 +101,12 @@ impl HostQueue {
         payload: Bytes,
     ) {
         self.items().push_back(Item::Request { session, id, name, payload });
-        self.wake();
+        self.news.notify_one();
     }
 
     pub(super) fn push_command(&self, session: Arc<SessionHandle>, id: RequestId, command: Command) {
         self.items().push_back(Item::Command { session, id, command });
-        self.wake();
+        self.news.notify_one();
     }
 
     fn push_event(&self, item: Item) {
@@ -96,7 +120,7 @@ impl HostQueue {
         }
         items.push_back(item);
         drop(items);
-        self.wake();
+        self.news.notify_one();
     }
 
     fn items(&self) -> MutexGuard<'_, VecDeque<Item>> {
@@ -120,7 +144,7 @@ pub(super) fn spawn(inner: &Arc<Inner>, host: Arc<dyn Host>) -> std::io::Result<
         let _guard = guard;
         member.ended().await;
     });
-    let task = HostTask { inner: Arc::clone(inner), host, readiness: None };
+    let task = HostTask { inner: Arc::clone(inner), host, readiness: None, pace: Pace::default() };
     let thread = std::thread::Builder::new().name(format!("host-{}", inner.node()));
     thread.spawn(move || {
         let _logging = tracing::dispatcher::set_default(&logging);
@@ -142,6 +166,7 @@ fn run(mut task: HostTask, runtime: &Handle, ended: &CancellationToken) {
                     biased;
                     () = ended.cancelled() => {}
                     () = inner.host_queue.news.notified() => {}
+                    () = inner.sleep_until(task.wakes_at()) => {}
                 }
             }),
             Err(panic) => {
@@ -158,27 +183,52 @@ struct HostTask {
     inner: Arc<Inner>,
     host: Arc<dyn Host>,
     readiness: Option<Readiness>,
+    pace: Pace,
 }
 
 impl HostTask {
-    /// Hands one thing of each kind over. False if there was nothing.
+    /// Hands over what the engine has, if that is due, and one thing of the queue, which may be about it. False if there was
+    /// nothing.
     fn step(&mut self) -> bool {
-        let rooms = self.hand_over_rooms();
-        let registers = self.hand_over_registers();
-        let readiness = self.hand_over_readiness();
-        let item = self.inner.host_queue.items().pop_front();
-        let any = rooms || registers || readiness || item.is_some();
+        let queue = &self.inner.host_queue;
+        let item = queue.items().pop_front();
+        let held_until = self.pace.holds_until(self.inner.now()).filter(|_| item.is_none());
+        let is_due = queue.take_due(held_until) || item.is_some() || self.readiness.is_none();
+        if is_due {
+            self.hand_over_engine();
+        }
         if let Some(item) = item {
             self.hand_over(item);
         }
-        any
+        is_due
     }
 
-    fn hand_over_rooms(&self) -> bool {
-        let (changes, applied) = self.inner.take_room_events(CHANGES_AT_A_TIME);
-        if changes.is_empty() && applied.is_empty() {
-            return false;
+    /// When changes that are held back are to be handed over, if there are any.
+    fn wakes_at(&self) -> Option<Instant> {
+        let has_changes = self.inner.host_queue.has_changes.load(Ordering::Acquire);
+        let now = self.inner.now();
+        has_changes.then(|| self.pace.holds_until(now).unwrap_or(now))
+    }
+
+    fn hand_over_engine(&mut self) {
+        let ForHost { rooms, applied, registers, readiness, is_all } =
+            self.inner.take_for_host(CHANGES_AT_A_TIME);
+        if !rooms.is_empty() {
+            self.hand_over_rooms(rooms);
         }
+        applied.into_iter().for_each(|applied| self.inner.send_control(applied));
+        if !registers.is_empty() {
+            self.host.registers_changed(&registers);
+        }
+        self.hand_over_readiness(readiness);
+        if is_all {
+            self.pace.tell_all(self.inner.now());
+        } else {
+            self.inner.host_queue.wake();
+        }
+    }
+
+    fn hand_over_rooms(&self, changes: Vec<RoomEvent>) {
         let described_well = |event: &RoomEvent| match &event.change {
             Change::Appeared(room) => {
                 let right = self.host.verify_room(room);
@@ -193,22 +243,11 @@ impl HostTask {
         if !changes.is_empty() {
             self.host.rooms_changed(&changes);
         }
-        applied.into_iter().for_each(|applied| self.inner.send_control(applied));
-        true
     }
 
-    fn hand_over_registers(&self) -> bool {
-        let changes = self.inner.take_register_changes(CHANGES_AT_A_TIME);
-        if !changes.is_empty() {
-            self.host.registers_changed(&changes);
-        }
-        !changes.is_empty()
-    }
-
-    fn hand_over_readiness(&mut self) -> bool {
-        let readiness = self.inner.readiness();
+    fn hand_over_readiness(&mut self, readiness: Readiness) {
         if self.readiness.as_ref() == Some(&readiness) {
-            return false;
+            return;
         }
         let changed = self.readiness.as_ref().is_none_or(|before| before.ready != readiness.ready);
         match (readiness.ready, changed) {
@@ -218,7 +257,6 @@ impl HostTask {
         }
         self.host.readiness_changed(&readiness);
         self.readiness = Some(readiness);
-        true
     }
 
     fn hand_over(&self, item: Item) {

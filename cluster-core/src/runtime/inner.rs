@@ -25,10 +25,8 @@ use super::probe::Probes;
 use super::rooms::Notified;
 use crate::config::{BindingName, Config, OnMinority};
 use crate::engine::members::{Action, MemberEvent, Reason};
-use crate::engine::registers::RegisterChange;
-use crate::engine::state::{RoomEvent, StateEvent};
+use crate::engine::state::StateEvent;
 use crate::engine::{Engine, EngineEvent, Interest, RoomId, Transmit, wiring};
-use crate::host::Readiness;
 
 /// How many completed passes may wait for those who asked for them.
 const VERIFICATIONS: usize = 1_024;
@@ -87,6 +85,8 @@ pub(super) struct Inner {
     pub(super) probes: Probes,
     /// Told after every input of the engine.
     changed: Notify,
+    /// Changes of the own state are held back for some peer.
+    pub(super) held: Notify,
     /// The engine's next deadline may be earlier than it was.
     timer: Notify,
     verified: broadcast::Sender<NodeId>,
@@ -123,6 +123,7 @@ impl Inner {
             certificates: Certificates::default(),
             probes: Probes::default(),
             changed: Notify::new(),
+            held: Notify::new(),
             timer: Notify::new(),
             verified: broadcast::Sender::new(VERIFICATIONS),
             recorded: watch::Sender::new(0),
@@ -155,6 +156,11 @@ impl Inner {
         &self.stop
     }
 
+    /// Waits until then; for ever without one.
+    pub(super) async fn sleep_until(&self, at: Option<Instant>) {
+        self.clock.sleep_until(at).await;
+    }
+
     /// The TLS settings in force, if there are any.
     pub(super) fn tls(&self) -> Option<&Tls> {
         self.endpoint.get().and_then(Endpoint::tls)
@@ -171,20 +177,13 @@ impl Inner {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn engine(&self) -> MutexGuard<'_, Engine> {
+    pub(super) fn engine(&self) -> MutexGuard<'_, Engine> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the engine.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Engine) -> T) -> T {
         read(&self.engine())
-    }
-
-    pub(super) fn readiness(&self) -> Readiness {
-        self.read(|engine| {
-            let reasons = engine.members().reasons().iter().map(ToString::to_string).collect();
-            Readiness { ready: engine.members().is_ready(), reasons }
-        })
     }
 
     /// Gives the engine an input and hands out everything that comes of it.
@@ -202,11 +201,12 @@ impl Inner {
         if engine.poll_timeout() != deadline {
             self.timer.notify_one();
         }
-        if engine.state().at() != at
-            || engine.has_applied()
-            || engine.has_register_changes()
-            || self.reasons_changed(engine.members().reasons())
-        {
+        if engine.has_applied() || engine.has_register_changes() {
+            self.host_queue.wake();
+        } else if engine.state().at() != at {
+            // Nobody waits for the host to hear of what its own clients did.
+            self.host_queue.wake_in_time();
+        } else if self.reasons_changed(engine.members().reasons()) {
             self.host_queue.wake();
         }
         drop(engine);
@@ -222,22 +222,6 @@ impl Inner {
             *known = reasons.to_vec();
         }
         changed
-    }
-
-    /// The next room changes for the host, at most so many; with the last of them, what peers may hear once the host knows.
-    pub(super) fn take_room_events(&self, limit: usize) -> (Vec<RoomEvent>, Vec<Transmit>) {
-        let mut engine = self.engine();
-        let events: Vec<_> = std::iter::from_fn(|| engine.poll_room_event()).take(limit).collect();
-        let is_last = events.len() < limit;
-        let applied =
-            if is_last { std::iter::from_fn(|| engine.poll_applied()).collect() } else { Vec::new() };
-        (events, applied)
-    }
-
-    /// The next changes of registers for the host, at most so many.
-    pub(super) fn take_register_changes(&self, limit: usize) -> Vec<RegisterChange> {
-        let mut engine = self.engine();
-        std::iter::from_fn(|| engine.poll_register_change()).take(limit).collect()
     }
 
     pub(super) fn send_control(&self, Transmit { to, message }: Transmit) {

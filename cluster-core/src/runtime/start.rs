@@ -106,6 +106,8 @@ impl ClusterBuilder {
         let watched_over = Arc::clone(inner);
         guard(inner, "the watch over the endpoint", async move { watched_over.run_endpoint().await });
         guard(inner, "the engine's timer", async move { timer.run_timer().await });
+        let paces = Arc::clone(inner);
+        guard(inner, "the pace of state", async move { paces.run_paces().await });
         guard(inner, "the probe of round trips", probe::run(Arc::clone(inner)));
         if let Err(error) = host_task::spawn(inner, self.host) {
             inner.fail(format!("no thread for the host: {error}"));

@@ -43,8 +43,11 @@ impl Agreement {
     /// This node's own view changed.
     pub(super) fn set_row(&mut self, row: StateRow) {
         self.digest = self.digest.wrapping_add(row_hash(&row));
-        if let Some(old) = self.rows.insert(row.owner.clone(), row) {
-            self.digest = self.digest.wrapping_sub(row_hash(&old));
+        if let Some(held) = self.rows.get_mut(&row.owner) {
+            self.digest = self.digest.wrapping_sub(row_hash(held));
+            *held = row;
+        } else {
+            self.rows.insert(row.owner.clone(), row);
         }
     }
 

@@ -181,15 +181,15 @@ impl Members {
     /// The state of an owner, this node included, is complete here up to a version.
     pub fn handle_state(&mut self, now: Instant, row: StateRow) {
         self.awake(now);
-        let (owner, version) = (row.owner.clone(), row.version);
-        if owner == self.settings.me {
+        if row.owner == self.settings.me {
             self.agreement.set_row(row);
             return;
         }
-        let Some(member) = self.table.get_mut(&owner) else { return };
+        let Some(member) = self.table.get_mut(&row.owner) else { return };
         if member.incarnation != row.incarnation {
             return;
         }
+        let version = row.version;
         self.agreement.set_row(row);
         if member.catch_up.handle_applied(version) {
             self.settle(now);

@@ -11,7 +11,7 @@ use std::ops::Bound;
 use cluster_transport::proto::hash::{HashSeed, SeededMap};
 
 use super::hash::StateHash;
-use super::table::{RoomTable, Slot};
+use super::table::{RoomTable, Slot, SlotMap};
 use crate::engine::room::RoomId;
 
 /// One entry of the log.
@@ -30,7 +30,7 @@ pub(super) struct OwnerLog {
     version: u64,
     floor: u64,
     hash: StateHash,
-    counts: SeededMap<Slot, Place>,
+    counts: SlotMap<Place>,
     live: BTreeMap<u64, Slot>,
     tombstones: SeededMap<RoomId, u64>,
     gone: BTreeMap<u64, RoomId>,
@@ -50,7 +50,7 @@ impl OwnerLog {
             version: 0,
             floor: 0,
             hash: StateHash::default(),
-            counts: SeededMap::with_hasher(seed),
+            counts: SlotMap::default(),
             live: BTreeMap::new(),
             tombstones: SeededMap::with_hasher(seed),
             gone: BTreeMap::new(),

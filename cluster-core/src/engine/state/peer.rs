@@ -1,7 +1,6 @@
 //! Another owner: what it holds, how far we are in its stream, and how far it is in ours.
 
 use cluster_transport::proto::Incarnation;
-use cluster_transport::proto::hash::HashSeed;
 
 use super::chores::Sweep;
 use super::collections::CollectionName;
@@ -63,13 +62,13 @@ impl Conflicts {
 }
 
 impl Peer {
-    pub(super) fn new(incarnation: Incarnation, member: MemberIndex, seed: HashSeed) -> Self {
+    pub(super) fn new(incarnation: Incarnation, member: MemberIndex) -> Self {
         Self {
             incarnation,
             link: Link::Down,
             sender: Sender::default(),
             receiver: Receiver::default(),
-            replica: Replica::new(member, seed),
+            replica: Replica::new(member),
             counters: StateCounters::default(),
             sweep: None,
         }
@@ -121,9 +120,9 @@ impl Peer {
     }
 
     fn has_room_for(&self, table: &RoomTable, limits: StateLimits, room: Description<'_>) -> bool {
-        let is_held = table.find(&room.id).is_some_and(|slot| self.replica.holds(slot));
         let bytes = self.replica.bytes() + Replica::cost(room.filters);
-        is_held || (self.replica.len() < limits.rooms && bytes <= limits.bytes)
+        let is_held = || table.find(&room.id).is_some_and(|slot| self.replica.holds(slot));
+        (self.replica.len() < limits.rooms && bytes <= limits.bytes) || is_held()
     }
 }
 

@@ -5,16 +5,14 @@
 
 use std::num::NonZeroU32;
 
-use cluster_transport::proto::hash::{HashSeed, SeededMap};
-
 use super::hash::StateHash;
-use super::table::{MemberIndex, RoomTable, Slot};
+use super::table::{MemberIndex, RoomTable, Slot, SlotMap};
 
 /// The replica of one owner.
 #[derive(Debug)]
 pub(super) struct Replica {
     member: MemberIndex,
-    entries: SeededMap<Slot, Entry>,
+    entries: SlotMap<Entry>,
     hash: StateHash,
     bytes: usize,
     pass: u32,
@@ -33,10 +31,10 @@ struct Entry {
 }
 
 impl Replica {
-    pub(super) fn new(member: MemberIndex, seed: HashSeed) -> Self {
+    pub(super) fn new(member: MemberIndex) -> Self {
         Self {
             member,
-            entries: SeededMap::with_hasher(seed),
+            entries: SlotMap::default(),
             hash: StateHash::default(),
             bytes: 0,
             pass: 0,

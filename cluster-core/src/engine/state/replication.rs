@@ -29,7 +29,7 @@ impl State {
             return;
         }
         if !self.peers.contains_key(node) {
-            let peer = Peer::new(incarnation, self.free_member(), self.seed);
+            let peer = Peer::new(incarnation, self.free_member());
             self.peers.insert(node.clone(), peer);
         }
         self.turns.end(node);

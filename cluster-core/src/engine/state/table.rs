@@ -5,7 +5,7 @@
 //! host has to hear is kept as a mark per room, not as a log: a room that comes and goes unnoticed is never told.
 
 use std::collections::BTreeSet;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -25,6 +25,28 @@ impl Slot {
     pub(super) const FIRST: Self = Self(0);
     /// The highest slot.
     pub(super) const LAST: Self = Self(u32::MAX);
+}
+
+/// A map by slots. These are this node's own numbers: nobody outside chooses them, so their hash needs no secret.
+pub(super) type SlotMap<V> = hashbrown::HashMap<Slot, V, BuildHasherDefault<SlotHasher>>;
+
+/// Spreads slots by one multiplication (Fibonacci hashing).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SlotHasher(u64);
+
+impl Hasher for SlotHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        // 2^64 divided by the golden ratio.
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// The number of a member among this node's peers.
@@ -364,6 +386,14 @@ mod tests {
         let others =
             told.iter().filter(|change| matches!(change, Change::Appeared(info) if info.id() != id(1)));
         assert_eq!(others.count(), 2);
+    }
+
+    #[test]
+    fn slots_in_a_row_fall_into_places_of_their_own() {
+        let hash = |slot| BuildHasherDefault::<SlotHasher>::default().hash_one(Slot(slot));
+        let places: BTreeSet<u64> = (0..4_096).map(|slot| hash(slot) % 4_096).collect();
+        let tags: BTreeSet<u64> = (0..4_096).map(|slot| hash(slot) >> 57).collect();
+        assert_eq!((places.len(), tags.len()), (4_096, 128));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What the host does with its own clients' subscriptions.
 
 use super::chores::CHORE;
-use super::collections::CollectionName;
 use super::machine::State;
 use super::peer::Conflicts;
 use super::table::{Description, Slot};
@@ -82,10 +81,8 @@ impl State {
         connection: ConnectionId,
         room: &RoomInfo,
     ) -> Result<Subscribed, SubscribeError> {
-        self.check_limit(self.table.find(&room.id()))?;
-        let collection =
-            CollectionName { index: room.index().clone(), collection: room.collection().clone() };
-        let described = Description { id: room.id(), collection: &collection, filters: room.filters() };
+        self.check_limit(&room.id())?;
+        let described = Description { id: room.id(), collection: room.place(), filters: room.filters() };
         let limit = self.limits.rooms;
         let found = self.table.find_or_insert(described).ok_or(SubscribeError::TooManyRooms { limit })?;
         if !found.agrees {
@@ -101,7 +98,7 @@ impl State {
     /// A room that this node has not heard of, or the limit on rooms of this node.
     pub fn join(&mut self, connection: ConnectionId, room: RoomId) -> Result<Subscribed, JoinError> {
         let slot = self.table.find(&room).ok_or(JoinError::UnknownRoom { room })?;
-        self.check_limit(Some(slot))?;
+        self.check_limit(&room)?;
         Ok(self.enter(connection, slot))
     }
 
@@ -140,10 +137,10 @@ impl State {
         is_done
     }
 
-    fn check_limit(&self, room: Option<Slot>) -> Result<(), SubscribeError> {
+    fn check_limit(&self, room: &RoomId) -> Result<(), SubscribeError> {
         let limit = self.limits.rooms;
-        let is_own = room.is_some_and(|slot| self.log.count(slot) > 0);
-        if is_own || self.log.len() < limit { Ok(()) } else { Err(SubscribeError::TooManyRooms { limit }) }
+        let is_own = || self.table.find(room).is_some_and(|slot| self.log.count(slot) > 0);
+        if self.log.len() < limit || is_own() { Ok(()) } else { Err(SubscribeError::TooManyRooms { limit }) }
     }
 
     fn enter(&mut self, connection: ConnectionId, slot: Slot) -> Subscribed {
