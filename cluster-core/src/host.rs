@@ -43,6 +43,7 @@ pub struct Refusal {
 pub trait Host: Send + Sync + 'static {
     /// Rooms came into the union of all nodes, or left it. Per room the two alternate strictly; short-lived rooms may be
     /// left out. Each change carries `at`: apply it only if nothing newer is known of that room, from a verb's answer say.
+    /// In a flood, what this node's own clients did is told a millisecond or two later, together.
     fn rooms_changed(&self, changes: &[RoomEvent]) {}
 
     /// A document entered or left rooms: deliver it to this node's subscribers of them.
