@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes, BytesMut};
 use cluster_transport::proto::frame::{MAX_FRAME, PREFIX};
 use cluster_transport::proto::lanes::{Batch, LaneSettings, Payload, PeerLanes};
-use cluster_transport::proto::requests::{FailureCode, RequestEvent, RequestId};
+use cluster_transport::proto::requests::{Begun, FailureCode, RequestEvent, RequestId};
 use cluster_transport::proto::session::{Direction, Missed, Session, SessionEnd, SessionEvent, SessionStart};
 use cluster_transport::proto::{Incarnation, Instant, Lane, PerLane, SessionId};
 
@@ -69,8 +69,8 @@ impl End {
 
     /// Asks the peer, if as many as allowed are not under way; the request then has one outcome, whatever happens.
     pub(crate) fn ask(&mut self, now: Instant, timeout: Duration, payload: &[u8]) {
-        let asked = self.lanes.requests().ask(now, timeout);
-        let Ok((id, head)) = asked else { return };
+        let asked = self.lanes.requests().ask(now, timeout, None);
+        let Ok(Begun { id, head, .. }) = asked else { return };
         if self.lanes.push_with_head(Lane::Requests, head.as_slice(), Payload::Copied(payload)).is_ok() {
             assert!(self.outcomes.insert(id, 0).is_none(), "{id:?} was used twice");
         } else {
@@ -154,7 +154,7 @@ impl End {
                 SessionEvent::Lagged { .. } => {}
                 SessionEvent::Request(RequestEvent::Asked { id, .. }) => self.asked.push(id),
                 SessionEvent::Request(RequestEvent::Cancelled(id)) => self.asked.retain(|asked| *asked != id),
-                SessionEvent::Request(RequestEvent::Ended(id, _)) => {
+                SessionEvent::Request(RequestEvent::Ended { id, .. }) => {
                     *self.outcomes.get_mut(&id).expect("only what was asked ends") += 1;
                 }
                 // Whoever takes part in no tunnels drops what belongs to them.

@@ -61,6 +61,8 @@ impl Handler for Transport {
             Incoming::Asked { id, payload } => commands::take_request(inner, session, id, payload),
             // The host finds out when it answers.
             Incoming::Cancelled(_) => {}
+            // All requests here are awaited.
+            Incoming::Answered { .. } => {}
         }
     }
 

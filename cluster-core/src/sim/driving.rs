@@ -194,7 +194,7 @@ impl Process {
                     }
                 }
                 SessionEvent::Request(RequestEvent::Asked { .. } | RequestEvent::Cancelled(_)) => {}
-                SessionEvent::Request(RequestEvent::Ended(..)) => {}
+                SessionEvent::Request(RequestEvent::Ended { .. }) => {}
                 SessionEvent::Tunnel(frame) => self.take_tunnel(id, frame),
                 SessionEvent::Ended(end) => ended = Some(SessionEnd::from(end)),
             }

@@ -5,6 +5,7 @@
 //! for. Every run accounts for each message: what was sent was received, or was announced to both sides as lost.
 
 mod answering;
+mod asking;
 mod error;
 mod latency;
 mod node;

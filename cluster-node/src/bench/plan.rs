@@ -17,6 +17,8 @@ pub enum Work {
     Request {
         /// How many.
         in_flight: u16,
+        /// Whether a task awaits each answer; else the next request goes out where the answer comes in.
+        awaiting: bool,
     },
 }
 
@@ -63,7 +65,7 @@ impl Plan {
     pub(super) fn name(&self) -> &'static str {
         match self.work {
             Work::Publish { .. } => "pub",
-            Work::Request { in_flight: 1 } => "rtt",
+            Work::Request { in_flight: 1, .. } => "rtt",
             Work::Request { .. } => "req",
         }
     }

@@ -79,9 +79,9 @@ impl Report {
     pub fn json(&self) -> Value {
         let Self { plan, sent, usage, .. } = self;
         let Percentiles { p50, p99, p999 } = self.latency().unwrap_or_default();
-        let (waiting, in_flight) = match plan.work {
-            Work::Publish { waiting } => (json!(waiting), Value::Null),
-            Work::Request { in_flight } => (Value::Null, json!(in_flight)),
+        let (waiting, in_flight, awaiting) = match plan.work {
+            Work::Publish { waiting } => (json!(waiting), Value::Null, Value::Null),
+            Work::Request { in_flight, awaiting } => (Value::Null, json!(in_flight), json!(awaiting)),
         };
         let one_process = plan.transport == Transport::Memory;
         let receiver = if one_process { Value::Null } else { json!(usage) };
@@ -91,7 +91,7 @@ impl Report {
             "p50": p50, "p99": p99, "p999": p999, "mb_per_s": round(self.megabytes()), "per_second": self.rate().round(),
             "received": self.received(), "lagged": self.lagged(), "accounted": self.check().is_ok(),
             "transport": plan.transport.to_string(), "tls": if plan.tls { "mutual" } else { "none" },
-            "waiting": waiting, "in_flight": in_flight, "seconds": sent.seconds,
+            "waiting": waiting, "in_flight": in_flight, "awaiting": awaiting, "seconds": sent.seconds,
             "sender": sent.usage, "receiver": receiver,
         })
     }
@@ -99,7 +99,7 @@ impl Report {
     /// The figure that stands for the run.
     fn value(&self) -> f64 {
         match self.plan.work {
-            Work::Request { in_flight: 1 } => self.latency().unwrap_or_default().p50,
+            Work::Request { in_flight: 1, .. } => self.latency().unwrap_or_default().p50,
             _ => self.rate().round(),
         }
     }
@@ -107,8 +107,8 @@ impl Report {
     fn unit(&self) -> String {
         match self.plan.work {
             Work::Publish { .. } => "msg/s at the slowest subscriber".to_owned(),
-            Work::Request { in_flight: 1 } => "us p50".to_owned(),
-            Work::Request { in_flight } => format!("req/s, {in_flight} in flight"),
+            Work::Request { in_flight: 1, .. } => "us p50".to_owned(),
+            Work::Request { in_flight, .. } => format!("req/s, {in_flight} in flight"),
         }
     }
 
@@ -195,7 +195,7 @@ impl Report {
     fn rate_unit(&self) -> String {
         match self.plan.work {
             Work::Publish { .. } => self.unit(),
-            Work::Request { in_flight } => format!("req/s, {in_flight} in flight"),
+            Work::Request { in_flight, .. } => format!("req/s, {in_flight} in flight"),
         }
     }
 }

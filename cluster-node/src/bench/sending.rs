@@ -1,18 +1,18 @@
 //! The sending side: publishes or asks as its orders say, and reports what became of it.
 
 use std::io::{self, BufRead, Write};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cluster_transport::endpoint::{Event, Handler, Incoming, SendFailure, SessionHandle};
 use cluster_transport::proto::Lane;
-use cluster_transport::proto::lanes::{Payload, Pushed};
+use cluster_transport::proto::lanes::Pushed;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
-use super::latency::{Latencies, Percentiles};
+use super::asking::{self, Asker};
+use super::latency::Percentiles;
 use super::node::{self, Identity, Maker, Neighbours, setup};
 use super::usage::Usage;
 use super::{BenchError, Plan, Work, stamp};
@@ -20,7 +20,7 @@ use super::{BenchError, Plan, Work, stamp};
 /// How long all sessions may take to begin.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// How long a subscriber may take nothing, or a request go without an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked whether everything was acknowledged.
 const LOOK: Duration = Duration::from_millis(2);
 /// The clock is read once for so many messages.
@@ -66,17 +66,20 @@ pub async fn serve() -> Result<(), BenchError> {
 /// Does what the orders say.
 pub(super) async fn follow(orders: &Orders, neighbours: Neighbours) -> Result<Sent, BenchError> {
     let Orders { plan, addresses, identity } = orders;
-    let sessions = Arc::new(Sessions::default());
-    let handler = Arc::clone(&sessions) as Arc<dyn Handler>;
+    let sender = Arc::new(Sender::default());
+    let handler = Arc::clone(&sender) as Arc<dyn Handler>;
     let endpoint = Maker { plan, neighbours }.dialler(&node::sender()?, identity.as_ref(), handler)?;
     for address in addresses {
         endpoint.add_target(address.parse().map_err(setup)?).map_err(setup)?;
     }
-    let sessions = sessions.all(addresses.len()).await?;
+    let sessions = sender.sessions(addresses.len()).await?;
     let (begin, before) = (Instant::now(), Usage::now());
     let mut sent = match plan.work {
         Work::Publish { waiting } => publish(plan, waiting, &sessions).await?,
-        Work::Request { in_flight } => ask(plan, in_flight, &sessions).await,
+        Work::Request { in_flight, awaiting: true } => asking::run_awaiting(plan, in_flight, &sessions).await,
+        Work::Request { in_flight, awaiting: false } => {
+            sender.asker.get_or_init(|| Asker::new(plan)).run(in_flight, &sessions).await
+        }
     };
     sent.seconds = begin.elapsed().as_secs_f64();
     acknowledged(&sessions).await?;
@@ -111,60 +114,15 @@ async fn push(
     head: &[u8],
     payload: &Bytes,
 ) -> Result<Pushed, SendFailure> {
-    // What is copied anyway need not be counted by reference.
-    let payload = match payload.len() {
-        0..=1024 => Payload::Copied(payload),
-        _ => Payload::Shared(payload.clone()),
-    };
+    let payload = asking::payload(payload);
     match waiting {
         true => session.send_waiting(Lane::Notifications, head, payload, PATIENCE).await,
         false => session.send(Lane::Notifications, head, payload),
     }
 }
 
-/// Asks until the time is over.
-async fn ask(plan: &Plan, in_flight: u16, sessions: &[Arc<SessionHandle>]) -> Sent {
-    let payload = Bytes::from(vec![7; plan.size]);
-    let until = Instant::now() + plan.duration;
-    let mut askers = JoinSet::new();
-    for session in sessions {
-        for _ in 0..in_flight {
-            askers.spawn(ask_on(Arc::clone(session), payload.clone(), until));
-        }
-    }
-    let (mut sent, mut latencies) = (Sent::default(), Latencies::default());
-    for (asked, latency) in askers.join_all().await {
-        sent.messages += asked.messages;
-        sent.failed += asked.failed;
-        sent.failure = sent.failure.or(asked.failure);
-        latencies.add(&latency);
-    }
-    sent.latency = latencies.percentiles();
-    sent
-}
-
-/// One request after the other.
-async fn ask_on(session: Arc<SessionHandle>, payload: Bytes, until: Instant) -> (Sent, Latencies) {
-    let (mut sent, mut latencies) = (Sent::default(), Latencies::default());
-    let mut begin = Instant::now();
-    while begin < until {
-        let answer = session.request(Payload::Shared(payload.clone()), PATIENCE).await;
-        let end = Instant::now();
-        sent.messages += 1;
-        match answer {
-            Ok(reply) if reply == payload => {
-                latencies.record(u64::try_from((end - begin).as_nanos()).unwrap_or(u64::MAX));
-            }
-            Ok(reply) => sent.fail(format!("{} other bytes came back", reply.len())),
-            Err(error) => sent.fail(error.to_string()),
-        }
-        begin = end;
-    }
-    (sent, latencies)
-}
-
 impl Sent {
-    fn fail(&mut self, why: String) {
+    pub(super) fn fail(&mut self, why: String) {
         self.failed += 1;
         self.failure = Some(why);
     }
@@ -197,30 +155,39 @@ pub(super) async fn within<T>(
     tokio::time::timeout(limit, work).await.map_err(late)
 }
 
-/// The sessions with the receivers.
+/// What hears of the receivers.
 #[derive(Default)]
-struct Sessions(watch::Sender<Vec<Arc<SessionHandle>>>);
+struct Sender {
+    sessions: watch::Sender<Vec<Arc<SessionHandle>>>,
+    asker: OnceLock<Asker>,
+}
 
-impl Sessions {
+impl Sender {
     /// Waits for sessions with so many receivers.
-    async fn all(&self, count: usize) -> Result<Vec<Arc<SessionHandle>>, BenchError> {
-        let mut watch = self.0.subscribe();
+    async fn sessions(&self, count: usize) -> Result<Vec<Arc<SessionHandle>>, BenchError> {
+        let mut watch = self.sessions.subscribe();
         let all = watch.wait_for(|sessions| sessions.len() >= count);
         let all = within(CONNECT_WITHIN, "a session with each receiver", all).await?;
         Ok(all.map_err(setup)?.clone())
     }
 }
 
-impl Handler for Sessions {
+impl Handler for Sender {
     fn on_event(&self, event: Event) {
         if let Event::Up { session, .. } = event {
-            self.0.send_modify(|sessions| sessions.push(session));
+            self.sessions.send_modify(|sessions| sessions.push(session));
         }
     }
 
     fn on_incoming(&self, session: &Arc<SessionHandle>, incoming: Incoming) {
-        if let Incoming::Batch(batch) = incoming {
-            session.done_inline(batch.lane(), batch.end());
+        match incoming {
+            Incoming::Batch(batch) => session.done_inline(batch.lane(), batch.end()),
+            Incoming::Answered { token, outcome, .. } => {
+                if let Some(asker) = self.asker.get() {
+                    asker.answered(session, token, &outcome);
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -83,6 +83,9 @@ struct Request {
     /// How many requests are under way with each of them
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     in_flight: u16,
+    /// Have a task await each answer, in place of asking again where the answer comes in
+    #[arg(long)]
+    awaiting: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -152,8 +155,8 @@ pub(super) async fn bench(arguments: &Arguments) -> Result<(), Failure> {
         Kind::Publish(Publish { peers, pace, common }) | Kind::Fanout(Fanout { peers, pace, common }) => {
             (common, Work::Publish { waiting: !pace.shed }, *peers)
         }
-        Kind::Request(Request { peers, in_flight, common }) => {
-            (common, Work::Request { in_flight: *in_flight }, *peers)
+        Kind::Request(Request { peers, in_flight, awaiting, common }) => {
+            (common, Work::Request { in_flight: *in_flight, awaiting: *awaiting }, *peers)
         }
         Kind::Rooms(arguments) => return state::rooms(arguments).await,
         Kind::Sync(arguments) => return state::sync(arguments).await,

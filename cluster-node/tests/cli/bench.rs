@@ -50,8 +50,11 @@ fn messages_in_parts_are_accounted_for_too() {
 
 #[test]
 fn every_request_has_its_reply() {
-    for (in_flight, work) in [("1", "rtt"), ("64", "req")] {
-        let report = measured(&["request", "--in-flight", in_flight]);
+    let one_at_a_time: &[&str] = &["request"];
+    let many = &["request", "--in-flight", "64"];
+    let awaiting = &["request", "--in-flight", "64", "--awaiting"];
+    for (arguments, work) in [(one_at_a_time, "rtt"), (many, "req"), (awaiting, "req")] {
+        let report = measured(arguments);
         assert_eq!((&report["work"], &report["received"]), (&work.into(), &report["sent"]), "{report}");
     }
 }

@@ -8,7 +8,7 @@ use super::session::SessionHandle;
 use crate::proto::Lane;
 use crate::proto::endpoint::EndpointEvent;
 use crate::proto::lanes::Batch;
-use crate::proto::requests::RequestId;
+use crate::proto::requests::{Outcome, RequestId};
 use crate::proto::session::{Direction, Missed};
 
 /// Something that happened to the endpoint as a whole.
@@ -49,6 +49,15 @@ pub enum Incoming {
     },
     /// The peer does not want that answer any more.
     Cancelled(RequestId),
+    /// A request that was begun with [`SessionHandle::ask`] has ended.
+    Answered {
+        /// Which.
+        id: RequestId,
+        /// What was given with it.
+        token: u64,
+        /// How.
+        outcome: Outcome,
+    },
 }
 
 /// Takes in what happens. Every method is called from a task of the endpoint, must not block, and may call any method of the

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::Shared;
+use super::clock::Alarm;
 use super::handler::Incoming;
 use super::inlet::Inlet;
 use super::outlet::Outlet;
@@ -211,10 +212,13 @@ impl<'a> LinkTask<'a> {
         }
         // What came in one read with the last frame of the handshake; nothing more may come for a long time.
         self.take_frames(&mut session, self.shared.clock.now());
+        let mut alarm = Alarm::new(self.shared.clock);
         loop {
             if let Some(end) = self.turn(&mut session, handle) {
                 // The next session of the pair may go on; what is left here are words to the peer.
                 handle.set_ended();
+                session.end_requests();
+                self.hand_out(&mut session, handle);
                 if self.shared.stop.is_cancelled() {
                     return end;
                 }
@@ -228,7 +232,7 @@ impl<'a> LinkTask<'a> {
                 () = self.shared.stop.cancelled() => {
                     session.handle_link_lost("this node has stopped");
                 }
-                () = clock.sleep_until(deadline) => {
+                () = alarm.wait(deadline) => {
                     let now = clock.now();
                     session.handle_timeout(now);
                     if let Some(why) = self.outlet.handle_timeout(now) {
@@ -251,7 +255,12 @@ impl<'a> LinkTask<'a> {
                     Err(error) => session.handle_link_lost(&LinkFault::from(error).to_string()),
                 },
                 // Last, and every turn looks for what a wake would say: a flood of wakes never keeps the link waiting.
-                () = handle.woken() => {}
+                () = handle.woken() => {
+                    if session.is_asking_much() {
+                        // Those who were woken by the answers of one read put their next requests into one write.
+                        tokio::task::yield_now().await;
+                    }
+                }
             }
         }
     }
@@ -274,6 +283,17 @@ impl<'a> LinkTask<'a> {
                 Ask::Tunnel(frame) => session.send_tunnel(frame),
             }
         }
+        let end = self.hand_out(session, handle);
+        if end.is_none() {
+            self.shared.handler.before_sending(handle);
+        }
+        self.outlet.begin_turn();
+        session.poll_transmit_into(&mut self.outlet);
+        end
+    }
+
+    /// Gives what has come to whom it is for. The end, when it has come.
+    fn hand_out(&self, session: &mut Session, handle: &Arc<SessionHandle>) -> Option<SessionEnd> {
         let handler = &self.shared.handler;
         let mut end = None;
         while let Some(event) = session.poll_event() {
@@ -288,16 +308,16 @@ impl<'a> LinkTask<'a> {
                 SessionEvent::Request(RequestEvent::Cancelled(id)) => {
                     handler.on_incoming(handle, Incoming::Cancelled(id));
                 }
-                SessionEvent::Request(RequestEvent::Ended(id, outcome)) => handle.request_ended(id, outcome),
+                SessionEvent::Request(RequestEvent::Ended { id, token: Some(token), outcome }) => {
+                    handler.on_incoming(handle, Incoming::Answered { id, token, outcome });
+                }
+                SessionEvent::Request(RequestEvent::Ended { id, token: None, outcome }) => {
+                    handle.request_ended(id, outcome);
+                }
                 SessionEvent::Tunnel(frame) => tunnels::take_frame(self.shared, handle.id(), frame),
                 SessionEvent::Ended(how) => end = Some(how),
             }
         }
-        if end.is_none() {
-            handler.before_sending(handle);
-        }
-        self.outlet.begin_turn();
-        session.poll_transmit_into(&mut self.outlet);
         end
     }
 

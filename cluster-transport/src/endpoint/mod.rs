@@ -196,7 +196,7 @@ impl Endpoint {
     pub async fn shutdown(&self) {
         self.with_machine(|machine, now| machine.set_leaving(now));
         let sessions = self.shared.pump().sessions();
-        sessions.iter().for_each(|session| session.ask(session::Ask::Leave));
+        sessions.iter().for_each(|session| session.tell_task(session::Ask::Leave));
         let left = async {
             for session in &sessions {
                 session.ended().await;

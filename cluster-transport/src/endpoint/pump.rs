@@ -143,7 +143,7 @@ impl Shared {
             }
             EndpointAction::EndSession { session, code } => {
                 if let Some(session) = pump.sessions.get(&session) {
-                    session.ask(Ask::Close(code, String::new()));
+                    session.tell_task(Ask::Close(code, String::new()));
                 }
                 return;
             }

@@ -15,7 +15,7 @@ use super::error::{RequestError, SendFailure};
 use crate::link::{LinkInfo, TransportKind};
 use crate::proto::body::CloseCode;
 use crate::proto::lanes::{LaneLag, Payload, Pushed, RoomFor};
-use crate::proto::requests::{FailureCode, Outcome, RequestId};
+use crate::proto::requests::{Begun, FailureCode, Outcome, RequestId};
 use crate::proto::session::SessionStart;
 use crate::proto::tunnel::TunnelFrame;
 use crate::proto::{Incarnation, Instant, Lane, NodeId, SessionId};
@@ -220,14 +220,20 @@ impl SessionHandle {
 
     /// Asks the peer and waits for its reply.
     ///
-    /// Dropping the future cancels the request and tells the peer.
+    /// Costs an allocation and a wake of the task that waits; [`ask`](Self::ask) costs neither. Dropping the future cancels the
+    /// request and tells the peer.
     ///
     /// # Errors
     /// When it cannot be sent, the peer refuses, the deadline passes or the link is lost; each request has exactly one outcome.
     pub async fn request(&self, payload: Payload<'_>, timeout: Duration) -> Result<Bytes, RequestError> {
-        let (id, outcome) = self.ask_peer(payload, timeout)?;
-        let _cancel = CancelOnDrop { session: self, id };
-        match outcome.await.unwrap_or(Outcome::LinkLost) {
+        let (sender, outcome) = oneshot::channel();
+        let id = self.begin(payload, timeout, None, |id| {
+            self.waiting().insert(id, sender);
+        });
+        let cancel = CancelOnDrop { session: self, id: id? };
+        let outcome = outcome.await.unwrap_or(Outcome::LinkLost);
+        cancel.disarm();
+        match outcome {
             Outcome::Reply(payload) => Ok(payload),
             Outcome::Failed { code, text } => Err(RequestError::Failed { code, text }),
             Outcome::DeadlinePassed => Err(RequestError::DeadlinePassed),
@@ -235,22 +241,56 @@ impl SessionHandle {
         }
     }
 
-    fn ask_peer(
+    /// Asks the peer. The outcome comes to the handler, as [`Incoming::Answered`](super::Incoming::Answered) with this token,
+    /// which may be before this returns.
+    ///
+    /// Costs no task, allocation or wake: a handler that answers an outcome with the next request sends those of one read in one
+    /// write. Each request that was taken has exactly one outcome, unless it is [cancelled](Self::cancel).
+    ///
+    /// # Errors
+    /// When it cannot be sent; then there is no outcome.
+    pub fn ask(
         &self,
         payload: Payload<'_>,
         timeout: Duration,
-    ) -> Result<(RequestId, oneshot::Receiver<Outcome>), RequestError> {
-        let (id, head) = self.start.lanes.requests().ask(self.clock.now(), timeout)?;
-        let (sender, outcome) = oneshot::channel();
-        self.waiting().insert(id, sender);
-        if let Err(failure) = self.send(Lane::Requests, head.as_slice(), payload) {
-            self.waiting().remove(&id);
-            self.start.lanes.requests().cancel(id);
-            return Err(failure.into());
+        token: u64,
+    ) -> Result<RequestId, RequestError> {
+        self.begin(payload, timeout, Some(token), |_| {})
+    }
+
+    /// Gives a request up and tells the peer. False if it has ended already: then its outcome has come, or is on its way to the
+    /// handler.
+    pub fn cancel(&self, id: RequestId) -> bool {
+        let head = self.start.lanes.requests().cancel(id);
+        if let Some(head) = &head {
+            // If the lane is full, the peer finds out at the deadline.
+            let _ = self.send(Lane::Requests, head.as_slice(), Payload::Copied(&[]));
         }
-        // The task computes its next deadline anew.
-        self.wake.notify_one();
-        Ok((id, outcome))
+        head.is_some()
+    }
+
+    fn begin(
+        &self,
+        payload: Payload<'_>,
+        timeout: Duration,
+        token: Option<u64>,
+        register: impl FnOnce(RequestId),
+    ) -> Result<RequestId, RequestError> {
+        let Begun { id, head, is_next } =
+            self.start.lanes.requests().ask(self.clock.now(), timeout, token)?;
+        register(id);
+        match self.send(Lane::Requests, head.as_slice(), payload) {
+            // The task computes its next deadline anew.
+            Ok(pushed) if is_next && !pushed.wake => self.wake(),
+            Ok(_) => {}
+            // With the session that has just ended it has had its outcome.
+            Err(_) if self.start.lanes.requests().cancel(id).is_none() => {}
+            Err(failure) => {
+                self.waiting().remove(&id);
+                return Err(failure.into());
+            }
+        }
+        Ok(id)
     }
 
     /// Answers a request of the peer. False if the peer does not wait for it any more, or the answer does not fit into the lane.
@@ -280,13 +320,13 @@ impl SessionHandle {
 
     pub(super) fn send_tunnel(&self, frame: TunnelFrame) {
         if !self.closed.load(Ordering::Relaxed) {
-            self.ask(Ask::Tunnel(frame));
+            self.tell_task(Ask::Tunnel(frame));
         }
     }
 
     /// Closes the session with a word to the peer.
     pub fn close(&self, code: CloseCode, text: &str) {
-        self.ask(Ask::Close(code, text.to_owned()));
+        self.tell_task(Ask::Close(code, text.to_owned()));
     }
 
     /// Waits until the session has ended.
@@ -294,7 +334,7 @@ impl SessionHandle {
         self.ended.cancelled().await;
     }
 
-    pub(super) fn ask(&self, ask: Ask) {
+    pub(super) fn tell_task(&self, ask: Ask) {
         self.asks.lock().unwrap_or_else(PoisonError::into_inner).push(ask);
         self.wake.notify_one();
     }
@@ -341,14 +381,17 @@ struct CancelOnDrop<'a> {
     id: RequestId,
 }
 
+impl CancelOnDrop<'_> {
+    /// The request has ended.
+    fn disarm(self) {
+        std::mem::forget(self);
+    }
+}
+
 impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
         self.session.waiting().remove(&self.id);
-        let head = self.session.start.lanes.requests().cancel(self.id);
-        if let Some(head) = head {
-            // If the lane is full, the peer finds out at the deadline.
-            let _ = self.session.send(Lane::Requests, head.as_slice(), Payload::Copied(&[]));
-        }
+        self.session.cancel(self.id);
     }
 }
 

@@ -8,11 +8,14 @@
 //! ```
 //! A request belongs to the session it was asked in: when that ends, its outcome is `LinkLost` and nothing is sent again.
 
-use std::collections::{BTreeMap, VecDeque};
+mod under_way;
+
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 
+use self::under_way::UnderWay;
 use super::Instant;
 use super::wire::WireError;
 
@@ -73,7 +76,35 @@ pub enum RequestEvent {
     /// The peer does not want the answer any more.
     Cancelled(RequestId),
     /// A request of ours ended.
-    Ended(RequestId, Outcome),
+    Ended {
+        /// Which.
+        id: RequestId,
+        /// What was given with it when it was asked.
+        token: Option<u64>,
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// A request that begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun {
+    /// Its number.
+    pub id: RequestId,
+    /// What goes before its payload on the requests lane.
+    pub head: Head,
+    /// Whether the session has a new next deadline.
+    pub is_next: bool,
+}
+
+/// What a message on the requests lane leads to.
+#[derive(Debug)]
+pub(super) enum Heard {
+    Event(RequestEvent),
+    /// To be sent at once.
+    Refusal(Head),
+    /// It belongs to a request that has ended.
+    Late,
 }
 
 /// Too many requests are under way.
@@ -111,44 +142,56 @@ impl Head {
 pub struct Requests {
     limit: usize,
     next: u64,
-    asked: BTreeMap<RequestId, Instant>,
-    answering: BTreeMap<RequestId, Instant>,
+    /// With what was given when they were asked.
+    asked: UnderWay<Option<u64>>,
+    answering: UnderWay<()>,
     events: VecDeque<RequestEvent>,
 }
 
 impl Requests {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, next: 0, asked: BTreeMap::new(), answering: BTreeMap::new(), events: VecDeque::new() }
+        Self {
+            limit,
+            next: 0,
+            asked: UnderWay::default(),
+            answering: UnderWay::default(),
+            events: VecDeque::new(),
+        }
     }
 
-    /// Begins a request. The head goes before its payload on the requests lane.
+    /// Begins a request. Its end is told with the token.
     ///
     /// # Errors
     /// When as many as allowed are under way.
-    pub fn ask(&mut self, now: Instant, timeout: Duration) -> Result<(RequestId, Head), TooManyRequests> {
+    pub fn ask(
+        &mut self,
+        now: Instant,
+        timeout: Duration,
+        token: Option<u64>,
+    ) -> Result<Begun, TooManyRequests> {
         if self.asked.len() >= self.limit {
             return Err(TooManyRequests { limit: self.limit });
         }
         let id = RequestId(self.next);
         self.next += 1;
-        self.asked.insert(id, now + timeout);
+        let is_next = self.asked.insert(id, now + timeout, token);
         let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
-        Ok((id, Head::new(1, id, &timeout.to_be_bytes())))
+        Ok(Begun { id, head: Head::new(1, id, &timeout.to_be_bytes()), is_next })
     }
 
     /// Gives a request up. The head of the message that tells the peer, unless the request has ended already.
     pub fn cancel(&mut self, id: RequestId) -> Option<Head> {
-        self.asked.remove(&id).map(|_| Head::new(4, id, &[]))
+        self.asked.remove(id).map(|_| Head::new(4, id, &[]))
     }
 
     /// Answers a request of the peer; nothing if it does not wait for an answer any more.
     pub fn reply(&mut self, id: RequestId) -> Option<Head> {
-        self.answering.remove(&id).map(|_| Head::new(2, id, &[]))
+        self.answering.remove(id).map(|_| Head::new(2, id, &[]))
     }
 
     /// Tells the peer that there will be no reply; nothing if it does not wait for one any more.
     pub fn fail(&mut self, id: RequestId, code: FailureCode) -> Option<Head> {
-        self.answering.remove(&id).map(|_| Head::new(3, id, &code.0.to_be_bytes()))
+        self.answering.remove(id).map(|_| Head::new(3, id, &code.0.to_be_bytes()))
     }
 
     /// How many requests of ours and of the peer are under way.
@@ -156,73 +199,68 @@ impl Requests {
         (self.asked.len(), self.answering.len())
     }
 
-    /// Takes a message of the requests lane in. A head is an answer to be sent at once.
-    pub(super) fn handle(&mut self, now: Instant, mut message: Bytes) -> Result<Option<Head>, WireError> {
+    /// Takes a message of the requests lane in.
+    pub(super) fn handle(&mut self, now: Instant, mut message: Bytes) -> Result<Heard, WireError> {
         let short = |need, left| WireError::Short { what: "a message on the requests lane", need, left };
         if message.len() < 9 {
             return Err(short(9, message.len()));
         }
         let (kind, id) = (message.get_u8(), RequestId(message.get_u64()));
-        match kind {
+        Ok(match kind {
             1 if message.len() >= 4 => {
                 let deadline = now + Duration::from_millis(message.get_u32().into());
                 if self.answering.len() >= self.limit {
-                    return Ok(Some(Head::new(3, id, &FailureCode::TOO_MANY.0.to_be_bytes())));
+                    return Ok(Heard::Refusal(Head::new(3, id, &FailureCode::TOO_MANY.0.to_be_bytes())));
                 }
-                self.answering.insert(id, deadline);
-                self.events.push_back(RequestEvent::Asked { id, deadline, payload: message });
+                self.answering.insert(id, deadline, ());
+                Heard::Event(RequestEvent::Asked { id, deadline, payload: message })
             }
-            2 => self.end(id, Outcome::Reply(message)),
+            2 => self.ended(id, || Outcome::Reply(message)),
             3 if message.len() >= 2 => {
                 let code = FailureCode(message.get_u16());
                 message.truncate(MAX_FAILURE_TEXT);
                 let text = String::from_utf8_lossy(&message).into_owned();
-                self.end(id, Outcome::Failed { code, text });
+                self.ended(id, || Outcome::Failed { code, text })
             }
-            4 => {
-                if self.answering.remove(&id).is_some() {
-                    self.events.push_back(RequestEvent::Cancelled(id));
-                }
-            }
+            4 => match self.answering.remove(id) {
+                Some(()) => Heard::Event(RequestEvent::Cancelled(id)),
+                None => Heard::Late,
+            },
             1 | 3 => return Err(short(4, message.len())),
             _ => return Err(WireError::Malformed { what: "a message on the requests lane" }),
-        }
-        Ok(None)
+        })
     }
 
     /// An answer to a request that has ended already changes nothing.
-    fn end(&mut self, id: RequestId, outcome: Outcome) {
-        if self.asked.remove(&id).is_some() {
-            self.events.push_back(RequestEvent::Ended(id, outcome));
+    fn ended(&mut self, id: RequestId, outcome: impl FnOnce() -> Outcome) -> Heard {
+        match self.asked.remove(id) {
+            Some(token) => Heard::Event(RequestEvent::Ended { id, token, outcome: outcome() }),
+            None => Heard::Late,
         }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        let late = |requests: &BTreeMap<RequestId, Instant>| {
-            requests.iter().filter(|(_, deadline)| **deadline <= now).map(|(id, _)| *id).collect::<Vec<_>>()
-        };
-        for id in late(&self.asked) {
-            self.end(id, Outcome::DeadlinePassed);
+        for (id, token) in self.asked.take_late(now) {
+            self.events.push_back(RequestEvent::Ended { id, token, outcome: Outcome::DeadlinePassed });
         }
-        for id in late(&self.answering) {
-            self.answering.remove(&id);
-        }
+        self.answering.take_late(now);
     }
 
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called: at the next deadline, or before it.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.asked.values().chain(self.answering.values()).min().copied()
+        self.asked.poll_timeout().into_iter().chain(self.answering.poll_timeout()).min()
     }
 
     /// The session has ended: every request of ours is lost, every one of the peer is forgotten.
     pub(super) fn handle_link_lost(&mut self) {
-        while let Some((id, _)) = self.asked.pop_first() {
-            self.events.push_back(RequestEvent::Ended(id, Outcome::LinkLost));
+        while let Some((id, token)) = self.asked.pop_first() {
+            self.events.push_back(RequestEvent::Ended { id, token, outcome: Outcome::LinkLost });
         }
-        self.answering.clear();
+        self.answering = UnderWay::default();
     }
 
-    /// What happened since, in order.
-    pub fn poll_event(&mut self) -> Option<RequestEvent> {
+    /// What came of deadlines and of the ends of sessions, in order.
+    pub(super) fn poll_event(&mut self) -> Option<RequestEvent> {
         self.events.pop_front()
     }
 }

@@ -19,7 +19,7 @@ pub use outbox::Outbox;
 use super::body::{Close, CloseCode, Leave, Positions};
 use super::frame::{Acknowledge, Decoded, Frame, FrameError, Lagged, LaneStart, TUNNELS};
 use super::lanes::{Batch, Inbound, InboundFault, InboundLimits, Payload, PeerLanes, Taken};
-use super::requests::Head;
+use super::requests::Heard;
 use super::tunnel::TunnelFrame;
 use super::wire::{Extensions, Text, WireError};
 use super::{Incarnation, Instant, Lane, NodeId, PerLane, SessionId};
@@ -173,8 +173,30 @@ impl Session {
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<SessionEvent> {
-        let request = self.start.lanes.requests().poll_event().map(SessionEvent::Request);
-        request.or_else(|| self.events.pop_front())
+        if self.events.is_empty() {
+            self.collect_requests();
+        }
+        self.events.pop_front()
+    }
+
+    /// Collects what ended without a message of the peer.
+    fn collect_requests(&mut self) {
+        let mut requests = self.start.lanes.requests();
+        while let Some(event) = requests.poll_event() {
+            self.events.push_back(SessionEvent::Request(event));
+        }
+    }
+
+    /// Ends the requests that were asked before anybody could know that the session is over.
+    pub fn end_requests(&mut self) {
+        if self.ended {
+            self.start.lanes.end_requests(self.start.session);
+        }
+    }
+
+    /// Whether more than one request of this side waits for its answer.
+    pub fn is_asking_much(&self) -> bool {
+        self.start.lanes.requests().under_way().0 > 1
     }
 
     /// Appends frames to be sent over one byte stream, about `budget` bytes of them. False if nothing is left to send just now.
@@ -275,6 +297,7 @@ impl Session {
         }
         self.start.lanes.end_requests(self.start.session);
         self.start.lanes.session_ended(self.start.session);
+        self.collect_requests();
         self.events.push_back(SessionEvent::Ended(end));
     }
 
@@ -380,12 +403,19 @@ impl Session {
 
     fn take_requests(&mut self, now: Instant, batch: Batch) -> Result<(), Fault> {
         let end = batch.end();
+        let mut refusals = Vec::new();
+        let mut requests = self.start.lanes.requests();
         for message in batch.into_messages() {
-            let answer: Option<Head> = self.start.lanes.requests().handle(now, message)?;
-            if let Some(answer) = answer {
-                // A full lane drops the answer; the peer's own deadline ends the request.
-                let _ = self.start.lanes.push(Lane::Requests, Payload::Copied(answer.as_slice()));
+            match requests.handle(now, message)? {
+                Heard::Event(event) => self.events.push_back(SessionEvent::Request(event)),
+                Heard::Refusal(head) => refusals.push(head),
+                Heard::Late => {}
             }
+        }
+        drop(requests);
+        for refusal in refusals {
+            // A full lane drops the answer; the peer's own deadline ends the request.
+            let _ = self.start.lanes.push(Lane::Requests, Payload::Copied(refusal.as_slice()));
         }
         self.start.lanes.done(Lane::Requests, end);
         Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cluster_transport::endpoint::{Endpoint, Event, Handler, Incoming, SessionHandle};
 use cluster_transport::proto::endpoint::{EndpointEvent, SessionEnd};
 use cluster_transport::proto::lanes::{LaneSettings, Payload};
-use cluster_transport::proto::requests::FailureCode;
+use cluster_transport::proto::requests::{FailureCode, Outcome};
 use cluster_transport::proto::session::{Direction, Missed};
 use cluster_transport::proto::{Address, Lane};
 use tokio::sync::Notify;
@@ -50,6 +50,7 @@ pub(crate) enum Seen {
     Lagged(Lane, Direction, Missed),
     Asked,
     Cancelled,
+    Answered(u64, Outcome),
 }
 
 /// What a handler does besides remembering.
@@ -128,6 +129,7 @@ impl Handler for Recorder {
                 self.record(Seen::Asked);
             }
             Incoming::Cancelled(_) => self.record(Seen::Cancelled),
+            Incoming::Answered { token, outcome, .. } => self.record(Seen::Answered(token, outcome)),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 #[macro_use]
 mod harness;
+mod asking;
 mod back_pressure;
 mod certificates;
 mod line;

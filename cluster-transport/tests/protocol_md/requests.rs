@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use cluster_transport::proto::body::Positions;
 use cluster_transport::proto::frame::{Decoded, Frame, LaneStart, PREFIX, Segment};
 use cluster_transport::proto::lanes::{LaneSettings, Payload, PeerLanes};
-use cluster_transport::proto::requests::{FailureCode, Head, Outcome, RequestEvent, RequestId};
+use cluster_transport::proto::requests::{Begun, FailureCode, Head, Outcome, RequestEvent, RequestId};
 use cluster_transport::proto::session::{Session, SessionEvent, SessionStart};
 use cluster_transport::proto::{Incarnation, Instant, Lane, PerLane};
 
@@ -42,6 +42,10 @@ impl Node {
     fn take(&mut self, frame: Frame) {
         let bytes = frame.encode();
         self.session.handle_frame(Instant::ORIGIN, bytes.slice(PREFIX..));
+    }
+
+    fn ask(&self) -> Begun {
+        self.lanes.requests().ask(Instant::ORIGIN, Duration::from_secs(5), None).unwrap()
     }
 
     /// Takes a message in; the one event that follows from it.
@@ -79,18 +83,21 @@ fn documented() -> BTreeMap<String, Vec<u8>> {
 fn requests_and_their_ends_are_those_of_the_document() {
     let documented = documented();
     let mut node = Node::new();
-    let (id, head) = node.lanes.requests().ask(Instant::ORIGIN, Duration::from_secs(5)).unwrap();
+    let Begun { id, head, .. } = node.ask();
     assert_eq!(node.send(head, b"hi"), documented["Request"]);
-    let reply = RequestEvent::Ended(id, Outcome::Reply(Bytes::from_static(b"ok")));
+    let reply = RequestEvent::Ended { id, token: None, outcome: Outcome::Reply(Bytes::from_static(b"ok")) };
     assert_eq!(node.receive(&documented["Reply"]), reply);
 
     let mut node = Node::new();
-    let (id, _) = node.lanes.requests().ask(Instant::ORIGIN, Duration::from_secs(5)).unwrap();
+    let Begun { id, .. } = node.ask();
     let failed = Outcome::Failed { code: FailureCode::APPLICATION, text: "no".to_owned() };
-    assert_eq!(node.receive(&documented["Failure"]), RequestEvent::Ended(id, failed));
+    assert_eq!(
+        node.receive(&documented["Failure"]),
+        RequestEvent::Ended { id, token: None, outcome: failed }
+    );
 
     let mut node = Node::new();
-    let (id, _) = node.lanes.requests().ask(Instant::ORIGIN, Duration::from_secs(5)).unwrap();
+    let Begun { id, .. } = node.ask();
     let head = node.lanes.requests().cancel(id).unwrap();
     assert_eq!(node.send(head, b""), documented["Cancel"]);
     assert_eq!(documented.len(), 4);

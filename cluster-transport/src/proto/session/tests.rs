@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::super::body::{Go, Refuse, RefuseCode};
 use super::super::frame::{self, PREFIX, SKIPPABLE};
 use super::super::lanes::{LaneSettings, Pushed};
-use super::super::requests::{FailureCode, Outcome, RequestEvent};
+use super::super::requests::{Begun, FailureCode, Outcome, RequestEvent};
 use super::*;
 
 mod endings;

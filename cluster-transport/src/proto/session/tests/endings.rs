@@ -31,11 +31,13 @@ fn a_leave_whose_messages_never_come_takes_effect_after_two_seconds() {
 fn every_request_has_exactly_one_outcome() {
     let mut pair = Pair::new(&settings());
     let ask = |pair: &Pair, timeout| {
-        let (id, head) = pair.a.lanes.requests().ask(pair.now, Duration::from_secs(timeout)).unwrap();
+        let asked = pair.a.lanes.requests().ask(pair.now, Duration::from_secs(timeout), Some(timeout));
+        let Begun { id, head, .. } = asked.unwrap();
         pair.a.lanes.push_with_head(Lane::Requests, head.as_slice(), Payload::Copied(b"?")).unwrap();
         id
     };
-    let ids = [5, 5, 1, 5].map(|timeout| ask(&pair, timeout));
+    let timeouts = [5, 5, 1, 5];
+    let ids = timeouts.map(|timeout| ask(&pair, timeout));
     pair.settle();
     let asked: Vec<_> = std::mem::take(&mut pair.b.requests);
     assert_eq!(asked.len(), 4);
@@ -50,7 +52,8 @@ fn every_request_has_exactly_one_outcome() {
     let failed = Outcome::Failed { code: FailureCode::APPLICATION, text: "no".into() };
     let outcomes =
         [Outcome::Reply(Bytes::from_static(b"!")), failed, Outcome::DeadlinePassed, Outcome::LinkLost];
-    let expected: Vec<_> = ids.into_iter().zip(outcomes).map(|(id, o)| RequestEvent::Ended(id, o)).collect();
+    let ended = |((id, token), outcome)| RequestEvent::Ended { id, token: Some(token), outcome };
+    let expected: Vec<_> = ids.into_iter().zip(timeouts).zip(outcomes).map(ended).collect();
     assert_eq!(pair.a.requests, expected);
     assert_eq!(pair.a.lanes.requests().under_way(), (0, 0));
 }
@@ -58,7 +61,8 @@ fn every_request_has_exactly_one_outcome() {
 #[test]
 fn a_cancelled_request_is_told_to_the_other_side() {
     let mut pair = Pair::new(&settings());
-    let (id, head) = pair.a.lanes.requests().ask(pair.now, Duration::from_secs(1)).unwrap();
+    let asked = pair.a.lanes.requests().ask(pair.now, Duration::from_secs(1), None);
+    let Begun { id, head, .. } = asked.unwrap();
     pair.a.lanes.push_with_head(Lane::Requests, head.as_slice(), Payload::Copied(b"?")).unwrap();
     pair.settle();
     let cancel = pair.a.lanes.requests().cancel(id).unwrap();
