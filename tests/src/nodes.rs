@@ -14,6 +14,7 @@ const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
 /// A cluster of processes with mutual TLS, each ended at the latest with this value.
 #[derive(Debug)]
 pub struct Nodes {
+    scheme: &'static str,
     certificates: TempDir,
     nodes: Vec<NodeProcess>,
 }
@@ -21,11 +22,16 @@ pub struct Nodes {
 impl Nodes {
     /// Three nodes that are ready.
     pub fn start() -> Self {
+        Self::start_over("tcp")
+    }
+
+    /// The same over `tcp` or `quic`.
+    pub fn start_over(scheme: &'static str) -> Self {
         let certificates = tempfile::tempdir().expect("a folder");
         let mut certs = Command::new(binary());
         certs.args(["certs", "--nodes", &NAMES.join(","), "--out"]).arg(certificates.path());
         assert!(certs.stdout(Stdio::null()).status().expect("the binary starts").success());
-        let mut nodes = Self { certificates, nodes: Vec::new() };
+        let mut nodes = Self { scheme, certificates, nodes: Vec::new() };
         for name in NAMES {
             let node = nodes.launch(name, (0, 0));
             nodes.nodes.push(node);
@@ -67,12 +73,12 @@ impl Nodes {
 
     /// Starts a node that finds the others by its seeds.
     fn launch(&self, name: &str, (port, member_port): (u16, u16)) -> NodeProcess {
-        let folder = self.certificates.path().display();
-        let seeds: Vec<_> =
-            self.nodes.iter().map(|node| format!("\"tcp://127.0.0.1:{}\"", node.member_port())).collect();
+        let (scheme, folder) = (self.scheme, self.certificates.path().display());
+        let seed = |node: &NodeProcess| format!("\"{scheme}://127.0.0.1:{}\"", node.member_port());
+        let seeds: Vec<_> = self.nodes.iter().map(seed).collect();
         let settings = [
             format!("server.port={port}"),
-            format!("plugins.cluster.bind=tcp://127.0.0.1:{member_port}"),
+            format!("plugins.cluster.bind={scheme}://127.0.0.1:{member_port}"),
             format!("plugins.cluster.seeds=[{}]", seeds.join(",")),
             "plugins.cluster.minimumNodes=2".to_owned(),
             format!("plugins.cluster.tls.certificate={folder}/{name}.pem"),

@@ -1,8 +1,10 @@
 //! Clusters over QUIC: members meet, share, leave and die as they do over TCP, and TCP stands beside it.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use std::time::{Duration, Instant};
+
 use cluster_core::discovery::MemoryDirectory;
-use cluster_tests::{Member, Pki, Setup, Told, Traffic, room};
+use cluster_tests::{GIVE_UP, Member, Nodes, Pki, Setup, Told, Traffic, http, room};
 use cluster_transport::proto::address::Scheme;
 
 fn member(pki: &Pki, name: &str) -> Setup {
@@ -69,5 +71,42 @@ async fn members_over_tcp_and_over_quic_are_one_cluster() {
     let traffic = [Traffic::start(&tcp, &quic, 1).await, Traffic::start(&quic, &tcp, 2).await];
     for traffic in traffic {
         traffic.finish().await;
+    }
+}
+
+#[test]
+fn a_killed_process_is_found_out_by_its_life_line_and_not_by_its_silence() {
+    let mut nodes = Nodes::start_over("quic");
+    let port = nodes.ports()[0];
+    let members = r#""transport":"quic""#;
+    let three = || {
+        nodes
+            .first()
+            .get("/_plugin/cluster/status")
+            .is_some_and(|status| status.matches(members).count() == 2)
+    };
+    eventually("both members by QUIC", || three().then_some(()));
+    nodes.kill_last();
+    let removed = eventually("the removal of node-c", || {
+        let (_, recorded) = http::get(port, "/_plugin/cluster/flight-recorder")?;
+        recorded.lines().find(|line| line.contains(r#""what":"removed""#)).map(ToOwned::to_owned)
+    });
+    println!("{removed}");
+    for evidence in
+        [r#""about":"node-c""#, "its address refuses connections", "the connection that tells of its process"]
+    {
+        assert!(removed.contains(evidence), "{removed}");
+    }
+}
+
+/// What a node shows sooner or later.
+fn eventually<T>(what: &str, seen: impl Fn() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        match seen() {
+            Some(seen) => return seen,
+            None if begin.elapsed() < GIVE_UP => std::thread::sleep(Duration::from_millis(20)),
+            None => panic!("{what} did not show within {GIVE_UP:?}"),
+        }
     }
 }

@@ -266,6 +266,12 @@ impl Engine {
         self.settle(now);
     }
 
+    /// The life line of a member's session was cut: is its process still there?
+    pub fn handle_life_line_cut(&mut self, now: Instant, node: &NodeId) {
+        self.members.handle_life_line_cut(now, node);
+        self.settle(now);
+    }
+
     /// A provider answered: all addresses that it knows now, or why it cannot say.
     pub fn handle_discovered(&mut self, now: Instant, provider: &str, answer: Result<&[Address], &str>) {
         self.members.handle_discovered(now, provider, answer);

@@ -52,6 +52,11 @@ impl Engine {
             {
                 self.handle_duplicate(now, node);
             }
+            EndpointEvent::LifeLineCut { node, session }
+                if self.members().session_of(node) == Some(*session) =>
+            {
+                self.handle_life_line_cut(now, node);
+            }
             // A newer incarnation is told by its session; of the others the log tells.
             _ => {}
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::link::LinkTask;
-use super::{Machine, Shared};
+use super::{Machine, Shared, life_line};
 use crate::link::quic::{self, QuicAccept};
 use crate::link::tcp::{Listener, TcpAccept};
 use crate::link::{AcceptError, Link};
@@ -28,6 +28,14 @@ pub(super) async fn accept(shared: Arc<Shared>, mut listener: Listener) {
 async fn secure(shared: Arc<Shared>, accepted: TcpAccept) {
     let remote = accepted.remote().to_string();
     let deadline = tokio::time::Instant::now() + shared.connect_timeout;
+    let is_life_line = tokio::select! {
+        biased;
+        () = shared.stop.cancelled() => return,
+        is_life_line = accepted.is_life_line(deadline) => is_life_line,
+    };
+    if is_life_line {
+        return life_line::accept(&shared, accepted, deadline).await;
+    }
     let secured = tokio::select! {
         biased;
         () = shared.stop.cancelled() => return,

@@ -12,7 +12,7 @@ use super::handler::Incoming;
 use super::inlet::Inlet;
 use super::outlet::Outlet;
 use super::session::{Ask, SessionHandle};
-use super::tunnels;
+use super::{life_line, tunnels};
 use crate::link::quic::LaneStreams;
 use crate::link::{ConnectError, Link, LinkFault};
 use crate::proto::body::CloseCode;
@@ -129,6 +129,7 @@ impl<'a> LinkTask<'a> {
             if let Some(before) = before {
                 before.ended().await;
             }
+            life_line::begin(self.shared, &handle);
             let end = self.session(*begun, &handle).await;
             self.shared.tunnels.session_down(session);
             self.shared.tell(|machine, pump, now| {

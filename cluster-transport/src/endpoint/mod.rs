@@ -11,6 +11,7 @@ mod error;
 mod handler;
 mod inbox;
 mod inlet;
+mod life_line;
 mod link;
 mod outlet;
 mod pump;

@@ -62,6 +62,11 @@ impl Pump {
         self.sessions.remove(&session);
     }
 
+    /// A session that runs.
+    pub(super) fn session(&self, session: SessionId) -> Option<Arc<SessionHandle>> {
+        self.sessions.get(&session).cloned()
+    }
+
     /// Registers a session that begins.
     fn begin(&mut self, start: &SessionStart, info: LinkInfo, clock: Clock) -> Beginning {
         self.last.retain(|_, last| last.lanes.strong_count() > 0);

@@ -40,6 +40,7 @@ pub struct SessionHandle {
     waiting: Mutex<BTreeMap<RequestId, oneshot::Sender<Outcome>>>,
     heard: AtomicU64,
     closed: AtomicBool,
+    has_life_line: AtomicBool,
     ended: CancellationToken,
 }
 
@@ -64,6 +65,7 @@ impl SessionHandle {
             waiting: Mutex::default(),
             heard,
             closed: AtomicBool::new(false),
+            has_life_line: AtomicBool::new(false),
             ended: CancellationToken::new(),
         }
     }
@@ -347,6 +349,15 @@ impl SessionHandle {
         // A `Notify` does not count against the task's budget: without this, endless wakes would hold the whole worker.
         tokio::task::coop::consume_budget().await;
         self.wake.notified().await;
+    }
+
+    /// Whether the session had no accepted life line; it has one now.
+    pub(super) fn take_life_line(&self) -> bool {
+        !self.has_life_line.swap(true, Ordering::Relaxed)
+    }
+
+    pub(super) fn give_life_line_back(&self) {
+        self.has_life_line.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn set_heard(&self, at: Instant) {

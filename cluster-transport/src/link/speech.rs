@@ -1,7 +1,7 @@
 //! What a stranger speaks, told from its first bytes.
 //!
 //! A frame begins with its length in four bytes and is at most 4 KiB before the handshake is done, so its first byte is
-//! 0. A TLS record begins with its content type, 20 to 23, and the major version 3. One byte tells these two from text.
+//! 0; that of a life line is 1. A TLS record begins with its content type, 20 to 23, and the major version 3. One byte tells these from text.
 
 /// The longest text that [`Speech::of`] looks at, in bytes.
 pub const MAX_FIRST_BYTES: usize = 8;
@@ -13,6 +13,8 @@ pub enum Speech {
     Cluster,
     /// TLS records.
     Tls,
+    /// The end of a QUIC session that is watched over TCP.
+    LifeLine,
     /// An HTTP request.
     Http,
     /// Something else, or too little of it to tell.
@@ -20,11 +22,12 @@ pub enum Speech {
 }
 
 impl Speech {
-    /// What these first bytes are; one is enough for [`Cluster`](Self::Cluster) and [`Tls`](Self::Tls), eight for every
-    /// method of HTTP.
+    /// What these first bytes are; one is enough for all but HTTP, eight for every
+    /// method of that.
     pub fn of(first: &[u8]) -> Self {
         match first {
             [0, ..] => Self::Cluster,
+            [1, ..] => Self::LifeLine,
             [20..=23] | [20..=23, 3, ..] => Self::Tls,
             text if METHODS.iter().any(|method| text.starts_with(method)) => Self::Http,
             _ => Self::Other,
@@ -55,6 +58,7 @@ mod tests {
         for (first, speech) in [
             (&[0, 0, 1, 0, 1][..], Speech::Cluster),
             (&[0], Speech::Cluster),
+            (&[1], Speech::LifeLine),
             (&[22], Speech::Tls),
             (&[22, 3, 1, 2, 0], Speech::Tls),
             (&[21, 3, 3, 0, 2, 2, 40], Speech::Tls),

@@ -58,6 +58,8 @@ pub enum DoubtCause {
     ClosedByUs,
     /// Another process with the peer's id tried to come in.
     DuplicateId,
+    /// Its session over QUIC stands, and the TCP connection that tells of its process ended.
+    LifeLineCut,
 }
 
 /// Why a member was removed.

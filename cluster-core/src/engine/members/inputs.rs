@@ -88,6 +88,13 @@ impl Members {
         self.settle(now);
     }
 
+    /// What would tell at once that a member's process has ended has told so: the member is put in doubt.
+    pub fn handle_life_line_cut(&mut self, now: Instant, node: &NodeId) {
+        self.awake(now);
+        self.doubt(now, node, DoubtCause::LifeLineCut);
+        self.settle(now);
+    }
+
     /// The transport dials an address.
     pub fn handle_dial_started(&mut self, now: Instant, address: &Address) {
         self.awake(now);

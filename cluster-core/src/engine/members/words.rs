@@ -11,6 +11,7 @@ impl fmt::Display for DoubtCause {
             Self::Eof => f.write_str("its link ended without a good-bye"),
             Self::Failed(why) => write!(f, "its link failed: {why}"),
             Self::ClosedByUs => f.write_str("it broke the protocol and its session was closed"),
+            Self::LifeLineCut => f.write_str("the connection that tells of its process was cut"),
             Self::DuplicateId => f.write_str("another process with its id tried to come in"),
         }
     }

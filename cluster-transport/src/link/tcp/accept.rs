@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::farewell::farewell;
-use super::{plaintext, secured, tune};
+use super::{WantedLifeLine, plaintext, secured, tune};
 use crate::link::Link;
 use crate::link::speech::{MAX_FIRST_BYTES, Speech};
 use crate::tls::{Tls, TlsFault};
@@ -90,6 +90,20 @@ impl TcpAccept {
         self.remote
     }
 
+    /// Whether it is a life line and no link. False if nothing comes by the deadline. Cancel safe.
+    pub async fn is_life_line(&self, deadline: Instant) -> bool {
+        let first = timeout_at(deadline, self.first_byte()).await;
+        first.is_ok_and(|first| first.is_ok_and(|first| Speech::of(&[first]) == Speech::LifeLine))
+    }
+
+    /// Reads which session a life line is for.
+    ///
+    /// # Errors
+    /// When it does not say so by the deadline.
+    pub async fn life_line(self, deadline: Instant) -> io::Result<WantedLifeLine> {
+        WantedLifeLine::read(self.stream, deadline).await
+    }
+
     /// Makes a link of it, with TLS if there is any, by the deadline; who does not belong here is told so.
     ///
     /// Telling can take a second more. Cancelling closes the connection.
@@ -109,7 +123,7 @@ impl TcpAccept {
                 farewell(self.stream, NO_TLS).await;
                 Err(AcceptError::TlsToPlaintext { remote })
             }
-            (Speech::Http | Speech::Other, _) => Err(self.refuse_stranger(deadline).await),
+            (Speech::Http | Speech::LifeLine | Speech::Other, _) => Err(self.refuse_stranger(deadline).await),
         }
     }
 

@@ -3,6 +3,7 @@
 mod accept;
 mod connect;
 mod farewell;
+mod life_line;
 mod listener;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use tokio_rustls::TlsStream;
 
 pub use accept::{AcceptError, TcpAccept};
 pub use connect::{connect, connect_telling};
+pub use life_line::{LifeLine, LifeLineEnd, WantedLifeLine};
 pub use listener::{BindError, Listener};
 
 pub use super::ConnectError;

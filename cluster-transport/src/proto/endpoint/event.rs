@@ -364,4 +364,11 @@ pub enum EndpointEvent {
         /// The session in doubt.
         session: SessionId,
     },
+    /// The life line of a session was cut: the peer's process has ended, or something on the way has lost the connection.
+    LifeLineCut {
+        /// The node.
+        node: NodeId,
+        /// The session.
+        session: SessionId,
+    },
 }

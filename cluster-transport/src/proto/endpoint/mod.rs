@@ -202,6 +202,13 @@ impl Endpoint {
         true
     }
 
+    /// The life line of a session was cut.
+    pub fn handle_life_line_cut(&mut self, session: SessionId) {
+        if let Some(node) = self.peers.node_of(session) {
+            self.events.push_back(EndpointEvent::LifeLineCut { node: node.clone(), session });
+        }
+    }
+
     /// Dials nobody any more and refuses everybody; sessions stay until they are closed.
     pub fn set_leaving(&mut self, now: Instant) {
         self.leaving = true;

@@ -246,6 +246,11 @@ impl InboundLane {
         self.session == Some(session) && self.expected.unwrap_or_default() >= end
     }
 
+    /// Forgets what has come of a message in parts.
+    pub(in crate::proto) fn forget_parts(&mut self) {
+        self.partial = None;
+    }
+
     /// Starts the lane. Returns whether its numbers continue; lanes that are not resumed always begin anew.
     pub(in crate::proto) fn start(&mut self, start: LaneStart) -> Result<bool, InboundFault> {
         if self.session == Some(start.session) {
@@ -278,7 +283,7 @@ impl InboundLane {
         if end <= expected {
             return Ok(Taken::Duplicate);
         }
-        if let Some(partial) = &self.partial {
+        if let Some(partial) = self.partial.as_ref().filter(|_| lane != Lane::Requests) {
             let offset = u32::try_from(partial.received.len()).unwrap_or(u32::MAX);
             return Err(InboundFault::Discontinuous { message: partial.message, offset });
         }

@@ -187,9 +187,12 @@ impl PeerLanes {
         self.owing.set(lane);
     }
 
-    /// Ends all requests, unless another session has taken over.
+    /// Ends all requests, unless another session has taken over. What has come of a long one is of no use to anybody.
     pub(super) fn end_requests(&self, session: SessionId) {
-        if lock(&self.inbound).owner == Some(session) {
+        let mut inbound = lock(&self.inbound);
+        if inbound.owner == Some(session) {
+            inbound.lane_mut(Lane::Requests).forget_parts();
+            drop(inbound);
             self.requests().handle_link_lost();
         }
     }

@@ -4,6 +4,7 @@
 //! until they are acknowledged; on lanes that are resumed they keep their bytes, so the queue is the ring. When the ring
 //! is full, the oldest unsent messages give way to a mark that travels in their place.
 
+mod parts;
 mod shedding;
 
 use std::collections::VecDeque;
@@ -11,8 +12,9 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use self::parts::Aside;
 use super::super::frame::{
-    FRAGMENT_HEAD, Fragment, Frame, Lagged, MAX_FRAME, PREFIX, SEGMENT_HEAD, segment_head, set_length,
+    FRAGMENT_HEAD, Frame, Lagged, MAX_FRAME, PREFIX, SEGMENT_HEAD, segment_head, set_length,
 };
 use super::super::{Lane, SessionId};
 use super::age::Marks;
@@ -75,6 +77,10 @@ impl Entry {
         }
     }
 
+    fn is_part(&self) -> bool {
+        matches!(self.content, Content::Frame { part: Part::Inner | Part::Last, .. })
+    }
+
     fn is_mark(&self) -> bool {
         matches!(self.content, Content::Shed { .. })
     }
@@ -112,6 +118,7 @@ pub struct Outbound {
     open_count: u32,
     blocks: Blocks,
     next: u64,
+    aside: Aside,
     queue: VecDeque<Entry>,
     /// How many entries at the front of the queue were given to the link.
     sent: usize,
@@ -141,6 +148,7 @@ impl Outbound {
             open_count: 0,
             blocks: Blocks::of(lane),
             next: 0,
+            aside: Aside::default(),
             queue: VecDeque::new(),
             sent: 0,
             sent_bytes: 0,
@@ -156,9 +164,9 @@ impl Outbound {
         }
     }
 
-    /// The number that the next message will have.
+    /// The number after those of all messages so far.
     pub(in crate::proto) fn next(&self) -> u64 {
-        self.next
+        self.next + self.aside.parts()
     }
 
     /// Whether there was nothing to send when the lane was last polled, and nothing has come since.
@@ -171,7 +179,7 @@ impl Outbound {
         LaneLag {
             unsent_bytes: self.unsent(),
             unacknowledged_bytes: self.sent_bytes,
-            unsent_messages: queued + u64::from(self.open_count),
+            unsent_messages: queued + u64::from(self.open_count) + self.aside.parts(),
             pushed: self.pushed,
             shed: self.shed,
             oldest_since: self.marks.since(self.first_held()),
@@ -190,7 +198,7 @@ impl Outbound {
 
     /// Bytes that wait to be sent, the open segment included.
     pub(super) fn unsent(&self) -> usize {
-        self.unsent_bytes + self.open_bytes()
+        self.unsent_bytes + self.open_bytes() + self.aside.bytes()
     }
 
     fn open_bytes(&self) -> usize {
@@ -308,26 +316,6 @@ impl Outbound {
         self.enqueue(self.next - 1, self.next, front.freeze(), Some(message), Part::None);
     }
 
-    fn split(&mut self, mut rest: Bytes) {
-        self.seal();
-        let first = self.next;
-        let total = u32::try_from(rest.len()).unwrap_or(u32::MAX);
-        let mut offset = 0_u32;
-        while !rest.is_empty() {
-            let part = rest.split_to(rest.len().min(MAX_PART));
-            let len = u32::try_from(part.len()).unwrap_or(u32::MAX);
-            let fragment =
-                Fragment { lane: self.lane, number: self.next, message: first, total, offset, part };
-            let mut head = BytesMut::with_capacity(PREFIX + FRAGMENT_HEAD);
-            head.put_u32(u32::try_from(FRAGMENT_HEAD).unwrap_or(0).saturating_add(len));
-            head.put_slice(&fragment.head());
-            let part = if rest.is_empty() { Part::Last } else { Part::Inner };
-            self.next += 1;
-            self.enqueue(self.next - 1, self.next, head.freeze(), Some(fragment.part), part);
-            offset = offset.saturating_add(len);
-        }
-    }
-
     fn enqueue(&mut self, first: u64, end: u64, head: Bytes, payload: Option<Bytes>, part: Part) {
         let bytes = head.len() + payload.as_ref().map_or(0, Bytes::len);
         self.unsent_bytes += bytes;
@@ -344,6 +332,7 @@ impl Outbound {
         if self.sent == self.queue.len() && !self.is_over_window(self.open_bytes()) {
             self.seal();
         }
+        self.next_part();
         let Some(entry) = self.queue.get(self.sent) else {
             self.idle = self.open_count == 0;
             if self.idle && self.sent == 0 {
@@ -357,6 +346,7 @@ impl Outbound {
         }
         let entry = self.queue.get_mut(self.sent)?;
         let (lane, from, to) = (self.lane, entry.first, entry.end);
+        self.aside.sent(entry.is_part());
         let sent = match &mut entry.content {
             Content::Frame { head, payload, .. } if self.lane.is_resumed() => {
                 [Some(head.clone()), payload.clone()]
@@ -469,7 +459,8 @@ impl Outbound {
     /// Gives everything up; returns how many messages nobody will get.
     pub(super) fn clear(&mut self) -> u64 {
         self.seal();
-        let lost = self.queue.drain(..).skip(self.sent).map(|entry| entry.messages()).sum();
+        let lost: u64 = self.queue.drain(..).skip(self.sent).map(|entry| entry.messages()).sum();
+        let lost = lost + self.aside.clear();
         (self.sent, self.sent_bytes, self.unsent_bytes) = (0, 0, 0);
         self.shed += lost;
         lost

@@ -9,6 +9,7 @@ use super::super::lanes::{LaneSettings, Pushed};
 use super::super::requests::{Begun, FailureCode, Outcome, RequestEvent};
 use super::*;
 
+mod asking;
 mod endings;
 mod priority;
 mod streams;

@@ -290,6 +290,24 @@ fn the_older_process_of_one_id_is_doubted_and_recovers_with_its_next_byte() {
 }
 
 #[test]
+fn a_member_whose_life_line_is_cut_is_gone_if_it_refuses_and_recovers_with_its_next_byte() {
+    let mut world = World::with_peers(&["b", "c"]);
+    world.members.handle_life_line_cut(at(1_000), &node("b"));
+    world.drain();
+    world.run_to(2_000);
+    let cut = || doubted("b", DoubtCause::LifeLineCut);
+    assert_eq!(world.take_events(), [(1_000, cut()), (1_100, recovered("b"))]);
+
+    world.silence("b");
+    world.probes_give("b", DialOutcome::ConnectionRefused);
+    world.opinions.insert(node("c"), Heard::NoSession);
+    world.members.handle_life_line_cut(at(2_000), &node("b"));
+    world.drain();
+    world.run_to(3_000);
+    assert_eq!(world.removals(), [(2_102, "b", RemovalReason::Refused)]);
+}
+
+#[test]
 fn a_node_that_leaves_judges_nobody_any_more() {
     let mut world = World::with_peers(&["b", "c"]);
     world.members.leave(at(1_000));

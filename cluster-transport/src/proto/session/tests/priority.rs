@@ -4,7 +4,7 @@ use super::*;
 use crate::proto::tunnel::{TunnelFrame, TunnelId};
 
 /// The frames of an output, in order.
-fn frames(out: impl IntoIterator<Item = Bytes>) -> Vec<Frame> {
+pub(super) fn frames(out: impl IntoIterator<Item = Bytes>) -> Vec<Frame> {
     let mut bytes: BytesMut = out.into_iter().flatten().collect();
     let mut frames = Vec::new();
     while let Some(length) = bytes.first_chunk::<PREFIX>().map(|l| u32::from_be_bytes(*l) as usize) {

@@ -1,0 +1,117 @@
+//! Messages that are longer than a frame.
+//!
+//! On most lanes all parts of one are queued at once, and what comes later follows them. On the requests lane, where nothing
+//! depends on order, they are kept aside and take turns with the short messages, part by part.
+
+use std::collections::VecDeque;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::super::super::Lane;
+use super::super::super::frame::{FRAGMENT_HEAD, Fragment, PREFIX};
+use super::{MAX_PART, Outbound, Part};
+
+/// What is left of a long message.
+#[derive(Debug)]
+struct Rest {
+    bytes: Bytes,
+    total: u32,
+    offset: u32,
+    /// The number of the first part, once that has one.
+    message: Option<u64>,
+}
+
+impl Rest {
+    fn of(bytes: Bytes) -> Self {
+        let total = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        Self { bytes, total, offset: 0, message: None }
+    }
+
+    fn parts(&self) -> u64 {
+        u64::try_from(self.bytes.len().div_ceil(MAX_PART)).unwrap_or(u64::MAX)
+    }
+
+    /// The next part, under this number.
+    fn cut(&mut self, lane: Lane, number: u64) -> Fragment {
+        let message = *self.message.get_or_insert(number);
+        let part = self.bytes.split_to(self.bytes.len().min(MAX_PART));
+        let fragment = Fragment { lane, number, message, total: self.total, offset: self.offset, part };
+        self.offset = self.offset.saturating_add(u32::try_from(fragment.part.len()).unwrap_or(u32::MAX));
+        fragment
+    }
+}
+
+/// The long messages that take turns with the short ones, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Aside {
+    waiting: VecDeque<Rest>,
+    bytes: usize,
+    /// Whether a part is in the queue.
+    has_turn: bool,
+}
+
+impl Aside {
+    /// How many bytes are not in the queue yet.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many numbers they will take.
+    pub(super) fn parts(&self) -> u64 {
+        self.waiting.iter().map(Rest::parts).sum()
+    }
+
+    /// An entry of the queue was sent.
+    pub(super) fn sent(&mut self, is_part: bool) {
+        self.has_turn &= !is_part;
+    }
+
+    /// Gives all up; how many messages these are.
+    pub(super) fn clear(&mut self) -> u64 {
+        let given_up = std::mem::take(self).waiting.len();
+        u64::try_from(given_up).unwrap_or(u64::MAX)
+    }
+}
+
+impl Outbound {
+    /// Takes a message in parts.
+    pub(super) fn split(&mut self, message: Bytes) {
+        let mut rest = Rest::of(message);
+        if self.lane == Lane::Requests {
+            self.aside.bytes += rest.bytes.len();
+            self.aside.waiting.push_back(rest);
+            return;
+        }
+        self.seal();
+        while !rest.bytes.is_empty() {
+            let fragment = rest.cut(self.lane, self.next);
+            self.enqueue_part(fragment);
+        }
+    }
+
+    /// Queues the next part of a long message that takes turns, if the one before it was sent.
+    pub(super) fn next_part(&mut self) {
+        if self.aside.has_turn || self.aside.waiting.is_empty() {
+            return;
+        }
+        self.seal();
+        let Some(rest) = self.aside.waiting.front_mut() else { return };
+        let fragment = rest.cut(self.lane, self.next);
+        self.aside.has_turn = true;
+        self.aside.bytes -= fragment.part.len();
+        if fragment.is_last() {
+            self.aside.waiting.pop_front();
+        }
+        self.enqueue_part(fragment);
+    }
+
+    fn enqueue_part(&mut self, fragment: Fragment) {
+        let len = FRAGMENT_HEAD + fragment.part.len();
+        let mut head = BytesMut::with_capacity(PREFIX + FRAGMENT_HEAD);
+        head.put_u32(u32::try_from(len).unwrap_or(u32::MAX));
+        head.put_slice(&fragment.head());
+        let part = if fragment.is_last() { Part::Last } else { Part::Inner };
+        self.next += 1;
+        self.enqueue(self.next - 1, self.next, head.freeze(), Some(fragment.part), part);
+    }
+}
