@@ -79,12 +79,8 @@ fn a_killed_process_is_found_out_by_its_life_line_and_not_by_its_silence() {
     let mut nodes = Nodes::start_over("quic");
     let port = nodes.ports()[0];
     let members = r#""transport":"quic""#;
-    let three = || {
-        nodes
-            .first()
-            .get("/_plugin/cluster/status")
-            .is_some_and(|status| status.matches(members).count() == 2)
-    };
+    let status = || http::get(port, "/_plugin/cluster/status");
+    let three = || status().is_some_and(|(_, status)| status.matches(members).count() == 2);
     eventually("both members by QUIC", || three().then_some(()));
     nodes.kill_last();
     let removed = eventually("the removal of node-c", || {

@@ -220,7 +220,7 @@ impl SessionHandle {
         self.start.lanes.done(lane, end);
     }
 
-    /// Asks the peer and waits for its reply.
+    /// Asks the peer and waits for its reply. Requests and replies of more than 64 KiB may be overtaken by shorter ones.
     ///
     /// Costs an allocation and a wake of the task that waits; [`ask`](Self::ask) costs neither. Dropping the future cancels the
     /// request and tells the peer.
