@@ -28,7 +28,7 @@ impl Clock {
         self.origin + at.since_origin()
     }
 
-    /// Waits until then; for ever without one. For one wait in many an [`Alarm`] costs less.
+    /// Waits until then; for ever without one.
     pub async fn sleep_until(&self, at: Option<Instant>) {
         match at {
             Some(at) => tokio::time::sleep_until(self.to_tokio(at)).await,
