@@ -20,7 +20,8 @@ pub fn run(data: &[u8]) {
     }
     let Ok(text) = std::str::from_utf8(rest) else { return };
     let given = serde_json::from_str::<Value>(text).ok();
-    let id = given.as_ref().and_then(|value| value.get("requestId")).and_then(Value::as_str);
+    // An empty id is none, and one is made up.
+    let id = given.as_ref().and_then(|value| value.get("requestId")?.as_str()).filter(|id| !id.is_empty());
     match Incoming::parse(text) {
         Ok(Incoming::Ping) => {}
         Ok(Incoming::Request(request)) => answered(&request, id),
