@@ -70,6 +70,7 @@ function renderTiles(status, all) {
   put($('tile-ready-note'), `${status.minimumNodes} needed`);
   put($('tile-rooms'), count(status.rooms));
   put($('tile-subscriptions'), count(status.subscriptions));
+  put($('tile-subscriptions-note'), status.moving > 0 ? `${count(status.moving)} of them moving` : 'on all nodes');
   const { sent, avoided } = status.notifications;
   put($('tile-avoided'), sent + avoided === 0 ? '–' : `${Math.round((100 * avoided) / (sent + avoided))} %`);
   const shed = shedOf(status);
@@ -78,8 +79,8 @@ function renderTiles(status, all) {
 }
 
 /** Two pictures: one for a wide place, one whose words can still be read on a telephone. */
-const WIDE = { width: 640, height: 430, middle: [320, 200], reach: [235, 150] };
-const NARROW = { width: 340, height: 340, middle: [170, 155], reach: [112, 112] };
+const WIDE = { width: 640, height: 430, middle: [320, 218], reach: [235, 148] };
+const NARROW = { width: 340, height: 370, middle: [170, 185], reach: [112, 112] };
 const picture = () => ($('mesh').clientWidth < 480 ? NARROW : WIDE);
 
 const place = ({ middle, reach }, index, total) => {
@@ -123,7 +124,12 @@ function renderMesh(all) {
     set(text, 'y', it.y.toFixed(1));
     put(text, it.text);
   });
-  keyed($('dots'), all.map((node) => ({ ...node, key: `${node.id} ${node.kind} ${radius}` })), (node) => dot(node, radius), (group, node) => {
+  const dots = all.map((node) => {
+    // Words on the outer side, so that no link goes through them.
+    const above = all.length > 1 && spots.get(node.id)[1] < frame.middle[1] - 1;
+    return { ...node, above, key: `${node.id} ${node.kind} ${node.word} ${radius} ${above}` };
+  });
+  keyed($('dots'), dots, (node) => dot(node, radius), (group, node) => {
     const [x, y] = spots.get(node.id);
     set(group, 'transform', `translate(${x.toFixed(1)} ${y.toFixed(1)})`);
     set(group, 'class', `dot-node ${node.kind}${state.chosen === node.id ? ' chosen' : ''}`);
@@ -148,9 +154,9 @@ function dot(node, radius) {
     gone: 'M-8-8L8 8M8-8L-8 8',
   };
   const sign = draw('path', { d: signs[node.kind], class: 'sign', transform: `scale(${r / 24})` });
-  const name = draw('text', { y: r + 18 });
+  const name = draw('text', { y: node.above ? -r - 22 : r + 18 });
   name.textContent = node.id.length > 18 ? `${node.id.slice(0, 17)}…` : node.id;
-  const sub = draw('text', { y: r + 33, class: 'sub' });
+  const sub = draw('text', { y: node.above ? -r - 8 : r + 33, class: 'sub' });
   sub.textContent = node.me ? `${node.word}, this node` : node.word;
   return draw('g', {}, shapes[node.kind], sign, ...(radius > 8 ? [name] : []), ...(radius > 15 ? [sub] : []));
 }
@@ -216,11 +222,13 @@ function renderAgreement(status, all) {
   set($('meter'), 'aria-valuetext', `${agreeing.length} of ${there.length} nodes hold the same state`);
   $('meter-bar').style.width = `${share}%`;
   const others = there.filter((node) => !agreeing.includes(node)).map((node) => node.id);
-  put($('agreement-note'), others.length ? `differs from ${others.slice(0, 3).join(', ')}` : `${there.length === 1 ? 'this node alone' : `all ${there.length} nodes`} hold the same ${count(status.rooms)} rooms`);
+  const equal = there.length === 1 ? 'this node is alone' : `all ${there.length} nodes hold the same ${count(status.rooms)} rooms`;
+  const differ = others.length ? `differs from ${others.slice(0, 3).join(', ')}` : 'the next heartbeats will tell';
+  put($('agreement-note'), good ? equal : differ);
   keyed($('repairs'), Object.entries(RUNGS).flatMap(([key, words]) => [{ key: `t ${key}`, tag: 'dt', text: words }, { key: `d ${key}`, tag: 'dd', text: count(status.repairs[key] ?? 0) }]), (it) => make(it.tag), (element, it) => put(element, it.text));
 }
 
-const MARKS = { joined: ['+', 'good'], recovered: ['✓', 'good'], ready: ['✓', 'good'], agreed: ['=', 'good'], removed: ['✕', 'bad'], doubted: ['?', 'warn'], 'not ready': ['!', 'warn'], draining: ['↓', 'warn'], diverged: ['≠', 'bad'], paused: ['Ⅱ', 'warn'], vetoed: ['?', 'warn'] };
+const MARKS = { joined: ['+', 'good'], recovered: ['✓', 'good'], ready: ['✓', 'good'], agreed: ['=', 'good'], removed: ['✕', 'bad'], doubted: ['?', 'warn'], 'not ready': ['!', 'warn'], draining: ['↓', 'warn'], drains: ['↓', 'warn'], diverged: ['≠', 'bad'], paused: ['Ⅱ', 'warn'], vetoed: ['?', 'warn'] };
 
 function renderTimeline() {
   const shown = [...state.changes.values()].sort((a, b) => b.number - a.number).slice(0, 50);

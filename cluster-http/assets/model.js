@@ -83,6 +83,7 @@ function judge(node) {
     const why = doubt ? `${doubt.cause}, for ${span(doubt.forMs)}` : 'no session';
     return { kind: 'doubt', word: node.state, why };
   }
+  if (node.peer?.draining) return { kind: 'waiting', word: 'draining', why: 'its clients move, then it leaves' };
   if (!node.ready) return { kind: 'waiting', word: 'not ready', why: node.reasons.join('; ') };
   const notes = [];
   if (node.peer?.degraded) notes.push('did not let this node catch up');
