@@ -74,7 +74,7 @@ type Held = (Arc<SessionHandle>, Lane, u64);
 #[derive(Default)]
 pub(crate) struct Recorder {
     quirk: Quirk,
-    seen: Mutex<Vec<Seen>>,
+    pub(crate) seen: Mutex<Vec<Seen>>,
     /// What a holding handler has not taken; nothing once it takes everything.
     held: Mutex<Option<Vec<Held>>>,
     news: Notify,

@@ -6,6 +6,7 @@ mod harness;
 mod asking;
 mod back_pressure;
 mod certificates;
+mod flood;
 mod line;
 mod networks;
 mod proxy;
