@@ -86,6 +86,7 @@ pub(crate) struct Shared {
     connect_timeout: Duration,
     write_timeout: Duration,
     max_handshakes: usize,
+    strange: Mutex<Vec<quic::StrangeDatagrams>>,
     tasks: TaskTracker,
     failed: AtomicBool,
     stop: CancellationToken,
@@ -118,6 +119,7 @@ impl Endpoint {
             connect_timeout,
             write_timeout,
             max_handshakes,
+            strange: Mutex::default(),
             tasks: TaskTracker::new(),
             failed: AtomicBool::new(false),
             stop: CancellationToken::new(),
@@ -167,6 +169,7 @@ impl Endpoint {
 
     /// Accepts over QUIC too, as long as the endpoint lives.
     pub fn listen_quic(&self, listener: quic::Listener) {
+        self.shared.strange().push(listener.strange_datagrams().clone());
         self.shared.spawn(accept::accept_quic(Arc::clone(&self.shared), listener));
     }
 
@@ -174,6 +177,11 @@ impl Endpoint {
     pub fn accept(&self, link: Link, remote: String) {
         let shared = Arc::clone(&self.shared);
         self.shared.spawn(async move { accept::run_accepted(&shared, link, remote).await });
+    }
+
+    /// How many datagrams that cannot be QUIC have come to where it listens for QUIC. They are dropped.
+    pub fn strange_datagrams(&self) -> u64 {
+        self.shared.strange().iter().map(quic::StrangeDatagrams::count).sum()
     }
 
     /// How many tunnels end at this node, and how many it carries for others.
@@ -248,6 +256,10 @@ impl Shared {
         self.failed.store(true, Ordering::Release);
         self.stop.cancel();
         self.tasks.close();
+    }
+
+    fn strange(&self) -> MutexGuard<'_, Vec<quic::StrangeDatagrams>> {
+        self.strange.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn machine(&self) -> MutexGuard<'_, Machine> {

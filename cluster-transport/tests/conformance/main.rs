@@ -15,6 +15,7 @@ mod receiving;
 mod refusals;
 mod resuming;
 mod setup;
+mod strangers;
 mod tunnel;
 mod windows;
 

@@ -8,7 +8,7 @@ use quinn::{ClientConfig, Connecting, Connection, ConnectionError, Endpoint};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Flow, fault, secured, socket};
+use super::{Flow, StrangeDatagrams, fault, secured, socket};
 use crate::link::dial::{race, resolve};
 use crate::link::{ConnectError, Link, LinkFault};
 use crate::proto::{Address, PerLane};
@@ -105,7 +105,7 @@ impl Dialler {
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         let endpoint = match &*kept {
             Some(endpoint) => endpoint,
-            None => kept.insert(socket::endpoint(any, None)?),
+            None => kept.insert(socket::endpoint(any, None, StrangeDatagrams::default())?),
         };
         let name = self.tls.server_name();
         let begun = endpoint.connect_with(config, candidate, &name.to_str());

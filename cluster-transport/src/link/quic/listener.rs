@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use quinn::{Endpoint, ServerConfig};
 
-use super::{Flow, QuicAccept, socket};
+use super::{Flow, QuicAccept, StrangeDatagrams, socket};
 use crate::link::tcp::BindError;
 use crate::proto::PerLane;
 use crate::tls::{Tls, Witness};
@@ -25,6 +25,7 @@ pub struct Listener {
     tls: Tls,
     flow: Flow,
     server: ServerConfig,
+    strange: StrangeDatagrams,
 }
 
 impl Listener {
@@ -46,14 +47,20 @@ impl Listener {
             .incoming_buffer_size(EARLY)
             .incoming_buffer_size_total(EARLY_TOTAL);
         server.validation_token.sent(0);
-        let endpoint = socket::endpoint(address, Some(server.clone())).map_err(fail)?;
+        let strange = StrangeDatagrams::default();
+        let endpoint = socket::endpoint(address, Some(server.clone()), strange.clone()).map_err(fail)?;
         let local = endpoint.local_addr().map_err(fail)?;
-        Ok(Self { endpoint, local, tls, flow, server })
+        Ok(Self { endpoint, local, tls, flow, server, strange })
     }
 
     /// The address that is listened on, with the real port.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// What comes to the socket and cannot be QUIC.
+    pub fn strange_datagrams(&self) -> &StrangeDatagrams {
+        &self.strange
     }
 
     /// The next connection, its handshake not begun; `None` if the socket has failed for good. Cancel safe.

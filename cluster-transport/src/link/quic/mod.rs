@@ -7,6 +7,7 @@
 mod accept;
 mod connect;
 mod control;
+mod counted;
 mod fault;
 mod flow;
 mod lanes;
@@ -21,6 +22,7 @@ use rustls::pki_types::CertificateDer;
 
 pub use accept::QuicAccept;
 pub use connect::Dialler;
+pub use counted::StrangeDatagrams;
 pub use lanes::LaneStreams;
 pub(crate) use lanes::{LaneReaders, LaneWriters, Misplaced};
 pub use listener::Listener;

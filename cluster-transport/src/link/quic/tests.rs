@@ -119,7 +119,8 @@ async fn no_early_data_is_ever_sent() {
     let authority = TestAuthority::new();
     let (a, b) = (authority.node("a"), authority.node("b"));
     let (mut listener, address) = listen(&b);
-    let endpoint = socket::endpoint("127.0.0.1:0".parse().unwrap(), None).unwrap();
+    let endpoint =
+        socket::endpoint("127.0.0.1:0".parse().unwrap(), None, StrangeDatagrams::default()).unwrap();
     // One configuration for both: whatever the first connection could leave behind, the second one would find.
     let crypto = a.quic_client(&crate::tls::Witness::default()).unwrap();
     let config = quinn::ClientConfig::new(std::sync::Arc::new(crypto));
