@@ -1,7 +1,10 @@
 //! `cluster-node doctor` on what newcomers get wrong, with real processes: each finding is a sentence with its remedy.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output};
+use std::thread;
 
 use cluster_core::config::RedisOptions;
 use cluster_tests::{Guard, Pki, RedisServer, Setup, binary, reserve_port};
@@ -124,6 +127,72 @@ async fn a_redis_that_is_away_refuses_the_log_in_or_has_foreign_nodes_is_named()
     has(&text, "warning  redis names 1 nodes with which no session can come about");
 }
 
+/// Stands before a Redis and tells another time than it does, by so many seconds; where it listens.
+fn with_another_clock(redis: u16, ahead: i64) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let (client, server) = (client.unwrap(), TcpStream::connect(("127.0.0.1", redis)).unwrap());
+            let (mut asks, mut asked) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || std::io::copy(&mut asks, &mut asked));
+            thread::spawn(move || answer(server, client, ahead));
+        }
+    });
+    port
+}
+
+/// Passes answers on; those of TIME, an array of two texts of which the first has ten digits, with another one.
+fn answer(mut server: TcpStream, mut client: TcpStream, ahead: i64) {
+    const TIME: &[u8] = b"*2\r\n$10\r\n";
+    let mut bytes = [0; 4_096];
+    while let Ok(length @ 1..) = server.read(&mut bytes) {
+        if bytes.starts_with(TIME) {
+            let digits = &mut bytes[TIME.len()..TIME.len() + 10];
+            let seconds: i64 = std::str::from_utf8(digits).unwrap().parse().unwrap();
+            digits.copy_from_slice((seconds + ahead).to_string().as_bytes());
+        }
+        // Whoever has asked may be gone.
+        let _ = client.write_all(&bytes[..length]);
+    }
+}
+
+#[test]
+fn a_redis_whose_clock_is_off_is_told_by_how_much_and_one_whose_is_right_is_not() {
+    let server = RedisServer::start(Guard::Open);
+    let examined = |port: u16| {
+        let setting = format!(r#"plugins.cluster.redis={{"host":"127.0.0.1","port":{port}}}"#);
+        let (text, code) = examine(&[on_loopback(), setting], &["--offline"]);
+        assert_eq!(code, 0, "{text}");
+        has(&text, &format!("fine     the Redis 127.0.0.1:{port} answers."));
+        text
+    };
+    let right = examined(server.port());
+    assert!(!right.contains("clock"), "{right}");
+    for (ahead, way) in [(100, "ahead of"), (-100, "behind")] {
+        let port = with_another_clock(server.port(), ahead);
+        let text = examined(port);
+        let told = [99, 100].map(|apart| {
+            format!(
+                "warning  the clock of the Redis 127.0.0.1:{port} is {apart} s {way} this machine's. Remedy: have both set by NTP"
+            )
+        });
+        assert!(told.iter().any(|told| text.contains(told)), "{text}");
+    }
+}
+
+#[test]
+fn a_redis_that_lets_nobody_run_scripts_is_told_with_what_to_allow() {
+    let server = RedisServer::start(Guard::Open);
+    server.command::<()>(&["ACL", "SETUSER", "default", "-@scripting"]);
+    let setting = format!("plugins.cluster.redis={}", server.setting());
+    let (text, code) = examine(&[on_loopback(), setting], &["--offline"]);
+    assert_eq!(code, 1, "{text}");
+    let refused = "answers: NoPerm: this user has no permissions to run the 'evalsha' command, when it is asked to run a script";
+    has(&text, &format!("PROBLEM  the Redis 127.0.0.1:{} {refused}", server.port()));
+    assert!(text.contains("Remedy: let this user call EVALSHA, EVAL and SCRIPT LOAD"), "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_calls_back_and_says_where_it_reaches_this_node_and_where_not() {
     let a = Setup::new("a").start().await;
@@ -132,6 +201,7 @@ async fn a_member_calls_back_and_says_where_it_reaches_this_node_and_where_not()
     assert_eq!(code, 0, "{text}");
     has(&text, "fine     members in session: a.");
     has(&text, "fine     a reaches this node at tcp://127.0.0.1:");
+    has(&text, &format!("fine     this node reaches a at {}.", a.address()));
     let closed = format!("tcp://127.0.0.1:{}", reserve_port());
     let told = format!("plugins.cluster.advertise={closed}");
     let (text, code) = examine(&[on_loopback(), seed, told], &[]);

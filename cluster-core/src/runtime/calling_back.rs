@@ -4,18 +4,18 @@
 //! call back | 8 |
 //! answer    | milliseconds since 1970: 8 | count: 1 | count x ( length: 2 | address | length: 2 | what was wrong, or nothing ) |
 //! ```
-//! A member tries the addresses of the asker's own Hello and no others, over TCP, each once, and a few at a time: it is of no
-//! use to whoever wants to know what else listens on its network.
+//! A member tries the addresses of the asker's own Hello and no others, over TCP or as QUIC servers are asked for a sign of
+//! life, each once, and a few at a time: it is of no use to whoever wants to know what else listens on its network.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use cluster_transport::endpoint::SessionHandle;
+use cluster_transport::link::reach;
 use cluster_transport::proto::lanes::Payload;
 use cluster_transport::proto::requests::{FailureCode, RequestId};
 use cluster_transport::proto::{Address, NodeId};
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::Cluster;
@@ -26,7 +26,7 @@ use super::inner::Inner;
 pub(super) const CALL_BACK: u8 = 8;
 /// How many askers are seen to at a time.
 const AT_A_TIME: usize = 4;
-/// How long an address may take.
+/// How long an address may take; one for QUIC as long again, if UDP does not answer there.
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long the asker waits.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -67,26 +67,17 @@ pub(super) fn call_back(inner: &Arc<Inner>, session: &Arc<SessionHandle>, id: Re
     tokio::spawn(async move {
         let tries: Vec<_> = addresses
             .into_iter()
-            .map(|address| tokio::spawn(async move { (reach(&address).await, address) }))
+            .map(|address| tokio::spawn(async move { (reach(&address, CONNECT).await, address) }))
             .collect();
         let mut found = Vec::new();
         for tried in tries {
-            if let Ok((problem, address)) = tried.await {
-                found.push((address, problem));
+            if let Ok((reached, address)) = tried.await {
+                found.push((address, reached.err().map(|problem| problem.to_string())));
             }
         }
         session.reply(id, Payload::Shared(encode(SystemTime::now(), &found)));
         drop(permit);
     });
-}
-
-async fn reach(address: &Address) -> Option<String> {
-    let connect = TcpStream::connect((address.host(), address.port()));
-    match tokio::time::timeout(CONNECT, connect).await {
-        Ok(Ok(_)) => None,
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some(format!("no answer within {CONNECT:?}")),
-    }
 }
 
 fn encode(clock: SystemTime, found: &[(Address, Option<String>)]) -> Bytes {
@@ -132,7 +123,8 @@ fn take_text(bytes: &mut Bytes) -> Option<String> {
 }
 
 impl Cluster {
-    /// Has a member try over TCP whether it reaches this node where this one says that it can be dialled. At most 5 s. Cancel safe.
+    /// Has a member try whether it reaches this node where this one says that it can be dialled, over TCP or UDP. At most 5 s.
+    /// Cancel safe.
     ///
     /// # Errors
     /// When there is no session with the member, it is busy or too old for it, or does not answer.

@@ -12,10 +12,10 @@ mod link;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cluster_transport::proto::ClusterName;
-use redis::{Cmd, FromRedisValue, RedisError, ScriptInvocation};
+use redis::{Cmd, FromRedisValue, RedisError, Script, ScriptInvocation};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -69,6 +69,18 @@ impl Store {
         let key = self.key("ping");
         // A read of this cluster's own slot: it is answered only by whom all other calls go to.
         self.query::<bool>(Cmd::new().arg("EXISTS").arg(key)).await.map(|_| ())
+    }
+
+    /// What its clock shows, asked in a script, as leases ask for it: so it is also known whether scripts may be called. At
+    /// most [`CONNECT_DEADLINE`] and [`CALL_DEADLINE`]. Cancel safe.
+    ///
+    /// # Errors
+    /// Why it cannot be reached or will not answer.
+    pub async fn clock(&self) -> Result<SystemTime, StoreError> {
+        let script = Script::new("return redis.call('TIME')");
+        let (seconds, micros): (u64, u64) = self.script(&script.key(self.key("ping"))).await?;
+        let since = Duration::from_secs(seconds).saturating_add(Duration::from_micros(micros));
+        Ok(SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH))
     }
 
     /// The name of a key of this cluster: all of them are in one slot.

@@ -1,11 +1,13 @@
 //! `doctor`: what keeps a node from working, each finding in a sentence with its remedy.
 
+mod clock;
 mod finding;
 mod joined;
 mod local;
+mod network;
+mod store;
 
 use cluster_core::config::Config;
-use cluster_core::store::Store;
 use serde_json::json;
 
 use super::plan::Plan;
@@ -45,22 +47,11 @@ async fn findings(config: &Config, offline: bool) -> Vec<Finding> {
     let plan = Plan::of(config).await;
     let mut findings = local::findings(config, &plan).await;
     let is_sound = plan.problems.is_empty();
-    findings.extend(redis(config).await);
+    findings.extend(network::interfaces(config, &plan));
+    findings.extend(store::findings(config).await);
     if is_sound && !offline {
         findings.extend(joined::findings(config).await);
     }
     findings.sort_by_key(|finding| finding.severity);
     findings
-}
-
-async fn redis(config: &Config) -> Option<Finding> {
-    let settings = config.redis()?;
-    let store = Store::new(settings.clone(), config.cluster_name());
-    Some(match store.ping().await {
-        Ok(()) => Finding::fine(format!("{settings} answers")),
-        Err(error) => Finding::problem(
-            error.to_string(),
-            "start it or correct plugins.cluster.redis; running members do without it, newcomers find nobody through it",
-        ),
-    })
 }

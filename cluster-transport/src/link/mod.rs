@@ -7,6 +7,7 @@ mod dial;
 mod fault;
 pub mod memory;
 pub mod quic;
+mod reach;
 pub mod speech;
 pub mod tcp;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use crate::proto::PeerIdentity;
 
 pub use dial::ConnectError;
 pub use fault::LinkFault;
+pub use reach::{ReachError, least_mtu, reach};
 pub use speech::Speech;
 pub use tcp::AcceptError;
 

@@ -66,6 +66,26 @@ impl Lab {
         nodes[usize::from(number) - 1].start(folder.path(), &name(number), &seeds, settings);
     }
 
+    /// What the doctor says in place of a node that does not run, and its exit code.
+    pub fn doctor(&self, number: u8) -> (String, i32) {
+        let seeds: Vec<Ipv4Addr> = self.nodes.iter().take(2).map(|node| node.address).collect();
+        let folder = self.folder.path();
+        let mut doctor = self.node(number).command("doctor", folder, &name(number), &seeds, &self.settings);
+        let output = doctor.output().expect("the binary starts");
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        (text.into_owned(), output.status.code().expect("an exit code"))
+    }
+
+    /// A node's interface takes packets of at most so many bytes from now on.
+    pub fn narrow(&self, number: u8, mtu: u16) {
+        self.node(number).narrow(mtu);
+    }
+
+    /// From now on a node gets nothing over UDP.
+    pub fn drop_udp(&self, number: u8) {
+        self.node(number).rules().drop_udp();
+    }
+
     /// Starts a second process with the id of a node, at the next free place; it is shown under the name of that place.
     pub fn start_double(&mut self, of: u8) {
         let number = u8::try_from(self.nodes.len() + 1).expect("a few nodes");

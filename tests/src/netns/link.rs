@@ -33,6 +33,11 @@ impl<'a> Rules<'a> {
         });
     }
 
+    /// Drops all of UDP, as a firewall does that knows TCP alone.
+    pub(super) fn drop_udp(&self) {
+        self.append("INPUT", &["-p", "udp"]);
+    }
+
     /// How many packets the present rules have dropped.
     pub(super) fn dropped(&self) -> u64 {
         let mut list = self.namespace.command("iptables");

@@ -40,8 +40,15 @@ impl Process {
         Self { name, address, namespace, child: None }
     }
 
-    /// Starts a node with this id, whose certificates are in the folder; its log goes to a file there as well.
-    pub(super) fn start(&mut self, folder: &Path, id: &str, seeds: &[Ipv4Addr], settings: &[String]) {
+    /// A command of the node with the settings of this id, whose certificates are in the folder.
+    pub(super) fn command(
+        &self,
+        word: &str,
+        folder: &Path,
+        id: &str,
+        seeds: &[Ipv4Addr],
+        settings: &[String],
+    ) -> Command {
         let seeds: Vec<String> = seeds.iter().map(|seed| format!("\"tcp://{seed}:{MEMBERS}\"")).collect();
         let file = |ending: &str| folder.join(format!("{id}{ending}"));
         let own = [
@@ -54,20 +61,31 @@ impl Process {
             format!("plugins.cluster.tls.key={}", file("-key.pem").display()),
             format!("plugins.cluster.tls.authorities={}", folder.join("ca.pem").display()),
         ];
+        let mut command = self.namespace.command(&binary().to_string_lossy());
+        command.arg(word);
+        for setting in own.iter().chain(settings) {
+            command.args(["--set", setting]);
+        }
+        command
+    }
+
+    /// Starts a node with this id; its log goes to a file in the folder.
+    pub(super) fn start(&mut self, folder: &Path, id: &str, seeds: &[Ipv4Addr], settings: &[String]) {
         let log = File::options()
             .create(true)
             .append(true)
             .open(folder.join(format!("{}.log", self.name)))
             .expect("a log file");
-        let mut command = self.namespace.command(&binary().to_string_lossy());
-        command.arg("run");
-        for setting in own.iter().chain(settings) {
-            command.args(["--set", setting]);
-        }
+        let mut command = self.command("run", folder, id, seeds, settings);
         // A group of its own, whose priority can be changed for all of its threads.
         command.process_group(0);
         command.env("RUST_LOG", "info").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn().expect("the node starts"));
+    }
+
+    /// From now on its interface takes packets of at most so many bytes.
+    pub(super) fn narrow(&self, mtu: u16) {
+        self.namespace.run("ip", &["link", "set", "eth0", "mtu", &mtu.to_string()]);
     }
 
     pub(super) fn rules(&self) -> Rules<'_> {

@@ -1,10 +1,11 @@
 //! Real processes in network namespaces, and what happens to them: the figures that docs/RELIABILITY.md tells.
 //!
 //! A figure is printed and never asserted; a test gives up at ten times what is expected. What is asserted is that nobody is
-//! removed who should not be, and that all agree afterwards.
+//! removed who should not be, and that all agree afterwards. What the doctor says of such networks is here too.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod cuts;
+mod doctor;
 mod processes;
 
 use std::time::Duration;

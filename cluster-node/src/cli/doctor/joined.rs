@@ -7,18 +7,19 @@ use cluster_core::config::Config;
 use cluster_core::host::Host;
 use cluster_core::runtime::{Cluster, StartError, Status};
 use cluster_transport::proto::NodeId;
+use futures_util::future::join_all;
 use tokio::time::{sleep, timeout};
 
+use super::clock::skew;
 use super::finding::Finding;
+use super::network::{self, outcomes};
 
 /// How long members may take to be found.
 const FIND: Duration = Duration::from_secs(5);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(20);
-/// How many members are asked to call back.
+/// How many members are asked to call back, and are called.
 const ASKED: usize = 3;
-/// Clocks that are further apart are worth a word.
-const SKEW: Duration = Duration::from_secs(2);
 
 /// A node without clients.
 #[derive(Debug)]
@@ -38,11 +39,14 @@ pub(super) async fn findings(config: &Config) -> Vec<Finding> {
         }
     };
     let settled = timeout(FIND, found).await.is_ok();
-    let mut findings = discovery(&cluster.status());
-    findings.extend(members(config, &cluster.status(), settled));
-    for node in cluster.members().into_iter().take(ASKED) {
-        findings.extend(called_back(&cluster, &node).await);
-    }
+    let status = cluster.status();
+    let mut findings = discovery(&status);
+    findings.extend(members(config, &status, settled));
+    let asked: Vec<NodeId> = cluster.members().into_iter().take(ASKED).collect();
+    let back = join_all(asked.iter().map(|node| called_back(&cluster, node)));
+    let there = join_all(status.members.iter().take(ASKED).map(network::called));
+    let (back, there) = tokio::join!(back, there);
+    findings.extend(back.into_iter().chain(there).flatten());
     cluster.leave().await;
     findings
 }
@@ -115,46 +119,7 @@ async fn called_back(cluster: &Cluster, node: &NodeId) -> Vec<Finding> {
             )];
         }
     };
-    let mut findings: Vec<Finding> = answer
-        .addresses
-        .iter()
-        .map(|(address, problem)| match problem {
-            None => Finding::fine(format!("{node} reaches this node at {address}")),
-            Some(problem) => Finding::problem(
-                format!("{node} does not reach this node at {address}, where it says that it can be dialled: {problem}"),
-                "open that port, or set plugins.cluster.advertise to where others can dial it",
-            ),
-        })
-        .collect();
-    findings.extend(skew(node, asked, answer.clock, SystemTime::now()));
+    let mut findings = outcomes(node.as_str(), "this node", &answer.addresses);
+    findings.extend(skew(node.as_str(), asked, answer.clock, SystemTime::now()));
     findings
-}
-
-/// Clocks decide nothing here, but who reads two logs side by side wants to know.
-fn skew(node: &NodeId, asked: SystemTime, clock: SystemTime, answered: SystemTime) -> Option<Finding> {
-    let (ahead, behind) = (clock.duration_since(answered), asked.duration_since(clock));
-    let (way, apart) = match (ahead, behind) {
-        (Ok(ahead), _) if ahead > SKEW => ("ahead of", ahead),
-        (_, Ok(behind)) if behind > SKEW => ("behind", behind),
-        _ => return None,
-    };
-    Some(Finding::fine(format!(
-        "the clock of {node} is {} s {way} this machine's; that decides nothing, but logs are read more easily without",
-        apart.as_secs()
-    )))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clocks_that_are_apart_are_told_with_their_direction() {
-        let node: NodeId = "b".parse().expect("an id");
-        let now = SystemTime::now();
-        let told = |clock| skew(&node, now, clock, now).map(|finding| finding.found);
-        assert!(told(now + Duration::from_secs(10)).is_some_and(|found| found.contains("10 s ahead of")));
-        assert!(told(now - Duration::from_secs(90)).is_some_and(|found| found.contains("90 s behind")));
-        assert_eq!(told(now + Duration::from_secs(1)), None);
-    }
 }

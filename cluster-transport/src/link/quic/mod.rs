@@ -12,6 +12,7 @@ mod fault;
 mod flow;
 mod lanes;
 mod listener;
+mod ping;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,8 @@ pub use counted::StrangeDatagrams;
 pub use lanes::LaneStreams;
 pub(crate) use lanes::{LaneReaders, LaneWriters, Misplaced};
 pub use listener::Listener;
+pub use ping::MIN_DATAGRAM;
+pub(super) use ping::ping;
 
 use super::{Link, LinkInfo, TransportKind};
 use crate::tls::{TlsFault, identity_of};

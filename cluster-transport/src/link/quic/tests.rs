@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::*;
-use crate::link::ConnectError;
+use crate::link::{ConnectError, reach};
 use crate::proto::address::Scheme;
 use crate::proto::frame::{Frame, LaneStart};
 use crate::proto::lanes::LaneSettings;
@@ -49,6 +49,14 @@ async fn what_was_written_arrives_before_the_link_is_closed() {
     };
     let ((), read) = tokio::join!(dialled, accepted);
     assert_eq!(read, sent);
+}
+
+#[tokio::test]
+async fn a_ping_is_answered_by_a_listener_and_makes_no_connection() {
+    let (mut listener, address) = listen(&TestAuthority::new().node("b"));
+    reach(&address, Duration::from_secs(20)).await.unwrap();
+    let accepted = tokio::time::timeout(Duration::from_millis(1), listener.accept()).await;
+    assert!(accepted.is_err(), "there is nothing to accept");
 }
 
 #[tokio::test]
