@@ -99,6 +99,8 @@ impl StoreError {
             return kind;
         }
         if is_tls(error) || TLS.iter().any(|text| says(text)) {
+            let remedy = TLS_REMEDIES.iter().find_map(|(text, remedy)| says(text).then_some(*remedy));
+            let problem = format!("{problem}{}", remedy.unwrap_or_default());
             return Self::Tls { store, problem };
         }
         if error.is_io_error() || error.kind() == ErrorKind::ClusterConnectionNotFound {
@@ -147,6 +149,12 @@ const TLS: [&str; 7] = [
     "peer is incompatible",
     "TLS trust anchors",
     " PEM",
+];
+
+/// What helps against some of these failures.
+const TLS_REMEDIES: [(&str, &str); 2] = [
+    ("UnknownIssuer", "; give its authority as ca in tls"),
+    ("CertificateRequired", "; it wants a certificate of its clients: give cert and key in tls"),
 ];
 
 fn is_of_cluster(error: &RedisError) -> bool {

@@ -101,8 +101,8 @@ fn server(guard: Guard) -> RedisServer {
             "cluster-node-timeout 1000".to_owned(),
             "cluster-replica-validity-factor 0".to_owned(),
         ];
-        if guard == Guard::Tls {
-            lines.extend(["tls-cluster yes".to_owned(), "tls-replication yes".to_owned()]);
+        if guard.is_encrypted() {
+            lines.push("tls-cluster yes".to_owned());
         }
         lines
     })

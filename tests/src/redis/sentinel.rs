@@ -6,14 +6,15 @@ use redis::Cmd;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::server::{Guard, Process, RedisServer};
+use super::server::{Guard, Process, RedisServer, connect, tls_lines, write_certificates};
 use crate::reserve_port;
 
 /// A master with a replica, and one sentinel that fails over within about two seconds.
 #[derive(Debug)]
 pub struct RedisSentinel {
     _sentinel: Process,
-    _folder: TempDir,
+    folder: TempDir,
+    guard: Guard,
     port: u16,
     master: RedisServer,
     replica: RedisServer,
@@ -23,27 +24,31 @@ impl RedisSentinel {
     /// The name of the master.
     pub const MASTER: &str = "themaster";
 
-    /// All three, once they know each other. A password guards the servers, not the sentinel.
+    /// All three, once they know each other. TLS is for all of them, a password for the servers and not for the sentinel.
     pub fn start(guard: Guard) -> Self {
-        assert_ne!(guard, Guard::Tls, "the sentinel of the tests has no certificate");
         let master = RedisServer::start(guard);
         let master_port = master.port();
         let replica = RedisServer::start_with(guard, |_| vec![format!("replicaof 127.0.0.1 {master_port}")]);
         replica.wait_for(&["INFO", "replication"], |info: &String| info.contains("master_link_status:up"));
         let (folder, port, name) = (tempfile::tempdir().unwrap(), reserve_port(), Self::MASTER);
-        let mut lines = vec![
+        let mut lines = if guard.is_encrypted() {
+            write_certificates(folder.path());
+            tls_lines(guard, port)
+        } else {
+            vec![format!("port {port}")]
+        };
+        lines.extend([
             "bind 127.0.0.1".to_owned(),
-            format!("port {port}"),
             format!("sentinel monitor {name} 127.0.0.1 {master_port} 1"),
             format!("sentinel down-after-milliseconds {name} 1000"),
             format!("sentinel failover-timeout {name} 3000"),
-        ];
+        ]);
         if guard != Guard::Open {
             lines.push(format!("sentinel auth-pass {name} \"{}\"", RedisServer::PASSWORD));
         }
         fs::write(folder.path().join("sentinel.conf"), lines.join("\n")).unwrap();
         let sentinel = Process::launch(folder.path(), &["sentinel.conf", "--sentinel"]);
-        let all = Self { _sentinel: sentinel, _folder: folder, port, master, replica };
+        let all = Self { _sentinel: sentinel, folder, guard, port, master, replica };
         all.wait_for(|masters| masters.contains("slaves=1") && masters.contains("status=ok"));
         all
     }
@@ -51,7 +56,12 @@ impl RedisSentinel {
     /// The setting `plugins.cluster.redis` for it.
     pub fn setting(&self) -> Value {
         let sentinels = json!([{ "host": "127.0.0.1", "port": self.port }]);
-        self.master.with_access(json!({ "sentinels": sentinels, "name": Self::MASTER }))
+        let mut setting = self.master.with_access(json!({ "sentinels": sentinels, "name": Self::MASTER }));
+        if self.guard.is_encrypted() {
+            setting["sentinelTLS"] = self.master.tls();
+            setting["enableTLSForSentinelMode"] = true.into();
+        }
+        setting
     }
 
     /// Ends the master.
@@ -69,9 +79,7 @@ impl RedisSentinel {
     fn wait_for(&self, fits: impl Fn(&str) -> bool) {
         let began = std::time::Instant::now();
         loop {
-            let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
-            let answer = client
-                .get_connection()
+            let answer = connect(self.folder.path(), self.guard, self.port, None)
                 .and_then(|mut link| Cmd::new().arg("INFO").arg("sentinel").query::<String>(&mut link));
             if answer.is_ok_and(|info| fits(&info)) {
                 return;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use redis::{
-    Client, Cmd, Connection, ConnectionAddr, FromRedisValue, IntoConnectionInfo as _, RedisConnectionInfo,
-    TlsCertificates,
+    Client, ClientTlsConfig, Cmd, Connection, ConnectionAddr, FromRedisValue, IntoConnectionInfo as _,
+    RedisConnectionInfo, TlsCertificates,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -26,6 +26,17 @@ pub enum Guard {
     Password,
     /// By a password over TLS, with a certificate for 127.0.0.1.
     Tls,
+    /// As `Tls`, and only for clients with a certificate of the same authority.
+    MutualTls,
+    /// As `Tls`, in version 1.2 alone.
+    Tls12,
+}
+
+impl Guard {
+    /// Whether links to it are encrypted.
+    pub fn is_encrypted(self) -> bool {
+        matches!(self, Self::Tls | Self::MutualTls | Self::Tls12)
+    }
 }
 
 /// A server on a free port of 127.0.0.1. It keeps nothing on disk: once it was ended, it starts empty.
@@ -49,7 +60,7 @@ impl RedisServer {
     /// A server with more lines in its configuration, which may depend on its port.
     pub fn start_with(guard: Guard, lines: impl Fn(u16) -> Vec<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        if guard == Guard::Tls {
+        if guard.is_encrypted() {
             write_certificates(folder.path());
         }
         let port = reserve_port();
@@ -116,29 +127,26 @@ impl RedisServer {
         if self.guard != Guard::Open {
             setting["password"] = Self::PASSWORD.into();
         }
-        if self.guard == Guard::Tls {
-            setting["tls"] = json!({ "ca": self.folder.path().join("ca.pem") });
+        if self.guard.is_encrypted() {
+            setting["tls"] = self.tls();
         }
         setting
     }
 
+    /// The options of TLS that its clients need.
+    pub(super) fn tls(&self) -> Value {
+        let file = |name: &str| self.folder.path().join(name);
+        match self.guard {
+            Guard::MutualTls => {
+                json!({ "ca": file("ca.pem"), "cert": file("client.pem"), "key": file("client-key.pem") })
+            }
+            _ => json!({ "ca": file("ca.pem") }),
+        }
+    }
+
     fn connect(&self) -> redis::RedisResult<Connection> {
-        let host = "127.0.0.1".to_owned();
-        let login = match self.guard {
-            Guard::Open => RedisConnectionInfo::default(),
-            Guard::Password | Guard::Tls => RedisConnectionInfo::default().set_password(Self::PASSWORD),
-        };
-        let client = if self.guard == Guard::Tls {
-            cluster_transport::tls::install_ring_if_none();
-            let address = ConnectionAddr::TcpTls { host, port: self.port, insecure: false, tls_params: None };
-            let root_cert = Some(fs::read(self.folder.path().join("ca.pem")).unwrap());
-            let certificates = TlsCertificates { client_tls: None, root_cert };
-            Client::build_with_tls(address.into_connection_info()?.set_redis_settings(login), certificates)?
-        } else {
-            let address = ConnectionAddr::Tcp(host, self.port);
-            Client::open(address.into_connection_info()?.set_redis_settings(login))?
-        };
-        client.get_connection_with_timeout(Duration::from_secs(1))
+        let password = (self.guard != Guard::Open).then_some(Self::PASSWORD);
+        connect(self.folder.path(), self.guard, self.port, password)
     }
 
     fn wait_until_it_answers(&self) {
@@ -156,6 +164,31 @@ impl RedisServer {
             }
         }
     }
+}
+
+/// A connection to what listens at a port and is guarded so; certificates are in the folder.
+pub(super) fn connect(
+    folder: &Path,
+    guard: Guard,
+    port: u16,
+    password: Option<&str>,
+) -> redis::RedisResult<Connection> {
+    let host = "127.0.0.1".to_owned();
+    let login = RedisConnectionInfo::default();
+    let login = password.map_or(login.clone(), |password| login.set_password(password));
+    let client = if guard.is_encrypted() {
+        cluster_transport::tls::install_ring_if_none();
+        let address = ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None };
+        let read = |name: &str| fs::read(folder.join(name)).unwrap();
+        let client_tls =
+            ClientTlsConfig { client_cert: read("client.pem"), client_key: read("client-key.pem") };
+        let certificates = TlsCertificates { client_tls: Some(client_tls), root_cert: Some(read("ca.pem")) };
+        Client::build_with_tls(address.into_connection_info()?.set_redis_settings(login), certificates)?
+    } else {
+        let address = ConnectionAddr::Tcp(host, port);
+        Client::open(address.into_connection_info()?.set_redis_settings(login))?
+    };
+    client.get_connection_with_timeout(Duration::from_secs(1))
 }
 
 /// A process of Redis in its folder, ended with this value.
@@ -201,18 +234,10 @@ pub(super) fn log(folder: &Path) -> String {
 
 fn configuration(guard: Guard, port: u16, more: Vec<String>) -> Vec<String> {
     let mut lines = vec!["bind 127.0.0.1".to_owned(), "save \"\"".to_owned(), "appendonly no".to_owned()];
-    match guard {
-        Guard::Tls => {
-            lines.extend([
-                "port 0".to_owned(),
-                format!("tls-port {port}"),
-                "tls-cert-file server.pem".to_owned(),
-                "tls-key-file server-key.pem".to_owned(),
-                "tls-ca-cert-file ca.pem".to_owned(),
-                "tls-auth-clients no".to_owned(),
-            ]);
-        }
-        Guard::Open | Guard::Password => lines.push(format!("port {port}")),
+    if guard.is_encrypted() {
+        lines.extend(tls_lines(guard, port));
+    } else {
+        lines.push(format!("port {port}"));
     }
     if guard != Guard::Open {
         let password = RedisServer::PASSWORD;
@@ -223,23 +248,49 @@ fn configuration(guard: Guard, port: u16, more: Vec<String>) -> Vec<String> {
     lines
 }
 
-/// The certificates of all servers of a process, in PEM: those of a Redis Cluster have to trust each other.
-struct Certificates {
-    authority: String,
-    certificate: String,
-    key: String,
+/// How a server or a sentinel serves TLS alone, and uses it with others of its kind.
+pub(super) fn tls_lines(guard: Guard, port: u16) -> Vec<String> {
+    let wants_certificates = if guard == Guard::MutualTls { "yes" } else { "no" };
+    let mut lines = vec![
+        "port 0".to_owned(),
+        format!("tls-port {port}"),
+        "tls-cert-file server.pem".to_owned(),
+        "tls-key-file server-key.pem".to_owned(),
+        "tls-ca-cert-file ca.pem".to_owned(),
+        "tls-replication yes".to_owned(),
+        format!("tls-auth-clients {wants_certificates}"),
+    ];
+    if guard == Guard::Tls12 {
+        lines.push("tls-protocols \"TLSv1.2\"".to_owned());
+    }
+    lines
 }
 
-fn write_certificates(folder: &Path) {
+/// The certificates of all servers and clients of a process, in PEM: those of a Redis Cluster have to trust each other.
+struct Certificates {
+    authority: String,
+    /// Certificate and key.
+    server: [String; 2],
+    client: [String; 2],
+}
+
+/// Writes the certificates of an authority, a server and a client.
+pub(super) fn write_certificates(folder: &Path) {
     static CERTIFICATES: OnceLock<Certificates> = OnceLock::new();
-    let Certificates { authority, certificate, key } = CERTIFICATES.get_or_init(Certificates::new);
-    for (name, text) in [("ca.pem", authority), ("server.pem", certificate), ("server-key.pem", key)] {
+    let Certificates { authority, server, client } = CERTIFICATES.get_or_init(Certificates::new);
+    for (name, text) in [
+        ("ca.pem", authority),
+        ("server.pem", &server[0]),
+        ("server-key.pem", &server[1]),
+        ("client.pem", &client[0]),
+        ("client-key.pem", &client[1]),
+    ] {
         fs::write(folder.join(name), text).unwrap();
     }
 }
 
 impl Certificates {
-    /// An authority, and a certificate of it for 127.0.0.1 and localhost.
+    /// An authority, and certificates of it for 127.0.0.1 and localhost, and for a client.
     fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -248,9 +299,12 @@ impl Certificates {
         let key = KeyPair::generate().unwrap();
         let authority = params.self_signed(&key).unwrap().pem();
         let issuer = Issuer::new(params, key);
-        let key = KeyPair::generate().unwrap();
-        let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
-        Self { authority, certificate: certificate.pem(), key: key.serialize_pem() }
+        let issue = |names: &[&str]| {
+            let key = KeyPair::generate().unwrap();
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+            [certificate.pem(), key.serialize_pem()]
+        };
+        Self { authority, server: issue(&["127.0.0.1", "localhost"]), client: issue(&["client"]) }
     }
 }

@@ -24,7 +24,7 @@ fn with(mut setting: Value, name: &str, value: impl Into<Value>) -> Value {
 
 #[tokio::test]
 async fn one_server_is_reached_with_and_without_password_and_tls() {
-    for guard in [Guard::Open, Guard::Password, Guard::Tls] {
+    for guard in [Guard::Open, Guard::Password, Guard::Tls, Guard::MutualTls, Guard::Tls12] {
         let server = RedisServer::start(guard);
         store(server.setting()).ping().await.unwrap_or_else(|error| panic!("{guard:?}: {error}"));
     }
@@ -32,7 +32,7 @@ async fn one_server_is_reached_with_and_without_password_and_tls() {
 
 #[tokio::test]
 async fn a_redis_cluster_is_reached_with_and_without_password_and_tls() {
-    for guard in [Guard::Open, Guard::Password, Guard::Tls] {
+    for guard in [Guard::Open, Guard::Password, Guard::Tls, Guard::MutualTls] {
         let cluster = RedisCluster::start(guard);
         store(cluster.setting()).ping().await.unwrap_or_else(|error| panic!("{guard:?}: {error}"));
     }
@@ -40,7 +40,7 @@ async fn a_redis_cluster_is_reached_with_and_without_password_and_tls() {
 
 #[tokio::test]
 async fn a_master_is_reached_through_its_sentinel_and_so_is_its_successor() {
-    for guard in [Guard::Open, Guard::Password] {
+    for guard in [Guard::Open, Guard::Password, Guard::Tls, Guard::MutualTls] {
         let mut servers = RedisSentinel::start(guard);
         let store = store(servers.setting());
         store.ping().await.unwrap();
@@ -159,6 +159,30 @@ async fn a_redis_that_cannot_be_reached_is_named_with_what_was_seen() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_a_server_or_a_sentinel_wants_is_named_with_where_to_give_it() {
+    let server = RedisServer::start(Guard::MutualTls);
+    let mut without = server.setting();
+    without["tls"] = json!({ "ca": without["tls"]["ca"] });
+    let remedy = "received fatal alert: CertificateRequired; it wants a certificate of its clients: give cert and key in tls";
+    assert_eq!(
+        problem(without.clone()).await,
+        format!("no TLS with the Redis 127.0.0.1:{}: {remedy}", server.port())
+    );
+    let listed = problem(json!([without])).await;
+    assert_eq!(listed, format!("no TLS with the Redis Cluster of 127.0.0.1:{}: {remedy}", server.port()));
+    let sentinel = RedisSentinel::start(Guard::MutualTls);
+    for part in ["tls", "sentinelTLS"] {
+        let mut without = sentinel.setting();
+        without[part] = json!({ "ca": without[part]["ca"] });
+        let told = problem(without).await;
+        assert!(
+            told.starts_with("no TLS with the Redis themaster of the sentinels ") && told.ends_with(remedy),
+            "{told}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_tls_is_named() {
     let (plain, secured) = (RedisServer::start(Guard::Open), RedisServer::start(Guard::Tls));
     let at = format!("127.0.0.1:{}", secured.port());
@@ -166,11 +190,15 @@ async fn what_is_wrong_with_tls_is_named() {
     for (setting, wanted) in [
         (
             with(secured.setting(), "tls", true),
-            format!("no TLS with the Redis {at}: invalid peer certificate: UnknownIssuer"),
+            format!(
+                "no TLS with the Redis {at}: invalid peer certificate: UnknownIssuer; give its authority as ca in tls"
+            ),
         ),
         (
             json!([with(secured.setting(), "tls", true)]),
-            format!("no TLS with the Redis Cluster of {at}: invalid peer certificate: UnknownIssuer"),
+            format!(
+                "no TLS with the Redis Cluster of {at}: invalid peer certificate: UnknownIssuer; give its authority as ca in tls"
+            ),
         ),
         (
             with(secured.setting(), "tls", json!({ "ca": "/nonexistent/ca.pem" })),

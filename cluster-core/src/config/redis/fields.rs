@@ -93,7 +93,7 @@ impl Fields {
         number.map(Some).ok_or_else(|| self.problem("db", "a whole number"))
     }
 
-    fn flag(&mut self, name: &str) -> Result<Option<bool>, String> {
+    pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, String> {
         match self.take(name) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(flag)),

@@ -19,7 +19,7 @@ const NODES: &str = "services.internalCache.nodes";
 const OPTIONS: &str = "services.internalCache.options";
 const CLUSTER_OPTIONS: &str = "services.internalCache.clusterOptions";
 /// What a server's options may hold.
-const KNOWN: &str = "host, port, username, password, db, tls, sentinels, name, sentinelUsername, sentinelPassword, sentinelTLS";
+const KNOWN: &str = "host, port, username, password, db, tls, sentinels, name, sentinelUsername, sentinelPassword, sentinelTLS, enableTLSForSentinelMode";
 
 type Options = Map<String, Value>;
 
@@ -151,7 +151,8 @@ fn server(mut fields: Fields, database: Option<u32>) -> Result<RedisSettings, St
     let login = fields.login("username", "password")?;
     let sentinel_login = fields.login("sentinelUsername", "sentinelPassword")?;
     let database = fields.database()?.or(database).unwrap_or(0);
-    let (tls, sentinel_tls) = (fields.tls("tls")?, fields.tls("sentinelTLS")?);
+    let (mut tls, sentinel_tls) = (fields.tls("tls")?, fields.tls("sentinelTLS")?);
+    let tls_of_master = fields.flag("enableTLSForSentinelMode")?;
     let master = fields.text("name")?;
     let role = fields.text("role")?;
     let sentinels = fields.list("sentinels")?;
@@ -164,6 +165,10 @@ fn server(mut fields: Fields, database: Option<u32>) -> Result<RedisSettings, St
     } else {
         let master = master.ok_or("name is missing: the name that the sentinels know the master by")?;
         let sentinels = sentinels.iter().map(sentinel).collect::<Result<_, _>>()?;
+        // ioredis takes silence for no; here no TLS is left out that was configured and not switched off.
+        if tls_of_master == Some(false) {
+            tls = None;
+        }
         RedisTopology::Sentinel { sentinels, master, login: sentinel_login, tls: sentinel_tls }
     };
     Ok(RedisSettings { topology, database, login, tls })

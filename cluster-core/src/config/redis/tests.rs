@@ -159,6 +159,11 @@ fn tls_is_read_with_its_files_and_texts() {
     let RedisTopology::Sentinel { login, tls, .. } = settings.topology() else { panic!("{settings:?}") };
     assert_eq!(login.password.as_ref().map(|password| password.expose()), Some("x"));
     assert!(tls.is_some() && settings.tls().is_none());
+    for (enabled, has_tls) in [(json!(true), true), (Value::Null, true), (json!(false), false)] {
+        let given =
+            json!({ "sentinels": sentinels, "name": "m", "tls": true, "enableTLSForSentinelMode": enabled });
+        assert_eq!(redis(&own(given)).unwrap().tls().is_some(), has_tls, "{enabled}");
+    }
 }
 
 #[test]
@@ -186,11 +191,11 @@ fn what_is_wrong_is_named_without_secrets() {
         (json!({ "host": ["a"] }), "host has to be a text"),
         (
             json!({ "hots": "r", "password": "hush" }),
-            "hots is not known here; known are host, port, username, password, db, tls, sentinels, name, sentinelUsername, sentinelPassword, sentinelTLS",
+            "hots is not known here; known are host, port, username, password, db, tls, sentinels, name, sentinelUsername, sentinelPassword, sentinelTLS, enableTLSForSentinelMode",
         ),
         (
             json!({ "path": "/run/redis.sock" }),
-            "path is not known here; known are host, port, username, password, db, tls, sentinels, name, sentinelUsername, sentinelPassword, sentinelTLS",
+            "path is not known here; known are host, port, username, password, db, tls, sentinels, name, sentinelUsername, sentinelPassword, sentinelTLS, enableTLSForSentinelMode",
         ),
         (json!({ "db": -1 }), "db has to be a whole number"),
         (json!({ "tls": { "cert": "c.pem" } }), "tls.cert and tls.key have to be given together"),
