@@ -33,6 +33,7 @@ pub(crate) fn status(status: &Status) -> Value {
         "passesServed": status.passes_served,
         "pool": pool,
         "reasons": status.reasons,
+        "registerTombstones": status.register_tombstones,
         "registers": status.registers,
         "repairs": status.repairs,
         "rooms": status.rooms,

@@ -129,6 +129,13 @@ impl Providers {
         states.iter().map(|state| state.status(now)).collect()
     }
 
+    /// What keeps those from answering that do not answer, each with its provider.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let states = self.states();
+        let silent = states.iter().filter(|state| state.answers == Some(false));
+        silent.filter_map(|state| Some(format!("{}: {}", state.name, state.last_error.as_ref()?))).collect()
+    }
+
     fn states(&self) -> std::sync::MutexGuard<'_, Vec<State>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,7 @@
 //! What the engine has for the host, taken in one hold of its lock.
 
 use super::inner::Inner;
+use super::reasons;
 use crate::engine::registers::RegisterChange;
 use crate::engine::state::RoomEvent;
 use crate::engine::{Engine, Transmit};
@@ -27,15 +28,14 @@ impl Inner {
             if are_all_rooms { std::iter::from_fn(|| engine.poll_applied()).collect() } else { Vec::new() };
         let registers: Vec<_> = std::iter::from_fn(|| engine.poll_register_change()).take(limit).collect();
         let is_all = are_all_rooms && registers.len() < limit;
-        ForHost { rooms, applied, registers, readiness: readiness(&engine), is_all }
+        ForHost { rooms, applied, registers, readiness: self.readiness_of(&engine), is_all }
     }
 
     pub(super) fn readiness(&self) -> Readiness {
-        self.read(readiness)
+        self.read(|engine| self.readiness_of(engine))
     }
-}
 
-fn readiness(engine: &Engine) -> Readiness {
-    let reasons = engine.members().reasons().iter().map(ToString::to_string).collect();
-    Readiness { ready: engine.members().is_ready(), reasons }
+    fn readiness_of(&self, engine: &Engine) -> Readiness {
+        Readiness { ready: engine.members().is_ready(), reasons: reasons::of(self, engine) }
+    }
 }

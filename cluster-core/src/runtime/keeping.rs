@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -30,6 +30,13 @@ pub struct KeeperStatus {
     pub answers: Option<bool>,
     /// Whether everything that this node holds was offered to it.
     pub complete: bool,
+    /// How long ago it last took an offer, in milliseconds; none before the first. An offer without news asks whether it has
+    /// lost anything, so while it answers this stays below 5,000.
+    pub offered_ms: Option<u64>,
+    /// How many writes it was offered since this node started, repeats included.
+    pub offered: u64,
+    /// How many of those gave way to a newer write that it held.
+    pub conflicts: u64,
     /// Why the last call that failed did so.
     pub last_error: Option<String>,
 }
@@ -40,7 +47,14 @@ pub(super) struct Keeping {
     /// This node wrote something, or wants all to be offered.
     news: Notify,
     offer_all: AtomicBool,
-    status: Mutex<Option<KeeperStatus>>,
+    known: Mutex<Option<Known>>,
+}
+
+/// What is shown of the keeper.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    status: KeeperStatus,
+    offered_at: Option<Instant>,
 }
 
 impl Keeping {
@@ -57,11 +71,25 @@ impl Keeping {
 
     /// How it is doing; none without a keeper.
     pub(super) fn status(&self) -> Option<KeeperStatus> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let Known { status, offered_at } = self.known().clone()?;
+        let ago = offered_at.map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX));
+        Some(KeeperStatus { offered_ms: ago, ..status })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn update(&self, update: impl FnOnce(&mut KeeperStatus)) {
-        update(self.status.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default());
+        update(&mut self.known().get_or_insert_default().status);
+    }
+
+    fn took(&self, offered: usize, conflicts: usize) {
+        let mut known = self.known();
+        let known = known.get_or_insert_default();
+        known.offered_at = Some(Instant::now());
+        known.status.offered += offered as u64;
+        known.status.conflicts += conflicts as u64;
     }
 }
 
@@ -157,6 +185,7 @@ impl Task {
         let offered = self.keeper.offer(&entries, mark).await?;
         (self.offered, self.own) = (at, own);
         self.answered();
+        self.inner.keeping.took(entries.len(), offered.newer.len());
         if !offered.newer.is_empty() {
             self.take(offered.newer);
         }

@@ -21,6 +21,7 @@ mod operations;
 mod pacing;
 mod peers;
 mod probe;
+mod reasons;
 mod registers;
 mod rooms;
 mod start;

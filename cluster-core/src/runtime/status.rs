@@ -14,6 +14,7 @@ use super::discovery::ProviderStatus;
 use super::inner::Inner;
 use super::keeping::KeeperStatus;
 use super::probe::Sample;
+use super::reasons;
 use crate::config::BindingName;
 use crate::engine::members::Member;
 use crate::engine::state::{State, StateCounters};
@@ -62,6 +63,8 @@ pub struct Status {
     pub tombstones: usize,
     /// How many registers there are, removed ones included.
     pub registers: usize,
+    /// How many of these were removed.
+    pub register_tombstones: usize,
     /// The keeper of registers outside the members, if there is one.
     pub keeper: Option<KeeperStatus>,
     /// Its own lateness: 1 is well, 4 is the worst.
@@ -198,7 +201,7 @@ pub(super) fn of(inner: &Inner) -> Status {
             software: env!("CARGO_PKG_VERSION"),
             uptime_ms: millis(now.since_origin()),
             ready: members.is_ready(),
-            reasons: members.reasons().iter().map(ToString::to_string).collect(),
+            reasons: reasons::of(inner, engine),
             failure: inner.failure(),
             minimum_nodes: inner.config().minimum_nodes().get(),
             converged: engine.is_converged(),
@@ -212,6 +215,7 @@ pub(super) fn of(inner: &Inner) -> Status {
             moving: state.moving_subscriptions(),
             tombstones: state.tombstones(),
             registers: engine.registers().len(),
+            register_tombstones: engine.registers().removed(),
             keeper: inner.keeping.status(),
             health: members.health(),
             members: members

@@ -82,10 +82,13 @@ async fn a_node_waits_for_the_store_when_nobody_else_has_them() {
     server.freeze();
     let a = setup("a", &server.setting()).start().await;
     a.cluster.set_register_default(&key("k"), "mine").unwrap();
-    let waits = "the registers in the store are not read yet".to_owned();
+    let waits = format!(
+        "the registers in the store are not read yet (the Redis 127.0.0.1:{} cannot be ",
+        server.port()
+    );
     a.status(|status| {
         !status.ready
-            && status.reasons.contains(&waits)
+            && status.reasons.iter().any(|reason| reason.starts_with(&waits))
             && status.keeper.as_ref().is_some_and(|keeper| keeper.last_error.is_some())
     })
     .await;
@@ -119,6 +122,8 @@ async fn nothing_is_lost_when_a_running_clusters_redis_is_emptied_or_restarted_e
     assert!(a.cluster.readiness().ready && b.cluster.readiness().ready);
     server.restart();
     until_kept(&a, &server, &["one", "two", "while-down"]).await;
+    let kept = a.cluster.status().keeper.unwrap();
+    assert!(kept.read && kept.offered >= 2 && kept.offered_ms.is_some(), "{kept:?}");
     let removed = |told: &Told| matches!(told, Told::Removed(..));
     assert!(!a.recorder.told().iter().any(removed));
 }
@@ -160,6 +165,22 @@ async fn an_old_dump_holds_at_a_cold_start_and_gives_way_to_what_members_know() 
     .await
     .unwrap();
     assert_eq!(value(&a, "k").as_deref(), Some("new"));
+    a.cluster.remove_register(&key("other")).unwrap();
+    let status = a.cluster.status();
+    assert_eq!((status.registers, status.register_tombstones), (2, 1));
+}
+
+#[tokio::test]
+async fn a_newer_write_in_the_store_is_taken_and_counted() {
+    let server = RedisServer::start(Guard::Open);
+    let a = setup("a", &server.setting()).start().await;
+    tokio::time::timeout(cluster_tests::GIVE_UP, a.cluster.wait_ready()).await.unwrap();
+    complete(&a).await;
+    // As another node does whose link to this one is cut.
+    RedisKeeper::new(store(server.setting())).offer(&[entry("k", 9, "theirs")], None).await.unwrap();
+    a.cluster.set_register(&key("k"), "ours").unwrap();
+    a.status(|status| status.keeper.as_ref().is_some_and(|keeper| keeper.conflicts == 1)).await;
+    assert_eq!(value(&a, "k").as_deref(), Some("theirs"));
 }
 
 #[tokio::test]

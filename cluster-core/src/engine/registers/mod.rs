@@ -138,6 +138,11 @@ impl Registers {
         self.table.len()
     }
 
+    /// How many of these keys have no value any more.
+    pub fn removed(&self) -> usize {
+        self.table.removed()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.table.len() == 0

@@ -36,12 +36,14 @@ pub(super) struct Table {
     slots: BTreeMap<RegisterKey, Slot>,
     buckets: [u128; BUCKETS],
     digest: u128,
+    /// How many of them have no value.
+    removed: usize,
     limit: usize,
 }
 
 impl Default for Table {
     fn default() -> Self {
-        Self { slots: BTreeMap::new(), buckets: [0; BUCKETS], digest: 0, limit: MAX_KEYS }
+        Self { slots: BTreeMap::new(), buckets: [0; BUCKETS], digest: 0, removed: 0, limit: MAX_KEYS }
     }
 }
 
@@ -57,6 +59,11 @@ impl Table {
 
     pub(super) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// How many registers were removed: their keys are here, and no values.
+    pub(super) fn removed(&self) -> usize {
+        self.removed
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -89,16 +96,22 @@ impl Table {
         }
         let hash = entry.hash();
         self.count(entry.key(), hash, u128::wrapping_add);
+        self.removed += usize::from(entry.value().is_none());
         let key = entry.key().clone();
         if let Some(old) = self.slots.insert(key.clone(), Slot { entry, at, hash }) {
-            self.count(&key, old.hash, u128::wrapping_sub);
+            self.count_out(&key, &old);
         }
         let gave_way = if self.slots.len() > self.limit { self.slots.pop_last() } else { None };
         let gave_way = gave_way.map(|(key, slot)| {
-            self.count(&key, slot.hash, u128::wrapping_sub);
+            self.count_out(&key, &slot);
             key
         });
         Merged::Taken { gave_way }
+    }
+
+    fn count_out(&mut self, key: &RegisterKey, slot: &Slot) {
+        self.removed -= usize::from(slot.entry.value().is_none());
+        self.count(key, slot.hash, u128::wrapping_sub);
     }
 
     fn count(&mut self, key: &RegisterKey, hash: u128, how: fn(u128, u128) -> u128) {
@@ -171,6 +184,8 @@ mod tests {
             prop_assert_eq!(contents(&direct), contents(&met));
             prop_assert_eq!((direct.digest(), direct.buckets()), (met.digest(), met.buckets()));
             prop_assert!(direct.len() <= limit);
+            let removed = contents(&direct).iter().filter(|entry| entry.value().is_none()).count();
+            prop_assert_eq!(direct.removed(), removed);
         }
     }
 
