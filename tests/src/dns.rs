@@ -32,7 +32,12 @@ impl DnsServer {
 
     /// Adds an SRV record.
     pub fn add_service(&self, name: &str, target: &str, port: u16) {
-        self.add(name, RData::SRV(SRV::new(10, 10, port, fully_qualified(target))));
+        self.add_preferred(name, (10, 10), target, port);
+    }
+
+    /// Adds an SRV record of this priority and weight.
+    pub fn add_preferred(&self, name: &str, (priority, weight): (u16, u16), target: &str, port: u16) {
+        self.add(name, RData::SRV(SRV::new(priority, weight, port, fully_qualified(target))));
     }
 
     /// Adds an address.

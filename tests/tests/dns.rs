@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use cluster_core::config::DnsName;
 use cluster_core::discovery::Dns;
-use cluster_tests::{DnsServer, Setup, reserve_port};
+use cluster_core::runtime::Status;
+use cluster_tests::{DnsServer, Pki, Setup, reserve_port};
 
 const SERVICE: &str = "_cluster._tcp.example.test";
 
@@ -45,15 +46,67 @@ async fn members_find_all_addresses_of_all_targets_of_srv_records() {
 }
 
 #[tokio::test]
+async fn all_records_are_dialled_whatever_their_preference_and_a_dead_one_costs_nobody() {
+    let server = DnsServer::start();
+    let mut members = Vec::new();
+    for name in ["a", "b", "c"] {
+        let member = Setup::new(name).found_through(services(&server)).start().await;
+        members.push(member);
+    }
+    server.add_host("host.example.test", Ipv4Addr::LOCALHOST);
+    for (member, preference) in members.iter().zip([(0, 0), (7, 65_535), (65_535, 0)]) {
+        server.add_preferred(SERVICE, preference, "host.example.test", member.address().port());
+    }
+    server.add_preferred(SERVICE, (0, 65_535), "host.example.test", reserve_port());
+    server.add_preferred(SERVICE, (0, 1), "gone.example.test", 1);
+    for (member, others) in members.iter().zip([["b", "c"], ["a", "c"], ["a", "b"]]) {
+        member.together_with(&others).await;
+        member.status(|status| status.discovery[0].addresses == 4).await;
+    }
+}
+
+#[tokio::test]
+async fn names_lead_to_members_over_quic_where_that_is_asked_for() {
+    let pki = Pki::new("kuzzle");
+    let quic = |name: &str, port: u16| {
+        Setup::new(name).bound(&format!("quic://127.0.0.1:{port}")).with_tls(&pki.node(name))
+    };
+    // By the system's resolver.
+    let port = reserve_port();
+    let names: Arc<[DnsName]> = [format!("quic://localhost:{port}").parse().unwrap()].into();
+    let a = quic("a", port).start().await;
+    let b = quic("b", 0).with(|config| config.dns(names)).start().await;
+    // By SRV records of UDP.
+    let server = DnsServer::start();
+    server.add_host("host.example.test", Ipv4Addr::LOCALHOST);
+    server.add_service("_cluster._udp.example.test", "host.example.test", port);
+    let name: DnsName = "_cluster._udp.example.test".parse().unwrap();
+    let c = quic("c", 0).found_through(Dns::new([name]).servers([server.address()])).start().await;
+    a.together_with(&["b", "c"]).await;
+    for member in [&b, &c] {
+        let transport = |status: &Status| {
+            let a = status.members.iter().find(|member| member.node == "a");
+            a.is_some_and(|a| a.transport.as_deref() == Some("quic"))
+        };
+        member.status(transport).await;
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_answer_is_no_answer_and_costs_nobody_who_was_found_otherwise() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let name: DnsName = SERVICE.parse().unwrap();
     let silent = || Dns::new([name.clone()]).servers([silent.local_addr().unwrap()]);
     let waiting = Setup::new("waiting").found_through(silent()).start().await;
     waiting.status(|status| status.discovery[0].answers == Some(false)).await;
-    assert_eq!(waiting.cluster.readiness().reasons, ["no discovery provider has answered yet"]);
     let error = waiting.provider().last_error.unwrap();
     assert!(error.starts_with(&format!("{SERVICE} cannot be looked up: ")), "{error}");
+    let reasons = waiting.cluster.readiness().reasons;
+    assert_eq!(reasons.len(), 1, "{reasons:?}");
+    assert!(
+        reasons[0].starts_with(&format!("no discovery provider has answered yet (dns: {SERVICE} cannot be ")),
+        "{reasons:?}"
+    );
     let seeds: Arc<[_]> = [waiting.address()].into();
     let seeded =
         Setup::new("seeded").found_through(silent()).with(|config| config.seeds(seeds)).start().await;

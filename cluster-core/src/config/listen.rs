@@ -116,7 +116,10 @@ pub(super) fn check_quic(settings: &Settings, security: &Security) -> Result<(),
     let seeds = &settings.seeds;
     let seed = seeds.value.iter().find(|seed| seed.scheme() == Scheme::Quic);
     let seed = seed.map(|seed| ("plugins.cluster.seeds", seed.to_string(), &seeds.source));
-    match asked.or(seed) {
+    let dns = &settings.dns;
+    let name = dns.value.iter().find(|name| name.scheme() == Scheme::Quic);
+    let name = name.map(|name| ("plugins.cluster.dns", name.to_string(), &dns.source));
+    match asked.or(seed).or(name) {
         None => Ok(()),
         Some((key, given, by)) => Err(ConfigError::QuicWithoutTls { key, given, given_by: by.clone() }),
     }

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use cluster_transport::proto::Address;
-use cluster_transport::proto::address::Scheme;
 
 use super::names::{self, Miss, Names};
 use super::{Announcement, Looking, Provider};
@@ -38,8 +37,8 @@ impl Dns {
 
     async fn one(&self, asked: &DnsName) -> Result<Vec<Address>, Miss> {
         match asked {
-            DnsName::Hosts { name, port } => names::hosts(Scheme::Tcp, name, *port).await,
-            DnsName::Services { name } => srv::targets(name, &self.servers).await,
+            DnsName::Hosts { scheme, name, port } => names::hosts(*scheme, name, *port).await,
+            DnsName::Services { name } => srv::targets(asked.scheme(), name, &self.servers).await,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! SRV records, which the system's resolver does not give out.
 
+use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -20,8 +21,12 @@ const SERVER_DEADLINE: Duration = Duration::from_millis(700);
 const MAX_RECORDS: usize = 256;
 
 /// All addresses of the targets of a name's SRV records, each with its record's port. Priority and weight say whom to prefer,
-/// and members are all dialled: they are not looked at.
-pub(super) async fn targets(name: &str, servers: &[SocketAddr]) -> Result<Vec<Address>, Miss> {
+/// and members are all dialled: only of more than [`MAX_RECORDS`] the preferred ones are taken.
+pub(super) async fn targets(
+    scheme: Scheme,
+    name: &str,
+    servers: &[SocketAddr],
+) -> Result<Vec<Address>, Miss> {
     let resolver = resolver(servers).map_err(|error| Miss::Unknown(error.to_string()))?;
     let records = resolver.srv_lookup(name).await.map_err(|error| miss(&error))?;
     let services = records.answers().iter().filter_map(|record| match &record.data {
@@ -29,7 +34,9 @@ pub(super) async fn targets(name: &str, servers: &[SocketAddr]) -> Result<Vec<Ad
         RData::SRV(service) if !service.target.is_root() => Some(service),
         _ => None,
     });
-    let lookups = services.take(MAX_RECORDS).map(|service| {
+    let mut services: Vec<_> = services.collect();
+    services.sort_by_key(|service| (service.priority, Reverse(service.weight)));
+    let lookups = services.into_iter().take(MAX_RECORDS).map(|service| {
         let found = resolver.lookup_ip(service.target.clone());
         async move { found.await.map(|found| found.iter().map(|ip| (ip, service.port)).collect::<Vec<_>>()) }
     });
@@ -42,7 +49,7 @@ pub(super) async fn targets(name: &str, servers: &[SocketAddr]) -> Result<Vec<Ad
     }
     match missed {
         Some(missed) if found.is_empty() => Err(missed),
-        _ => Ok(names::addresses(Scheme::Tcp, found.into_iter())),
+        _ => Ok(names::addresses(scheme, found.into_iter())),
     }
 }
 
