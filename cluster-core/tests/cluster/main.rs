@@ -1,7 +1,9 @@
-//! Members on real sockets: what one does, the hosts of the others are told.
+//! Members on real sockets: what one does, the hosts of the others are told. And what is told of this to those who come from
+//! another cluster.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod harness;
+mod migration;
 mod observed;
 mod operations;
 mod registers;

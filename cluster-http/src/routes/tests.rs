@@ -100,6 +100,28 @@ async fn every_described_operation_is_routed() {
 }
 
 #[tokio::test]
+async fn the_routes_of_the_original_answer_and_its_aliases_do_not_as_is_told_to_those_who_come_from_it() {
+    let text = include_str!("../../../docs/MIGRATION.md");
+    let (_, routes) = text.split_once("## Routes\n").unwrap();
+    let (routes, _) = routes.split_once("\n## ").unwrap();
+    let (a, b) = two(|builder| builder).await;
+    a.wait_ready().await;
+    b.wait_ready().await;
+    let mut asked = 0;
+    for row in routes.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        for route in cells[0].split('`').skip(1).step_by(2) {
+            let (method, path) = route.split_once(' ').unwrap_or(("GET", route));
+            let status = ask(&a, method, path, "").await.status();
+            let wanted = if cells[2].starts_with("none") { StatusCode::NOT_FOUND } else { StatusCode::OK };
+            assert_eq!(status, wanted, "{route}");
+            asked += 1;
+        }
+    }
+    assert_eq!(asked, 6, "the table has changed: {routes}");
+}
+
+#[tokio::test]
 async fn answers_are_as_described() {
     let (a, b) = two(|builder| builder).await;
     a.wait_ready().await;
