@@ -8,7 +8,6 @@ mod certs;
 pub mod demo;
 mod doctor;
 mod failure;
-mod fetch;
 mod health;
 mod operate;
 mod plan;

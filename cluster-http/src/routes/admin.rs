@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Extension, Path, State};
+use axum::extract::{ConnectInfo, FromRequest, Path, Request};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use cluster_core::engine::members::{Drain, HoldError};
 use cluster_core::runtime::{CommandOutcome, Outcomes, Reset};
 use cluster_transport::proto::NodeId;
@@ -19,7 +19,40 @@ use super::Shared;
 use crate::envelope::Failure;
 use crate::guard;
 
-type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
+/// A request to change something: who sends it, and what it says.
+pub(super) struct Order {
+    shared: Shared,
+    peer: Option<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl FromRequest<Shared> for Order {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, shared: &Shared) -> Result<Self, Response> {
+        let peer = request.extensions().get().map(|ConnectInfo(peer)| *peer);
+        let headers = request.headers().clone();
+        let body = Bytes::from_request(request, shared).await.map_err(|error| error.into_response())?;
+        Ok(Self { shared: shared.clone(), peer, headers, body })
+    }
+}
+
+impl Order {
+    /// What is wished, if the sender is an administrator. An empty body wishes nothing in particular.
+    fn wish<T: DeserializeOwned + Default>(&self, example: &str) -> Result<T, Failure> {
+        let token = self.shared.cluster.config().admin_token();
+        guard::check(token.as_ref().map(|token| token.expose()), self.peer, &self.headers)?;
+        // An object and nothing else: a structure would take a list of its fields as well.
+        let read = |body| T::deserialize(Value::Object(serde_json::from_slice(body)?));
+        let wish = if self.body.is_empty() { Ok(T::default()) } else { read(&self.body) };
+        wish.map_err(|error| invalid(format!("The body is neither empty nor such as {example}: {error}")))
+    }
+
+    fn answer(&self, action: &'static str, outcome: Result<Value, Failure>) -> Response {
+        self.shared.exchange(action, &self.headers).answer(outcome)
+    }
+}
 
 /// What a reset may be told.
 #[derive(Debug, Default, Deserialize)]
@@ -29,20 +62,15 @@ struct ResetWish {
     blank: bool,
 }
 
-pub(super) async fn reset(
-    State(shared): State<Shared>,
-    peer: Peer,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let outcome = match shared.wish(peer, &headers, &body, "{\"blank\": true}") {
+pub(super) async fn reset(order: Order) -> Response {
+    let outcome = match order.wish("{\"blank\": true}") {
         Ok(ResetWish { blank }) => {
             let reset = if blank { Reset::Blank } else { Reset::Verify };
-            Ok(outcomes(&shared.cluster.reset(reset).await))
+            Ok(outcomes(&order.shared.cluster.reset(reset).await))
         }
         Err(failure) => Err(failure),
     };
-    shared.exchange("reset", &headers).answer(outcome)
+    order.answer("reset", outcome)
 }
 
 /// How a drain is wished.
@@ -53,20 +81,15 @@ struct DrainWish {
     force: bool,
 }
 
-pub(super) async fn drain(
-    State(shared): State<Shared>,
-    peer: Peer,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let wish = shared.wish(peer, &headers, &body, "{\"force\": true}");
+pub(super) async fn drain(order: Order) -> Response {
+    let wish = order.wish("{\"force\": true}");
     let outcome = wish.and_then(|DrainWish { force }| {
         let how = if force { Drain::Anyway } else { Drain::IfQuorumHolds };
-        let drained = shared.cluster.drain(how);
+        let drained = order.shared.cluster.drain(how);
         drained.map_err(|error| refused("plugin.cluster.drain_refused", 0x04ff_0003, &error))?;
         Ok(json!({ "draining": true }))
     });
-    shared.exchange("drain", &headers).answer(outcome)
+    order.answer("drain", outcome)
 }
 
 /// A body without anything in it.
@@ -74,20 +97,14 @@ pub(super) async fn drain(
 #[serde(deny_unknown_fields)]
 struct NoWish {}
 
-pub(super) async fn forget(
-    State(shared): State<Shared>,
-    Path(node): Path<String>,
-    peer: Peer,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let wish = shared.wish(peer, &headers, &body, "{}");
+pub(super) async fn forget(Path(node): Path<String>, order: Order) -> Response {
+    let wish = order.wish("{}");
     let outcome = wish.and_then(|NoWish {}| {
         let node = node_id(&node)?;
-        shared.cluster.forget(&node).map_err(|error| unknown(&error))?;
+        order.shared.cluster.forget(&node).map_err(|error| unknown(&error))?;
         Ok(json!({ "forgotten": node.as_str() }))
     });
-    shared.exchange("forget", &headers).answer(outcome)
+    order.answer("forget", outcome)
 }
 
 /// Which verdicts are held, and for how long.
@@ -98,24 +115,19 @@ struct HoldWish {
     seconds: f64,
 }
 
-pub(super) async fn hold(
-    State(shared): State<Shared>,
-    peer: Peer,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let wish = shared.wish(peer, &headers, &body, "{\"node\": \"node-a\", \"seconds\": 600}");
+pub(super) async fn hold(order: Order) -> Response {
+    let wish = order.wish("{\"node\": \"node-a\", \"seconds\": 600}");
     let outcome = wish.and_then(|HoldWish { node, seconds }| {
         let node = node_id(&node)?;
         let span = Duration::try_from_secs_f64(seconds)
             .map_err(|error| invalid(format!("{seconds} is no number of seconds: {error}")))?;
-        match shared.cluster.hold(&node, span) {
+        match order.shared.cluster.hold(&node, span) {
             Ok(()) => Ok(json!({ "held": node.as_str(), "seconds": seconds })),
             Err(error @ HoldError::UnknownNode(_)) => Err(unknown(&error)),
             Err(error) => Err(invalid(error.to_string())),
         }
     });
-    shared.exchange("hold", &headers).answer(outcome)
+    order.answer("hold", outcome)
 }
 
 fn node_id(text: &str) -> Result<NodeId, Failure> {
@@ -144,25 +156,6 @@ fn refused(id: &'static str, code: u32, error: &impl Display) -> Failure {
         code,
         message: error.to_string(),
         props: Vec::new(),
-    }
-}
-
-impl Shared {
-    /// What an administrator wishes, if the caller is one. An empty body wishes nothing in particular.
-    fn wish<T: DeserializeOwned + Default>(
-        &self,
-        peer: Peer,
-        headers: &HeaderMap,
-        body: &[u8],
-        example: &str,
-    ) -> Result<T, Failure> {
-        let token = self.cluster.config().admin_token();
-        let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
-        guard::check(token.as_ref().map(|token| token.expose()), peer, headers)?;
-        // An object and nothing else: a structure would take a list of its fields as well.
-        let read = |body| T::deserialize(Value::Object(serde_json::from_slice(body)?));
-        let wish = if body.is_empty() { Ok(T::default()) } else { read(body) };
-        wish.map_err(|error| invalid(format!("The body is neither empty nor such as {example}: {error}")))
     }
 }
 

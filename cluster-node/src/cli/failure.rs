@@ -52,14 +52,6 @@ pub enum Failure {
         /// Of how many.
         seeds: u64,
     },
-    /// A node does not answer as one.
-    #[error("{url}: {why}")]
-    Node {
-        /// Which was asked.
-        url: String,
-        /// Why there is no answer.
-        why: String,
-    },
     /// The quorum would be lost.
     #[error("the quorum would be lost: {left} of {minimum} nodes (minimumNodes); start others first")]
     Quorum {
@@ -100,7 +92,6 @@ impl Failure {
             | Self::Step { .. }
             | Self::Findings { .. }
             | Self::Promises { .. }
-            | Self::Node { .. }
             | Self::Quorum { .. } => 1,
         }
     }

@@ -5,23 +5,23 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Failure, fetch, say};
+use super::remote::{self, Url};
+use super::{Failure, say};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Where one of the nodes serves clients, such as http://127.0.0.1:7512
     #[arg(value_name = "URL")]
-    url: String,
+    url: Url,
     /// The nodes that would be gone; without it, how many could be
     #[arg(long, value_name = "a,b", value_delimiter = ',')]
     without: Vec<String>,
 }
 
 pub(super) async fn quorum(arguments: &Arguments) -> Result<(), Failure> {
-    let now = Quorum::read(&fetch::status(&arguments.url).await?).ok_or_else(|| Failure::Node {
-        url: arguments.url.clone(),
-        why: "its status is not understood".into(),
-    })?;
+    let url = &arguments.url;
+    let not_understood = || Failure::Remote(format!("{url}: its status is not understood"));
+    let now = Quorum::read(&remote::get(url, remote::STATUS).await?).ok_or_else(not_understood)?;
     say(format_args!("now: {now}"));
     if arguments.without.is_empty() {
         return Ok(());

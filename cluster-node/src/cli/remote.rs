@@ -19,6 +19,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
+/// The route that tells what a node knows.
+pub(super) const STATUS: &str = "/_plugin/cluster/status";
+
 /// Where a node serves its clients: `http://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {

@@ -52,7 +52,7 @@ pub(super) async fn status(arguments: Arguments) -> Result<(), Failure> {
 async fn show(arguments: &Arguments) -> Result<(), Failure> {
     let mut asked = Vec::new();
     for url in &arguments.urls {
-        asked.push((url, remote::get(url, "/_plugin/cluster/status").await));
+        asked.push((url, remote::get(url, remote::STATUS).await));
     }
     if arguments.json {
         let answers = asked.iter().map(|(url, answer)| match answer {
