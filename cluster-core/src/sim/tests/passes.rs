@@ -54,6 +54,23 @@ fn a_verification_asks_a_few_at_a_time_and_in_the_end_everybody() {
 }
 
 #[test]
+fn a_verification_in_the_middle_of_a_pass_begins_it_again() {
+    let mut sim = crowded(2);
+    assert!(sim.subscribe_to_many(0, 2, 10_000..14_000));
+    calm(&mut sim);
+    sim.start(2);
+    for _ in 0..1_000 {
+        if sim.engine(2).state().passes_running() > 0 {
+            break;
+        }
+        sim.run_for(MILLI);
+    }
+    sim.verify(2);
+    calm(&mut sim);
+    assert!(sim.counters().passes_restarted >= 1, "{:?}", sim.counters());
+}
+
+#[test]
 fn a_stream_that_loses_its_place_is_put_right_and_nothing_is_told_twice() {
     let mut sim = formed(3);
     for room in 0..10 {
