@@ -17,6 +17,7 @@ pub mod keeper;
 #[cfg(test)]
 mod protocol_md;
 pub mod runtime;
+pub mod seldom;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 pub mod store;

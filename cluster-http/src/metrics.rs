@@ -5,11 +5,12 @@
 mod peers;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
 
 use axum::http::HeaderValue;
-use cluster_core::runtime::{Cluster, Status};
+use cluster_core::runtime::{Cluster, Defence, Status};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, prometheus_text, text};
 use prometheus_client::registry::{Registry, Unit};
@@ -124,6 +125,7 @@ fn traffic(writer: &mut Writer<'_>, status: &Status) -> fmt::Result {
     let help = "Notifications of members that the host was given";
     writer.counter("notifications_received", help, one(status.notifications_received))?;
     writer.counter("faults", "Messages of members that broke the protocol", one(status.faults))?;
+    defence(writer, &status.defence)?;
     let help = "Events that a slow host did not get";
     writer.counter("host_events_dropped", help, one(status.host_events_dropped))?;
     let decisions = status.activity.last().map_or(0, |change| change.number);
@@ -132,6 +134,26 @@ fn traffic(writer: &mut Writer<'_>, status: &Status) -> fmt::Result {
     let rungs = rungs.as_object().into_iter().flatten();
     let rungs = rungs.map(|(rung, times)| (vec![("rung", snake(rung))], times.as_u64().unwrap_or(0)));
     writer.counter("repairs", "How often each rung of replication and repair was stepped on", rungs.collect())
+}
+
+/// What was done against strangers and rule-breakers.
+fn defence(writer: &mut Writer<'_>, defence: &Defence) -> fmt::Result {
+    let by_reason = |counts: &BTreeMap<&'static str, u64>| {
+        counts.iter().map(|(reason, times)| (vec![("reason", (*reason).to_owned())], *times)).collect()
+    };
+    let help = "Who dialled this node and got no session";
+    writer.counter("turned_away", help, by_reason(&defence.turned_away))?;
+    writer.counter(
+        "sessions_closed",
+        "Sessions that this node closed",
+        by_reason(&defence.sessions_closed),
+    )?;
+    let help = "Frames of unknown kinds that were skipped";
+    writer.counter("frames_skipped", help, one(defence.frames_skipped))?;
+    let help = "Requests of members that were refused because they had too many under way";
+    writer.counter("requests_refused", help, one(defence.requests_refused))?;
+    let help = "How often this node did not believe that it had been superseded";
+    writer.counter("disbelieved", help, one(defence.disbelieved))
 }
 
 fn discovery(writer: &mut Writer<'_>, status: &Status) -> fmt::Result {

@@ -15,6 +15,7 @@ pub(crate) fn status(status: &Status) -> Value {
         "converged": status.converged,
         "count": status.members.len() + 1,
         "current": current(status),
+        "defence": status.defence,
         "differsForMs": status.differs_for_ms,
         "discovery": status.discovery,
         "failure": status.failure,

@@ -3,12 +3,10 @@
 use bytes::Bytes;
 use cluster_transport::link::Link;
 use cluster_transport::link::tcp::connect;
-use cluster_transport::proto::body::{Fingerprint, Go, Hello, Positions, VersionRange};
+use cluster_transport::proto::body::{Go, Positions};
 use cluster_transport::proto::frame::{Decoded, Frame};
-use cluster_transport::proto::wire::{Extensions, List};
-use cluster_transport::proto::{Incarnation, PerLane};
+use cluster_transport::proto::wire::Extensions;
 use cluster_transport::tls::Tls;
-use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{GIVE_UP, Member};
@@ -25,20 +23,7 @@ impl Hostile {
 
     /// The opening of a node that this member would take, but for what may be wrong with its id.
     pub fn hello(member: &Member, node: &str) -> Bytes {
-        let mut fingerprint = [0; 16];
-        let digest = Sha256::digest(member.cluster.config().filter_seed().as_bytes());
-        fingerprint.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-        let hello = Hello {
-            versions: VersionRange::OURS,
-            cluster: member.cluster.cluster_name().clone(),
-            node: node.parse().unwrap(),
-            incarnation: Incarnation { epoch: 1, nonce: 1 },
-            features: 0,
-            addresses: List::truncated([]),
-            windows: PerLane::from_fn(|_| 1 << 20),
-            settings: Fingerprint(fingerprint),
-            replace: None,
-        };
+        let hello = crate::attacker::hello(member.cluster.cluster_name().as_str(), node);
         Frame::Hello(hello, Extensions::default()).encode()
     }
 

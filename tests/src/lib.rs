@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod attacker;
 pub mod compose;
 mod dns;
 mod front;
@@ -25,6 +26,8 @@ mod proxy;
 mod recorder;
 mod redis;
 pub mod script;
+mod siege;
+mod stream;
 mod traffic;
 
 use std::time::Duration;
@@ -42,6 +45,8 @@ pub use process::NodeProcess;
 pub use proxy::Proxy;
 pub use recorder::{Recorder, Told};
 pub use redis::{Guard, RedisCluster, RedisSentinel, RedisServer};
+pub use siege::{Aftermath, SLACK_MIB, Siege};
+pub use stream::Stream;
 pub use traffic::Traffic;
 
 /// A condition that has not come true by then never will.

@@ -53,18 +53,28 @@ impl Pki {
 
     /// A certificate for this node that expired in 2001.
     pub fn expired(&self, name: &str) -> TlsFiles {
+        self.dated(name, (1975, 2001))
+    }
+
+    /// A certificate for this node that is valid from 2090.
+    pub fn not_yet_valid(&self, name: &str) -> TlsFiles {
+        self.dated(name, (2090, 2095))
+    }
+
+    fn dated(&self, name: &str, (from, until): (i32, i32)) -> TlsFiles {
         let read = |file: &str| std::fs::read_to_string(self.folder.path().join(file)).unwrap();
         let key = KeyPair::from_pem(&read("ca-key.pem")).unwrap();
         let issuer = Issuer::from_ca_cert_pem(&read("ca.pem"), key).unwrap();
         let cluster = &self.cluster;
         let names = [format!("{cluster}.cluster"), format!("{name}.{cluster}.cluster")];
         let mut params = CertificateParams::new(names).unwrap();
-        params.not_after = date_time_ymd(2001, 1, 1);
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 1);
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &issuer).unwrap().pem();
-        let path = |file: &str| self.folder.path().join(format!("expired-{name}{file}"));
+        let path = |file: &str| self.folder.path().join(format!("until-{until}-{name}{file}"));
         let files = TlsFiles {
             certificate: path(".pem"),
             key: path("-key.pem"),

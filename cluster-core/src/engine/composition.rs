@@ -434,6 +434,8 @@ impl Engine {
             match &event {
                 MemberEvent::Removed { node, why, .. } => {
                     self.greetings.retain(|greeting| greeting.to != *node);
+                    // Its session ends after the verdict, and then it is no member any more.
+                    self.registers.handle_session_down(now, node);
                     if *why == RemovalReason::NewerIncarnation {
                         self.state.handle_peer_down(node);
                         self.heirs.insert(node.clone());

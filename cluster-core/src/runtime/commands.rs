@@ -26,6 +26,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::Cluster;
 use super::calling_back::{CALL_BACK, call_back};
 use super::error::RequestFailure;
+use super::host_task::HostShare;
 use super::inner::Inner;
 use super::matrix::MatrixRow;
 use super::{probe, status};
@@ -150,7 +151,8 @@ pub(super) fn take_request(inner: &Arc<Inner>, session: &Arc<SessionHandle>, id:
     };
     let command = match request {
         Request::Application { name, payload } => {
-            return inner.host_queue.push_request(Arc::clone(session), id, name, payload);
+            let Some(share) = host_share(inner, session, id, name.len() + payload.len()) else { return };
+            return inner.host_queue.push_request(Arc::clone(session), id, name, payload, share);
         }
         Request::WallClock => {
             session.reply(id, Payload::Copied(&probe::wall_clock()));
@@ -171,11 +173,16 @@ pub(super) fn take_request(inner: &Arc<Inner>, session: &Arc<SessionHandle>, id:
     }
     match command {
         Command::Dump { .. } | Command::Shutdown => {
-            inner.host_queue.push_command(Arc::clone(session), id, command)
+            let Some(share) = host_share(inner, session, id, 0) else { return };
+            inner.host_queue.push_command(Arc::clone(session), id, command, share)
         }
         Command::Verify | Command::Blank { .. } => {
+            let Some(share) = inner.allowances.verifying.take(session.peer(), 1) else {
+                return too_many(inner, session, id);
+            };
             let (inner, session) = (Arc::clone(inner), Arc::clone(session));
             tokio::spawn(async move {
+                let _share = share;
                 match carry_out(&inner, command).await {
                     CommandOutcome::Done => session.reply(id, Payload::Copied(&[])),
                     CommandOutcome::Refused(why) | CommandOutcome::Unreachable(why) => {
@@ -185,6 +192,24 @@ pub(super) fn take_request(inner: &Arc<Inner>, session: &Arc<SessionHandle>, id:
             });
         }
     }
+}
+
+/// Room for one more request of a member at the host; without it the member is told so.
+///
+/// A request may be over for its asker and still wait here: so what waits counts, and not what is under way.
+fn host_share(inner: &Inner, session: &SessionHandle, id: RequestId, bytes: usize) -> Option<HostShare> {
+    let of = session.peer();
+    let allowed = &inner.allowances;
+    let share = allowed.requests.take(of, 1).zip(allowed.request_bytes.take(of, bytes));
+    if share.is_none() {
+        too_many(inner, session, id);
+    }
+    share
+}
+
+fn too_many(inner: &Inner, session: &SessionHandle, id: RequestId) {
+    inner.defending.request_refused();
+    session.fail(id, FailureCode::TOO_MANY, "too many requests of this member wait here: ask again later");
 }
 
 /// Verifies, after blanking if that is wanted.

@@ -40,6 +40,7 @@ impl Handler for Transport {
                 inner.with_engine(|engine, now| engine.handle_endpoint(now, &event));
             }
             Event::Other(event) => {
+                inner.defending.note(&event);
                 inner.with_engine(|engine, now| engine.handle_endpoint(now, &event));
                 if let EndpointEvent::Superseded { epoch, .. } = &event {
                     inner.reincarnate(*epoch);

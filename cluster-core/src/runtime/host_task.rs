@@ -1,7 +1,8 @@
 //! The one thread that calls the host, and what waits for it.
 //!
 //! Bounds: changes of rooms and registers wait in the engine, at most one each; batches are bounded by the windows of their peers, because they
-//! are acknowledged only when the host has taken them; other events by [`MAX_EVENTS`], where the oldest give way with a count.
+//! are acknowledged only when the host has taken them, and small ones are put together, so that they hold on to no more than that;
+//! requests by what each member is allowed; other events by [`MAX_EVENTS`], where the oldest give way with a count.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -17,6 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::allowance::Share;
 use super::commands::Command;
 use super::for_host::ForHost;
 use super::inner::Inner;
@@ -25,19 +27,25 @@ use crate::engine::members::MemberEvent;
 use crate::engine::state::{Change, RoomEvent};
 use crate::engine::{ClusterEvent, ContinuityEvent, Notification, NotificationKind, PeerFault};
 use crate::host::{Answer, Host, Readiness};
+use crate::seldom::Seldom;
 
 /// How many changes of membership and continuity wait for a slow host.
 const MAX_EVENTS: usize = 4_096;
+/// What is shorter is copied when it has to wait, in bytes.
+const SMALL: usize = 16 * 1024;
 /// How many changes of rooms or registers the host gets at a time; also the longest hold of the engine's lock for it.
 const CHANGES_AT_A_TIME: usize = 1_000;
+
+/// A request's part of what its member may have waiting here, in requests and in bytes.
+pub(super) type HostShare = (Share, Share);
 
 /// Something for the host besides rooms.
 enum Item {
     Member(MemberEvent),
     Continuity(ContinuityEvent),
     Batch(Arc<SessionHandle>, Batch),
-    Request { session: Arc<SessionHandle>, id: RequestId, name: String, payload: Bytes },
-    Command { session: Arc<SessionHandle>, id: RequestId, command: Command },
+    Request { session: Arc<SessionHandle>, id: RequestId, name: String, payload: Bytes, _share: HostShare },
+    Command { session: Arc<SessionHandle>, id: RequestId, command: Command, _share: HostShare },
 }
 
 /// What waits for the host.
@@ -89,7 +97,15 @@ impl HostQueue {
     }
 
     pub(super) fn push_batch(&self, session: Arc<SessionHandle>, batch: Batch) {
-        self.items().push_back(Item::Batch(session, batch));
+        let mut items = self.items();
+        let rest = match items.back_mut() {
+            Some(Item::Batch(of, last)) if of.id() == session.id() => last.join(batch).err(),
+            _ => Some(batch),
+        };
+        if let Some(batch) = rest {
+            items.push_back(Item::Batch(session, batch));
+        }
+        drop(items);
         self.news.notify_one();
     }
 
@@ -99,13 +115,22 @@ impl HostQueue {
         id: RequestId,
         name: String,
         payload: Bytes,
+        share: HostShare,
     ) {
-        self.items().push_back(Item::Request { session, id, name, payload });
+        // A small part of a large read would hold on to all of it.
+        let payload = if payload.len() < SMALL { Bytes::copy_from_slice(&payload) } else { payload };
+        self.items().push_back(Item::Request { session, id, name, payload, _share: share });
         self.news.notify_one();
     }
 
-    pub(super) fn push_command(&self, session: Arc<SessionHandle>, id: RequestId, command: Command) {
-        self.items().push_back(Item::Command { session, id, command });
+    pub(super) fn push_command(
+        &self,
+        session: Arc<SessionHandle>,
+        id: RequestId,
+        command: Command,
+        share: HostShare,
+    ) {
+        self.items().push_back(Item::Command { session, id, command, _share: share });
         self.news.notify_one();
     }
 
@@ -144,7 +169,13 @@ pub(super) fn spawn(inner: &Arc<Inner>, host: Arc<dyn Host>) -> std::io::Result<
         let _guard = guard;
         member.ended().await;
     });
-    let task = HostTask { inner: Arc::clone(inner), host, readiness: None, pace: Pace::default() };
+    let task = HostTask {
+        inner: Arc::clone(inner),
+        complaints: Seldom::default(),
+        host,
+        readiness: None,
+        pace: Pace::default(),
+    };
     let thread = std::thread::Builder::new().name(format!("host-{}", inner.node()));
     thread.spawn(move || {
         let _logging = tracing::dispatcher::set_default(&logging);
@@ -181,6 +212,7 @@ fn run(mut task: HostTask, runtime: &Handle, ended: &CancellationToken) {
 
 struct HostTask {
     inner: Arc<Inner>,
+    complaints: Seldom,
     host: Arc<dyn Host>,
     readiness: Option<Readiness>,
     pace: Pace,
@@ -232,8 +264,9 @@ impl HostTask {
         let described_well = |event: &RoomEvent| match &event.change {
             Change::Appeared(room) => {
                 let right = self.host.verify_room(room);
-                if !right {
-                    tracing::warn!(room = %room.id(), "a room that its filters do not give is left out");
+                if !right && let Some(unsaid) = self.complaints.worth_a_line(self.inner.node()) {
+                    let room = room.id();
+                    tracing::warn!(%room, "a room that its filters do not give is left out ({unsaid} more were)");
                 }
                 right
             }
@@ -270,11 +303,11 @@ impl HostTask {
                 self.host.lagged(&peer, direction, missed);
             }
             Item::Batch(session, batch) => self.hand_over_batch(&session, batch),
-            Item::Request { session, id, name, payload } => {
+            Item::Request { session, id, name, payload, _share } => {
                 let from = session.peer().clone();
                 self.host.request(&from, &name, payload, Answer::new(session, id));
             }
-            Item::Command { session, id, command } => self.obey(&session, id, &command),
+            Item::Command { session, id, command, _share } => self.obey(&session, id, &command),
         }
     }
 

@@ -14,15 +14,16 @@ use cluster_transport::tls::Tls;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::allowance::Allowances;
 use super::calling_back::CallingBack;
 use super::certificates::Certificates;
+use super::defence::{Defence, Defending};
 use super::discovery::Providers;
 use super::error::RequestFailure;
 use super::host_task::HostQueue;
 use super::keeping::Keeping;
 use super::peers::{Peer, Peers};
 use super::probe::Probes;
-use super::rooms::Notified;
 use crate::config::{BindingName, Config, OnMinority};
 use crate::engine::members::{Action, MemberEvent, Reason};
 use crate::engine::state::StateEvent;
@@ -44,16 +45,6 @@ pub(super) struct Counters {
     pub(super) notifications_received: AtomicU64,
     /// Messages of peers that did not decode.
     pub(super) faults: AtomicU64,
-}
-
-impl Counters {
-    pub(super) fn count_notified(&self, notified: &Notified) {
-        let count = |counter: &AtomicU64, n: usize| {
-            counter.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
-        };
-        count(&self.notifications_sent, notified.nodes);
-        count(&self.notifications_avoided, notified.avoided);
-    }
 }
 
 /// What an engine runs with.
@@ -78,6 +69,8 @@ pub(super) struct Inner {
     clock: Clock,
     pub(super) host_queue: HostQueue,
     pub(super) counters: Counters,
+    pub(super) defending: Defending,
+    pub(super) allowances: Allowances,
     pub(super) keeping: Keeping,
     pub(super) calling_back: CallingBack,
     pub(super) providers: Providers,
@@ -107,6 +100,7 @@ impl Inner {
         let Parts { config, node, bound, engine, clock } = parts;
         Self {
             cluster: config.cluster_name(),
+            allowances: Allowances::new(&config.lane_settings()),
             config,
             node,
             bound,
@@ -117,6 +111,7 @@ impl Inner {
             clock,
             host_queue: HostQueue::default(),
             counters: Counters::default(),
+            defending: Defending::default(),
             keeping: Keeping::default(),
             calling_back: CallingBack::default(),
             providers: Providers::default(),
@@ -159,6 +154,11 @@ impl Inner {
     /// Waits until then; for ever without one.
     pub(super) async fn sleep_until(&self, at: Option<Instant>) {
         self.clock.sleep_until(at).await;
+    }
+
+    /// What this node did against those who broke the rules.
+    pub(super) fn defence(&self) -> Defence {
+        self.defending.status(self.endpoint.get().map(Endpoint::tally).unwrap_or_default())
     }
 
     /// The TLS settings in force, if there are any.

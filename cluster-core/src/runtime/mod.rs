@@ -5,9 +5,11 @@
 //! then a lane.
 
 mod activity;
+mod allowance;
 mod calling_back;
 mod certificates;
 mod commands;
+mod defence;
 mod discovery;
 mod error;
 mod for_host;
@@ -37,6 +39,7 @@ pub use activity::{Activity, SHOWN_ACTIVITY};
 pub use calling_back::CalledBack;
 pub use certificates::TlsStatus;
 pub use commands::{CommandOutcome, Outcomes, Reset};
+pub use defence::Defence;
 pub use discovery::ProviderStatus;
 pub use error::{NotConverged, NotHeard, RequestFailure, StartError};
 pub use keeping::KeeperStatus;

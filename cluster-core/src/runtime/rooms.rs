@@ -1,5 +1,6 @@
 //! What a host does with rooms, and what it sends to those who are in them elsewhere.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cluster_transport::endpoint::SendFailure;
@@ -8,6 +9,7 @@ use cluster_transport::proto::{Lane, NodeId};
 
 use super::Cluster;
 use super::error::NotHeard;
+use super::inner::Counters;
 use crate::engine::notification;
 use crate::engine::state::{
     CollectionName, JoinError, Left, NotSubscribed, RoomCount, SubscribeError, Subscribed,
@@ -202,5 +204,15 @@ impl Cluster {
     /// The members besides this one, sorted.
     pub fn members(&self) -> Vec<NodeId> {
         self.inner.read(|engine| engine.members().members().map(|(node, _)| node.clone()).collect())
+    }
+}
+
+impl Counters {
+    pub(super) fn count_notified(&self, notified: &Notified) {
+        let count = |counter: &AtomicU64, n: usize| {
+            counter.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
+        };
+        count(&self.notifications_sent, notified.nodes);
+        count(&self.notifications_avoided, notified.avoided);
     }
 }

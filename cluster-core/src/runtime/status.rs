@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::activity::{self, Activity};
 use super::certificates::TlsStatus;
+use super::defence::Defence;
 use super::discovery::ProviderStatus;
 use super::inner::Inner;
 use super::keeping::KeeperStatus;
@@ -81,6 +82,8 @@ pub struct Status {
     pub notifications_received: u64,
     /// Messages of members that broke the protocol.
     pub faults: u64,
+    /// What was done against strangers, and against members that broke the rules.
+    pub defence: Defence,
     /// Events that a slow host did not get.
     pub host_events_dropped: u64,
     /// Passes over an owner's state that were served to others.
@@ -192,6 +195,8 @@ pub(super) fn of(inner: &Inner) -> Status {
         inner.all_peers().into_iter().map(|peer| (peer.session.peer().clone(), peer)).collect();
     let published = inner.counters.published.load(Ordering::Relaxed);
     let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    // Before the engine's lock, which comes after that of the endpoint's machine.
+    let defence = inner.defence();
     inner.read(|engine| {
         let (state, members) = (engine.state(), engine.members());
         Status {
@@ -233,6 +238,7 @@ pub(super) fn of(inner: &Inner) -> Status {
             notifications_avoided: load(&inner.counters.notifications_avoided),
             notifications_received: load(&inner.counters.notifications_received),
             faults: load(&inner.counters.faults),
+            defence,
             host_events_dropped: inner.host_queue.dropped(),
             passes_served: state.counters().passes_served,
             hash_mismatches: state.counters().hash_mismatches,

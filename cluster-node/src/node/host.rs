@@ -30,14 +30,14 @@ impl Host for Local {
             Ok(notification) => {
                 self.deliver_document(rooms, notification.scope, &notification.render());
             }
-            Err(error) => tracing::warn!("{from} sent a document notification that is none: {error}"),
+            Err(error) => self.complain(from, &format!("a document notification that is none: {error}")),
         }
     }
 
     fn user_notification(&self, from: &NodeId, room: &RoomId, payload: &Bytes) {
         match UserNotification::decode(payload) {
             Ok(notification) => self.deliver_user(room, notification.user, &notification.render()),
-            Err(error) => tracing::warn!("{from} sent a user notification that is none: {error}"),
+            Err(error) => self.complain(from, &format!("a user notification that is none: {error}")),
         }
     }
 

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use axum::extract::ws::Utf8Bytes;
 use cluster_core::engine::{ConnectionId, RoomId, RoomInfo};
+use cluster_core::seldom::Seldom;
+use cluster_transport::proto::NodeId;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +33,7 @@ pub(super) struct Local {
     news: watch::Sender<()>,
     shutdown: CancellationToken,
     draining: CancellationToken,
+    complaints: Seldom,
 }
 
 impl Local {
@@ -44,6 +47,14 @@ impl Local {
             news: watch::Sender::new(()),
             shutdown: CancellationToken::new(),
             draining: CancellationToken::new(),
+            complaints: Seldom::default(),
+        }
+    }
+
+    /// One line a minute for each peer that sends what this node does not understand.
+    pub(super) fn complain(&self, from: &NodeId, what: &str) {
+        if let Some(unsaid) = self.complaints.worth_a_line(from) {
+            tracing::warn!("{from} sent {what} ({unsaid} more since the last line about it)");
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use super::doorway::Place;
 use super::link::LinkTask;
 use super::{Machine, Shared, life_line};
 use crate::link::quic::{self, QuicAccept};
@@ -21,11 +22,24 @@ pub(super) async fn accept(shared: Arc<Shared>, mut listener: Listener) {
             accepted = listener.accept() => accepted,
         };
         let task = Arc::clone(&shared);
-        shared.spawn(secure(task, accepted));
+        match shared.doorway.enter(accepted.remote().ip()) {
+            Ok(place) => shared.spawn(secure(task, accepted, place)),
+            Err((taken, of_host)) => turn_away(&shared, accepted, taken, of_host),
+        }
     }
 }
 
-async fn secure(shared: Arc<Shared>, accepted: TcpAccept) {
+/// Closes a connection that there is no place for. It costs nothing but this: not a byte of it is read.
+fn turn_away(shared: &Arc<Shared>, accepted: TcpAccept, taken: usize, of_host: usize) {
+    let remote = accepted.remote();
+    drop(accepted);
+    let text = format!(
+        "{remote} was turned away: {taken} connections have come and said nothing yet, {of_host} of them from there"
+    );
+    shared.tell(|machine, _, now| machine.handle_accept_failed(now, remote.to_string(), NoLink::Busy, text));
+}
+
+async fn secure(shared: Arc<Shared>, accepted: TcpAccept, place: Place) {
     let remote = accepted.remote().to_string();
     let deadline = tokio::time::Instant::now() + shared.connect_timeout;
     let is_life_line = tokio::select! {
@@ -41,6 +55,7 @@ async fn secure(shared: Arc<Shared>, accepted: TcpAccept) {
         () = shared.stop.cancelled() => return,
         secured = accepted.secure(shared.tls.as_ref(), deadline) => secured,
     };
+    drop(place);
     run_secured(&shared, secured, remote).await;
 }
 

@@ -12,6 +12,7 @@ use super::handler::Incoming;
 use super::inlet::Inlet;
 use super::outlet::Outlet;
 use super::session::{Ask, SessionHandle};
+use super::tally::Tally;
 use super::{life_line, tunnels};
 use crate::link::quic::LaneStreams;
 use crate::link::{ConnectError, Link, LinkFault};
@@ -101,6 +102,8 @@ pub(super) struct LinkTask<'a> {
     outlet: Outlet,
     lanes: Option<LaneStreams>,
     commands: mpsc::Receiver<Command>,
+    /// What of the session has been added to the endpoint's tally.
+    counted: Tally,
 }
 
 impl<'a> LinkTask<'a> {
@@ -118,6 +121,7 @@ impl<'a> LinkTask<'a> {
             outlet: Outlet::new(writer, shared.write_timeout),
             lanes,
             commands,
+            counted: Tally::default(),
         }
     }
 
@@ -163,7 +167,11 @@ impl<'a> LinkTask<'a> {
                 Err(_) if self.inlet.sees_tls() => {
                     return self.handshake_lost("the peer speaks TLS, and this node has no TLS settings");
                 }
-                Err(error) => return self.handshake_lost(&error.to_string()),
+                Err(error) => {
+                    self.shared
+                        .tell(|machine, _, now| machine.handle_unframed(now, self.id, &error.to_string()));
+                    return self.last_commands().await;
+                }
             }
             tokio::select! {
                 biased;
@@ -189,6 +197,19 @@ impl<'a> LinkTask<'a> {
                 }
             }
         }
+    }
+
+    /// Says what is still to be said on a link of which nothing more is read.
+    async fn last_commands(&mut self) -> Option<Beginning> {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Send(frame) => self.outlet.push(frame),
+                Command::Establish(beginning) => return Some(beginning),
+                Command::Close => break,
+            }
+        }
+        let _ = tokio::time::timeout(LAST_WORDS, self.outlet.write_all()).await;
+        None
     }
 
     fn handshake_frame(&self, frame: Bytes) {
@@ -326,10 +347,14 @@ impl<'a> LinkTask<'a> {
         loop {
             match self.inlet.next_frame() {
                 Ok(Some(frame)) => session.handle_frame(now, frame),
-                Ok(None) => return,
-                Err(error) => return session.close(CloseCode::VIOLATION, &error.to_string()),
+                Ok(None) => break,
+                Err(error) => {
+                    session.close(CloseCode::VIOLATION, &error.to_string());
+                    break;
+                }
             }
         }
+        self.shared.tallies.add(session, &mut self.counted);
     }
 }
 

@@ -7,6 +7,7 @@ mod accept;
 mod answers;
 mod clock;
 mod connector;
+mod doorway;
 mod error;
 mod handler;
 mod inbox;
@@ -16,6 +17,7 @@ mod link;
 mod outlet;
 mod pump;
 mod session;
+mod tally;
 mod tunnels;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +33,7 @@ pub use error::{RequestError, SendFailure};
 pub use handler::{Event, Handler, Incoming};
 pub use inbox::{Delivery, Inbox, Lagged, Message};
 pub use session::SessionHandle;
+pub use tally::Tally;
 
 use crate::link::tcp::Listener;
 use crate::link::{Link, quic};
@@ -38,7 +41,9 @@ use crate::proto::body::CloseCode;
 use crate::proto::endpoint::{DialError, Endpoint as Machine, EndpointSettings};
 use crate::proto::{Address, Incarnation, Instant, NodeId};
 use crate::tls::Tls;
+use doorway::Doorway;
 use pump::Pump;
+use tally::Tallies;
 use tunnels::TunnelTable;
 
 /// How long [`Endpoint::shutdown`] waits for its tasks after the sessions have left.
@@ -87,6 +92,8 @@ pub(crate) struct Shared {
     write_timeout: Duration,
     max_handshakes: usize,
     strange: Mutex<Vec<quic::StrangeDatagrams>>,
+    doorway: Arc<Doorway>,
+    tallies: Tallies,
     tasks: TaskTracker,
     failed: AtomicBool,
     stop: CancellationToken,
@@ -120,6 +127,8 @@ impl Endpoint {
             write_timeout,
             max_handshakes,
             strange: Mutex::default(),
+            doorway: Doorway::new(max_handshakes),
+            tallies: Tallies::default(),
             tasks: TaskTracker::new(),
             failed: AtomicBool::new(false),
             stop: CancellationToken::new(),
@@ -187,6 +196,11 @@ impl Endpoint {
     /// How many tunnels end at this node, and how many it carries for others.
     pub fn tunnels(&self) -> (usize, usize) {
         self.shared.tunnels.counts()
+    }
+
+    /// What was skipped or refused in all sessions so far.
+    pub fn tally(&self) -> Tally {
+        Tally { disbelieved: self.shared.machine().disbelieved(), ..self.shared.tallies.tally() }
     }
 
     /// The endpoint's clock.

@@ -206,6 +206,24 @@ impl CloseCode {
     pub const REMOVED: Self = Self(10);
     /// Never sent: stands for a `Refuse` that answered our `Go`.
     pub const REFUSED: Self = Self(11);
+
+    /// The code in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::VIOLATION => "violation",
+            Self::UNKNOWN_KIND => "unknown kind",
+            Self::REPLACED => "replaced",
+            Self::LEFT => "left",
+            Self::SUPERSEDED => "superseded",
+            Self::SHUTDOWN => "shutdown",
+            Self::STALLED => "stalled",
+            Self::APPLICATION => "application",
+            Self::HANDSHAKE_TIMEOUT => "handshake took too long",
+            Self::REMOVED => "removed",
+            Self::REFUSED => "refused",
+            _ => "for a reason that this version does not know",
+        }
+    }
 }
 
 /// The end of a session, by the one who ends it.

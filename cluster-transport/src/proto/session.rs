@@ -61,6 +61,7 @@ pub struct Session {
     peer_leave: Option<(PerLane<u64>, Instant)>,
     ended: bool,
     skipped_frames: u64,
+    refused_requests: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +92,7 @@ impl Session {
             peer_leave: None,
             ended: false,
             skipped_frames: 0,
+            refused_requests: 0,
         };
         for lane in Lane::ALL {
             session.start_lane(lane);
@@ -118,6 +120,11 @@ impl Session {
     /// How many frames of unknown kinds were skipped.
     pub fn skipped_frames(&self) -> u64 {
         self.skipped_frames
+    }
+
+    /// How many requests of the peer were refused because too many were under way.
+    pub fn refused_requests(&self) -> u64 {
+        self.refused_requests
     }
 
     /// Takes in a frame of the peer, without its length.
@@ -408,7 +415,10 @@ impl Session {
         for message in batch.into_messages() {
             match requests.handle(now, message)? {
                 Heard::Event(event) => self.events.push_back(SessionEvent::Request(event)),
-                Heard::Refusal(head) => refusals.push(head),
+                Heard::Refusal(head) => {
+                    self.refused_requests += 1;
+                    refusals.push(head);
+                }
                 Heard::Late => {}
             }
         }

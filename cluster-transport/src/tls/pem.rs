@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
 
 use crate::proto::credentials::NamesError;
 use crate::proto::{CertifiedNames, ClusterName, NodeId};
@@ -164,18 +165,24 @@ pub(super) struct PemSet {
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Pem {
     pub(super) name: String,
-    text: Vec<u8>,
+    /// Wiped when it is dropped: it may be a private key.
+    text: Zeroizing<Vec<u8>>,
 }
 
 impl Pem {
     pub(super) fn new(name: &str, text: &[u8]) -> Self {
-        Self { name: name.to_owned(), text: text.to_vec() }
+        Self { name: name.to_owned(), text: Zeroizing::new(text.to_vec()) }
     }
 
     fn read(role: &str, path: &Path) -> Result<Self, IdentityError> {
         let name = format!("the {role} file {}", path.display());
-        let mut text = Vec::new();
-        let read = File::open(path).and_then(|file| file.take(MAX_PEM + 1).read_to_end(&mut text));
+        let mut text = Zeroizing::new(Vec::new());
+        let read = File::open(path).and_then(|file| {
+            // A buffer that grows would leave copies behind.
+            let length = usize::try_from(file.metadata()?.len().min(MAX_PEM)).unwrap_or_default();
+            text.reserve_exact(length.saturating_add(1));
+            file.take(MAX_PEM + 1).read_to_end(&mut text)
+        });
         match read {
             Ok(length) if length as u64 > MAX_PEM => Err(IdentityError::TooLarge { file: name }),
             Ok(_) => Ok(Self { name, text }),

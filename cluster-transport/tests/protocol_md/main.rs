@@ -8,6 +8,7 @@
 )]
 
 mod examples;
+mod golden;
 mod requests;
 mod tunnels;
 

@@ -327,3 +327,19 @@ fn a_large_member_that_is_gone_holds_the_engine_for_a_piece_at_a_time() {
     }
     assert_eq!(rooms, [1_500, 500, 0]);
 }
+
+#[test]
+fn a_silent_member_that_was_removed_is_no_longer_waited_for_to_agree() {
+    let mut pair = Pair::in_session();
+    let key = "strategy/local".parse().unwrap();
+    pair.a
+        .with_registers(pair.now, |registers| registers.set(pair.now, key, Bytes::from_static(b"{}")))
+        .unwrap();
+    assert!(!pair.a.is_converged());
+    for _ in 0..100 {
+        pair.now += Duration::from_millis(200);
+        pair.a.handle_timeout(pair.now);
+    }
+    assert_eq!(pair.a.members().members().count(), 0);
+    assert!(pair.a.is_converged(), "{:?}", pair.a.differing());
+}

@@ -4,7 +4,8 @@ use rand::Rng;
 
 use super::Endpoint;
 use super::admission::Judge;
-use super::callers::Trouble;
+use super::callers::{Trouble, host_of};
+use super::crowd::admits;
 use super::establishing::Origin;
 use super::event::{EndpointAction, EndpointEvent, HandshakeFailure, LinkId, NoLink};
 use super::frames;
@@ -33,8 +34,10 @@ impl Endpoint {
     fn accepted(&mut self, now: Instant, caller: Caller) -> LinkId {
         self.expire(now);
         let link = self.handshakes.next_link();
-        if self.handshakes.accepted() >= self.settings.max_open_handshakes {
-            let text = format!("{} handshakes are open already", self.settings.max_open_handshakes);
+        let taken = self.handshakes.accepted();
+        let of_host = self.handshakes.accepted_from(host_of(&caller.remote));
+        if !admits(taken, of_host, self.settings.max_open_handshakes) {
+            let text = format!("{taken} handshakes are open already, {of_host} of them from there");
             self.refuse_caller(link, &caller, None, super::admission::stranger(RefuseCode::BUSY, &text));
         } else {
             let deadline = now + self.settings.handshake_timeout;

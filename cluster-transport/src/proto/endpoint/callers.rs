@@ -61,7 +61,7 @@ impl CallerLog {
 }
 
 /// The remote without its port, which differs with every link.
-fn host_of(remote: &str) -> &str {
+pub(super) fn host_of(remote: &str) -> &str {
     remote.rsplit_once(':').map_or(remote, |(host, _)| host)
 }
 

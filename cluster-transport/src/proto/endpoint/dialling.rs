@@ -176,7 +176,7 @@ impl Endpoint {
 
     pub(super) fn on_refused(&mut self, now: Instant, link: LinkId, dial: &Dial, refuse: Refuse) {
         self.actions.push_back(EndpointAction::Close { link });
-        self.note_refusal(&refuse);
+        self.note_refusal(now, &refuse);
         let known = refuse.session.filter(|_| refuse.code == RefuseCode::ALREADY_CONNECTED);
         if let Some(session) = known {
             let is_better = !dial.is_tunnel() && self.is_tunnelled(session);
@@ -205,13 +205,15 @@ impl Endpoint {
         self.peers.node_of(session).or_else(|| self.handshakes.awaits_go_for(session)).cloned()
     }
 
-    /// Passes on that this process is not the newest with its id, unless the peer's word for it is outdated.
-    pub(super) fn note_refusal(&mut self, refuse: &Refuse) {
+    /// Passes on that this process is not the newest with its id, unless the peer's word for it is outdated or comes too often.
+    pub(super) fn note_refusal(&mut self, now: Instant, refuse: &Refuse) {
         let own = self.settings.incarnation.epoch;
         let Some(epoch) = refuse.epoch.filter(|epoch| *epoch >= own) else { return };
         let by = refuse.node.clone();
         match refuse.code {
-            RefuseCode::SUPERSEDED => self.events.push_back(EndpointEvent::Superseded { epoch, by }),
+            RefuseCode::SUPERSEDED if self.patience.believe(now) => {
+                self.events.push_back(EndpointEvent::Superseded { epoch, by });
+            }
             RefuseCode::DUPLICATE_ID => {
                 let by = by.filter(|by| *by != self.settings.node);
                 let other = refuse.address.clone();

@@ -29,7 +29,7 @@ impl Endpoint {
         identity: PeerIdentity,
         origin: Origin<'_>,
     ) {
-        let Offer { session, version, node, incarnation, addresses, windows } = offer;
+        let Offer { session, version, node, incarnation, addresses, windows, features } = offer;
         if let Room::InPlaceOf(idle) = self.peers.room_for(&node, self.settings.max_peers) {
             self.forget(now, &idle);
         }
@@ -47,6 +47,7 @@ impl Endpoint {
             shared_from,
             heard,
             is_tunnelled,
+            features,
         };
         let before = self.peers.newest(&node).filter(|old| *old < incarnation);
         let (lanes, displaced) = self.peers.establish(&node, established);

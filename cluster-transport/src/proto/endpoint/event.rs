@@ -101,6 +101,24 @@ pub enum NoLink {
     Tls,
     /// It broke.
     Broken,
+    /// There was no place for it.
+    Busy,
+}
+
+impl NoLink {
+    /// The same in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP",
+            Self::OtherSecurity => "TLS on one side only",
+            Self::Stranger => "another protocol",
+            Self::Silent => "closed without a byte",
+            Self::TimedOut => "too slow",
+            Self::Tls => "TLS",
+            Self::Broken => "broken",
+            Self::Busy => "busy",
+        }
+    }
 }
 
 /// Why a handshake ended without a session, other than by our own refusal.

@@ -18,7 +18,7 @@ pub(super) fn hello(settings: &EndpointSettings, replace: Option<SessionId>, rng
         cluster: settings.cluster.clone(),
         node: settings.node.clone(),
         incarnation: settings.incarnation,
-        features: 0,
+        features: settings.features,
         addresses: List::truncated(settings.advertised.iter().cloned()),
         windows: settings.lanes.windows,
         settings: settings.fingerprint,
@@ -45,7 +45,7 @@ pub(super) fn welcome(
         version,
         node: settings.node.clone(),
         incarnation: settings.incarnation,
-        features: 0,
+        features: settings.features,
         addresses: List::truncated(settings.advertised.iter().cloned()),
         windows: settings.lanes.windows,
         session,
@@ -76,6 +76,7 @@ impl Offer {
             incarnation: hello.incarnation,
             addresses: hello.addresses.into_vec(),
             windows: hello.windows,
+            features: hello.features,
         }
     }
 
@@ -88,6 +89,7 @@ impl Offer {
             incarnation: welcome.incarnation,
             addresses: welcome.addresses.into_vec(),
             windows: welcome.windows,
+            features: welcome.features,
         }
     }
 }

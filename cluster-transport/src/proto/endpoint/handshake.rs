@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::callers::host_of;
 use super::event::LinkId;
 use crate::proto::address::Scheme;
 use crate::proto::body::Positions;
@@ -53,6 +54,7 @@ pub(super) struct Offer {
     pub(super) incarnation: Incarnation,
     pub(super) addresses: Vec<Address>,
     pub(super) windows: PerLane<u32>,
+    pub(super) features: u64,
 }
 
 /// A `Hello` of ours that is out.
@@ -93,6 +95,13 @@ impl Stage {
             Self::Connecting(dial) | Self::WelcomeAwaited(Question { dial, .. }) => Some(dial),
             Self::GoWithheld(welcomed) => Some(&welcomed.question.dial),
             Self::HelloAwaited(_) | Self::GoAwaited { .. } => None,
+        }
+    }
+
+    fn caller(&self) -> Option<&Caller> {
+        match self {
+            Self::HelloAwaited(caller) | Self::GoAwaited { caller, .. } => Some(caller),
+            Self::Connecting(_) | Self::WelcomeAwaited(_) | Self::GoWithheld(_) => None,
         }
     }
 
@@ -150,6 +159,12 @@ impl Handshakes {
     /// How many accepted links there are.
     pub(super) fn accepted(&self) -> usize {
         self.links.values().filter(|handshake| handshake.stage.dial().is_none()).count()
+    }
+
+    /// How many of them came from this host.
+    pub(super) fn accepted_from(&self, host: &str) -> usize {
+        let callers = self.links.values().filter_map(|handshake| handshake.stage.caller());
+        callers.filter(|caller| host_of(&caller.remote) == host).count()
     }
 
     /// How many dials run for this purpose.

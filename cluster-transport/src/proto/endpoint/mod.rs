@@ -16,6 +16,7 @@ use rand_chacha::ChaCha8Rng;
 mod accepting;
 mod admission;
 mod callers;
+pub(crate) mod crowd;
 mod dialler;
 mod dialling;
 mod ending;
@@ -23,12 +24,14 @@ mod establishing;
 mod event;
 mod frames;
 mod handshake;
+mod patience;
 mod peers;
 pub mod settings;
 
 use callers::CallerLog;
 use dialler::Dialler;
 use handshake::{Handshakes, Purpose, Stage};
+use patience::Patience;
 use peers::Peers;
 
 pub use dialler::DialError;
@@ -53,6 +56,7 @@ pub struct Endpoint {
     handshakes: Handshakes,
     peers: Peers,
     callers: CallerLog,
+    patience: Patience,
     leaving: bool,
     actions: VecDeque<EndpointAction>,
     events: VecDeque<EndpointEvent>,
@@ -69,6 +73,7 @@ impl Endpoint {
             rng: ChaCha8Rng::from_seed(seed),
             handshakes: Handshakes::default(),
             callers: CallerLog::default(),
+            patience: Patience::default(),
             leaving: false,
             actions: VecDeque::new(),
             events: VecDeque::new(),
@@ -96,7 +101,7 @@ impl Endpoint {
                 self.on_refused(now, link, &welcomed.question.dial, refuse);
             }
             (stage @ Stage::GoAwaited { .. }, Frame::Refuse(refuse, _)) => {
-                self.note_refusal(&refuse);
+                self.note_refusal(now, &refuse);
                 self.actions.push_back(EndpointAction::Close { link });
                 self.fail(now, stage, HandshakeFailure::Refused(Box::new(refuse)));
             }
@@ -122,6 +127,15 @@ impl Endpoint {
                 _ => CloseCode::VIOLATION,
             };
             self.violated(now, link, stage, code, error.to_string());
+        }
+        self.dial_due(now);
+    }
+
+    /// Bytes came on a link that cannot be cut into frames; `why` says what is wrong with them.
+    pub fn handle_unframed(&mut self, now: Instant, link: LinkId, why: &str) {
+        self.expire(now);
+        if let Some((_, stage)) = self.handshakes.take(link) {
+            self.violated(now, link, stage, CloseCode::VIOLATION, why.to_owned());
         }
         self.dial_due(now);
     }
@@ -268,6 +282,18 @@ impl Endpoint {
     /// All sessions and their nodes, sorted by node.
     pub fn sessions(&self) -> impl Iterator<Item = (&NodeId, SessionId)> {
         self.peers.sessions().map(|(node, held)| (node, held.session))
+    }
+
+    /// The optional abilities that every node in session has, and this one too: what needs all members is on for these alone.
+    ///
+    /// A member without one of them switches it off with the beginning of its session, and on with the end of it.
+    pub fn common_features(&self) -> u64 {
+        self.peers.sessions().fold(self.settings.features, |common, (_, held)| common & held.features)
+    }
+
+    /// How often this node did not believe that it had been superseded, because it was told so too often.
+    pub fn disbelieved(&self) -> u64 {
+        self.patience.exhausted()
     }
 
     /// Which life of this node it is.

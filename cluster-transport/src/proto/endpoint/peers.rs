@@ -25,6 +25,8 @@ pub(super) struct Established {
     pub(super) heard: Option<Instant>,
     /// Whether it goes through a tunnel: then a direct link takes its place.
     pub(super) is_tunnelled: bool,
+    /// Its optional abilities.
+    pub(super) features: u64,
 }
 
 /// What a new session took the place of.

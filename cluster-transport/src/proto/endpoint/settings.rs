@@ -27,7 +27,9 @@ pub const DEFAULT_MAX_DIALS: usize = 64;
 /// How many targets there may be.
 pub const DEFAULT_MAX_TARGETS: usize = 1_024;
 /// How many accepted links may be in their handshake.
-pub const DEFAULT_MAX_OPEN_HANDSHAKES: usize = 256;
+pub const DEFAULT_MAX_OPEN_HANDSHAKES: usize = 512;
+/// The optional abilities of this version, one bit each: none is defined.
+pub const FEATURES: u64 = 0;
 /// How many nodes are kept on record, in session or not.
 pub const DEFAULT_MAX_PEERS: usize = 4_096;
 
@@ -111,6 +113,7 @@ pub struct EndpointSettings {
     pub(super) advertised: Vec<Address>,
     pub(super) lanes: LaneSettings,
     pub(super) fingerprint: Fingerprint,
+    pub(super) features: u64,
     pub(super) dial: DialSettings,
     pub(super) handshake_timeout: Duration,
     pub(super) write_timeout: Duration,
@@ -152,6 +155,7 @@ impl EndpointSettings {
             advertised: Vec::new(),
             lanes: LaneSettings::default(),
             fingerprint: Fingerprint::default(),
+            features: FEATURES,
             dial: DialSettings::default(),
             handshake_timeout: DEFAULT_HANDSHAKE_TIMEOUT,
             write_timeout: DEFAULT_WRITE_TIMEOUT,
@@ -209,8 +213,9 @@ impl EndpointSettingsBuilder {
         self
     }
 
-    /// How many accepted links may be in their handshake; further ones are refused as busy. Default
-    /// [`DEFAULT_MAX_OPEN_HANDSHAKES`], at most 4 KiB each.
+    /// How many accepted links may be in their handshake, and how many connections may come before that; further ones are
+    /// refused as busy. From half of it on no host may have more than an eighth. Default [`DEFAULT_MAX_OPEN_HANDSHAKES`], at
+    /// most 4 KiB each, and about 40 KiB while TLS is agreed on.
     #[must_use]
     pub fn max_open_handshakes(mut self, limit: usize) -> Self {
         self.0.max_open_handshakes = limit;

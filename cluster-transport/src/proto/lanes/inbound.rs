@@ -15,9 +15,20 @@ pub struct Batch {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Content {
-    Packed { packed: Bytes, count: u32 },
+    Packed {
+        packed: Bytes,
+        count: u32,
+    },
     Whole(Bytes),
+    /// Several segments, copied into one buffer.
+    Joined {
+        packed: BytesMut,
+        count: u32,
+    },
 }
+
+/// Batches are put together up to so many bytes.
+const JOINED: usize = 16 * 1024;
 
 impl Batch {
     /// The lane.
@@ -33,7 +44,9 @@ impl Batch {
     /// How many messages there are.
     pub fn len(&self) -> usize {
         match &self.content {
-            Content::Packed { count, .. } => usize::try_from(*count).unwrap_or(usize::MAX),
+            Content::Packed { count, .. } | Content::Joined { count, .. } => {
+                usize::try_from(*count).unwrap_or(usize::MAX)
+            }
             Content::Whole(_) => 1,
         }
     }
@@ -47,14 +60,40 @@ impl Batch {
     pub fn bytes(&self) -> usize {
         match &self.content {
             Content::Packed { packed, .. } => packed.len(),
+            Content::Joined { packed, .. } => packed.len(),
             Content::Whole(message) => message.len(),
         }
+    }
+
+    /// Takes the batch that follows this one into this one, so that many small ones that wait do not each hold on to the read
+    /// that they came in. Copies both.
+    ///
+    /// # Errors
+    /// Gives the batch back if it is of another lane, does not follow, or both together are longer than 16 KiB.
+    pub fn join(&mut self, next: Self) -> Result<(), Self> {
+        let follows = self.lane == next.lane
+            && u64::try_from(next.len()).is_ok_and(|len| next.end.checked_sub(len) == Some(self.end));
+        let Content::Packed { packed: more, count: further } = &next.content else { return Err(next) };
+        if !follows || self.bytes() + more.len() > JOINED {
+            return Err(next);
+        }
+        if let Content::Packed { packed, count } = &self.content {
+            let (mut joined, count) = (BytesMut::with_capacity(packed.len() + more.len()), *count);
+            joined.extend_from_slice(packed);
+            self.content = Content::Joined { packed: joined, count };
+        }
+        let Content::Joined { packed, count } = &mut self.content else { return Err(next) };
+        packed.extend_from_slice(more);
+        *count = count.saturating_add(*further);
+        self.end = next.end;
+        Ok(())
     }
 
     /// The messages, borrowed.
     pub fn iter(&self) -> Messages<'_> {
         match &self.content {
             Content::Packed { packed, .. } => Messages { packed, whole: None },
+            Content::Joined { packed, .. } => Messages { packed, whole: None },
             Content::Whole(message) => Messages { packed: &[], whole: Some(message) },
         }
     }
@@ -63,6 +102,7 @@ impl Batch {
     pub fn into_messages(self) -> impl Iterator<Item = Bytes> {
         let (packed, whole) = match self.content {
             Content::Packed { packed, .. } => (packed, None),
+            Content::Joined { packed, .. } => (packed.freeze(), None),
             Content::Whole(message) => (Bytes::new(), Some(message)),
         };
         frame::Messages::of(packed).chain(whole)
@@ -398,3 +438,6 @@ impl InboundLane {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -231,8 +231,35 @@ fn a_node_with_too_many_open_handshakes_is_busy() {
     };
     assert_eq!((accept().1, accept().1), (Vec::new(), Vec::new()));
     let (link, actions) = accept();
-    let refuse = format!("{link}: Refuse, busy: 2 handshakes are open already");
+    let refuse = format!("{link}: Refuse, busy: 2 handshakes are open already, 2 of them from there");
     assert_eq!(actions, [refuse, format!("{link}: close")]);
+}
+
+#[test]
+fn a_host_that_fills_the_places_for_newcomers_leaves_some_to_others() {
+    let mut b = Side::new(EndpointSettings { max_open_handshakes: 16, ..settings("b", 1) });
+    let mut accept = |remote: &str| {
+        b.endpoint.handle_accepted(at(1), PeerIdentity::Plaintext, remote.to_owned());
+        b.actions().is_empty()
+    };
+    assert_eq!((0..100).filter(|port| accept(&format!("10.0.0.1:{port}"))).count(), 8);
+    assert!(accept("10.0.0.2:1") && accept("10.0.0.2:2"));
+    assert!(!accept("10.0.0.2:3"));
+}
+
+#[test]
+fn a_liar_cannot_have_a_node_begin_anew_again_and_again() {
+    let mut a = Side::node("a");
+    let mut told = 0;
+    for attempt in 1..=10 {
+        let link = a.dial(at(attempt), &format!("tcp://b:{attempt}"));
+        a.endpoint.handle_connected(at(attempt), link, PeerIdentity::Plaintext);
+        let refuse = Refuse { epoch: Some(u64::MAX), ..admission::stranger(RefuseCode::SUPERSEDED, "") };
+        a.endpoint.handle_frame(at(attempt), link, frames::refuse(refuse));
+        let superseded = |event: &EndpointEvent| matches!(event, EndpointEvent::Superseded { .. });
+        told += a.events().iter().filter(|event| superseded(event)).count();
+    }
+    assert_eq!((told, a.endpoint.disbelieved()), (3, 7));
 }
 
 #[test]

@@ -265,3 +265,19 @@ fn a_dial_that_was_accepted_and_got_no_further_is_told_apart_from_one_that_was_n
     assert_eq!(silent(false)[..2], [started(), outcome(ConnectFailure::TimedOut)]);
     assert_eq!(silent(true)[..3], [started(), connected, outcome(ConnectFailure::Silent)]);
 }
+
+#[test]
+fn an_optional_ability_is_on_while_every_node_in_session_has_it() {
+    let side = |name: &str, features| Side::new(EndpointSettings { features, ..settings(name, 1) });
+    let (mut a, mut b, mut c, mut d) = (side("a", 0b111), side("b", 0b110), side("c", 0b011), side("d", 0));
+    assert_eq!(a.endpoint.common_features(), 0b111);
+    connect(at(1), &mut a, &mut b, "tcp://b:1");
+    assert_eq!((a.endpoint.common_features(), b.endpoint.common_features()), (0b110, 0b110));
+    connect(at(2), &mut c, &mut a, "tcp://a:1");
+    assert_eq!((a.endpoint.common_features(), c.endpoint.common_features()), (0b010, 0b011));
+    // A node of an earlier version comes, and goes.
+    connect(at(3), &mut d, &mut a, "tcp://a:1");
+    assert_eq!(a.endpoint.common_features(), 0);
+    a.endpoint.close_session(at(4), &id("d"), CloseCode::APPLICATION);
+    assert_eq!(a.endpoint.common_features(), 0b010);
+}

@@ -1,0 +1,150 @@
+//! The processes, and what a schedule does to them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use cluster_core::sim::schedule::Step;
+use cluster_tests::{NodeProcess, Pki, reserve_port};
+
+/// How many processes there are.
+pub(crate) const NODES: usize = 4;
+
+struct Seat {
+    name: String,
+    /// Where clients and members connect, in all of its lives.
+    ports: (u16, u16),
+    process: Option<NodeProcess>,
+    is_stopped: bool,
+}
+
+/// All processes; each is ended at the latest with this value.
+pub(crate) struct Crew {
+    pki: Pki,
+    seats: Vec<Seat>,
+    done: BTreeMap<&'static str, u64>,
+}
+
+impl Crew {
+    pub(crate) async fn start() -> Self {
+        let seat = |number: usize| Seat {
+            name: format!("node-{number}"),
+            ports: (reserve_port(), reserve_port()),
+            process: None,
+            is_stopped: false,
+        };
+        let mut crew =
+            Self { pki: Pki::new("kuzzle"), seats: (0..NODES).map(seat).collect(), done: BTreeMap::new() };
+        for node in 0..NODES {
+            crew.launch(node).await;
+        }
+        crew
+    }
+
+    /// Where clients connect, in the order of the nodes.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.seats.iter().map(|seat| ([127, 0, 0, 1], seat.ports.0).into()).collect()
+    }
+
+    /// The processes that run just now.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        self.seats.iter().filter_map(|seat| Some(seat.process.as_ref()?.id())).collect()
+    }
+
+    /// What was done, in words.
+    pub(crate) fn tally(&self) -> String {
+        let done: Vec<_> = self.done.iter().map(|(what, times)| format!("{times} {what}")).collect();
+        done.join(", ")
+    }
+
+    /// Does what a step says, if it is one that can be done to a process.
+    pub(crate) async fn perform(&mut self, step: &Step) {
+        match step {
+            Step::Wait { ms } => tokio::time::sleep(Duration::from_millis(*ms)).await,
+            Step::Crash { node } if self.kill(*node) => self.count("killed"),
+            Step::Restart { node } => {
+                self.kill(*node);
+                self.launch(*node).await;
+                self.count("restarted");
+            }
+            Step::Start { node } if self.seats[*node].process.is_none() => {
+                self.launch(*node).await;
+                self.count("started");
+            }
+            Step::Pause { node } if self.signal(*node, "STOP", true) => self.count("stopped"),
+            Step::Resume { node } => {
+                self.signal(*node, "CONT", false);
+            }
+            Step::Leave { node } if !self.seats[*node].is_stopped => self.leave(*node).await,
+            // What clients do is done by clients, and what the network does by that of the machine.
+            _ => {}
+        }
+    }
+
+    /// Everybody runs.
+    pub(crate) async fn put_right(&mut self) {
+        for node in 0..NODES {
+            self.signal(node, "CONT", false);
+            if self.seats[node].process.is_none() {
+                self.launch(node).await;
+            }
+        }
+    }
+
+    pub(crate) fn end(mut self) {
+        for node in 0..NODES {
+            self.kill(node);
+        }
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.done.entry(what).or_default() += 1;
+    }
+
+    fn kill(&mut self, node: usize) -> bool {
+        let seat = &mut self.seats[node];
+        seat.is_stopped = false;
+        seat.process.take().is_some()
+    }
+
+    /// Sends a signal to a process that runs, unless that is how it is already.
+    fn signal(&mut self, node: usize, signal: &str, stops: bool) -> bool {
+        let seat = &mut self.seats[node];
+        match &seat.process {
+            Some(process) if seat.is_stopped != stops => {
+                process.signal(signal);
+                seat.is_stopped = stops;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    async fn leave(&mut self, node: usize) {
+        let Some(mut process) = self.seats[node].process.take() else { return };
+        process.signal("TERM");
+        let code = tokio::task::spawn_blocking(move || process.ended()).await.unwrap();
+        assert_eq!(code, Some(0), "node-{node} was told to leave");
+        self.count("told to leave");
+    }
+
+    async fn launch(&mut self, node: usize) {
+        let seat = &self.seats[node];
+        let files = self.pki.node(&seat.name);
+        let others = self.seats.iter().filter(|other| other.name != seat.name);
+        let seeds: Vec<_> = others.map(|other| format!("\"tcp://127.0.0.1:{}\"", other.ports.1)).collect();
+        let settings = [
+            format!("server.port={}", seat.ports.0),
+            format!("plugins.cluster.bind=tcp://127.0.0.1:{}", seat.ports.1),
+            format!("plugins.cluster.seeds=[{}]", seeds.join(",")),
+            "plugins.cluster.minimumNodes=2".to_owned(),
+            "plugins.cluster.timers.joinAttemptInterval=200".to_owned(),
+            format!("plugins.cluster.tls.certificate={}", files.certificate.display()),
+            format!("plugins.cluster.tls.key={}", files.key.display()),
+            format!("plugins.cluster.tls.authorities={}", files.authorities[0].display()),
+        ];
+        let name = seat.name.clone();
+        let launched = tokio::task::spawn_blocking(move || NodeProcess::launch(&name, &settings));
+        self.seats[node].process = Some(launched.await.unwrap());
+    }
+}
