@@ -78,10 +78,12 @@ async fn members_over_tcp_and_over_quic_are_one_cluster() {
 fn a_killed_process_is_found_out_by_its_life_line_and_not_by_its_silence() {
     let mut nodes = Nodes::start_over("quic");
     let port = nodes.ports()[0];
-    let members = r#""transport":"quic""#;
-    let status = || http::get(port, "/_plugin/cluster/status");
-    let three = || status().is_some_and(|(_, status)| status.matches(members).count() == 2);
-    eventually("both members by QUIC", || three().then_some(()));
+    let members = |shown: &str| {
+        let status = http::get(port, "/_plugin/cluster/status");
+        status.is_some_and(|(_, status)| status.matches(shown).count() == 2)
+    };
+    let three = || members(r#""transport":"quic""#) && members(r#""lifeLine":true"#);
+    eventually("both members by QUIC, with their life lines", || three().then_some(()));
     nodes.kill_last();
     let removed = eventually("the removal of node-c", || {
         let (_, recorded) = http::get(port, "/_plugin/cluster/flight-recorder")?;

@@ -118,6 +118,8 @@ pub struct MemberStatus {
     pub addresses: Vec<String>,
     /// What carries its session.
     pub transport: Option<String>,
+    /// Whether a session over QUIC has the connection beside it that tells at once of a killed process.
+    pub life_line: bool,
     /// Whether the session is encrypted.
     pub tls: Option<bool>,
     /// Which version of the protocol the session speaks.
@@ -286,6 +288,7 @@ fn member_status(
         caught_up: member.is_caught_up(),
         addresses: member.addresses().iter().map(ToString::to_string).collect(),
         transport: in_session.map(|session| session.link().transport.to_string()),
+        life_line: in_session.is_some_and(SessionHandle::has_life_line),
         tls: in_session.map(|session| session.link().identity != PeerIdentity::Plaintext),
         protocol: in_session.map(SessionHandle::version),
         round_trip_us: None,

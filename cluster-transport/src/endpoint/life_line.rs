@@ -37,7 +37,9 @@ async fn keep(shared: &Arc<Shared>, handle: &SessionHandle, remote: SocketAddr) 
             () = handle.ended() => return,
             dialled = LifeLine::dial(remote, handle.id(), deadline) => {
                 if let Ok(line) = dialled {
+                    handle.take_life_line();
                     watch(shared, handle, line).await;
+                    handle.give_life_line_back();
                     pause = FIRST_PAUSE;
                 }
             }

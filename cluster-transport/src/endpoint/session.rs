@@ -105,6 +105,11 @@ impl SessionHandle {
         &self.info
     }
 
+    /// Whether a connection beside a session over QUIC tells of the end of the peer's process.
+    pub fn has_life_line(&self) -> bool {
+        self.has_life_line.load(Ordering::Relaxed)
+    }
+
     /// When the last byte of the peer was read.
     pub fn last_heard(&self) -> Instant {
         Instant::after_origin(Duration::from_nanos(self.heard.load(Ordering::Relaxed)))
@@ -351,7 +356,7 @@ impl SessionHandle {
         self.wake.notified().await;
     }
 
-    /// Whether the session had no accepted life line; it has one now.
+    /// Whether the session had no life line; it has one now.
     pub(super) fn take_life_line(&self) -> bool {
         !self.has_life_line.swap(true, Ordering::Relaxed)
     }
