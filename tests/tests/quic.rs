@@ -25,7 +25,10 @@ async fn a_cluster_over_quic_shares_rooms_and_notifications() {
     c.together_with(&["a", "b"]).await;
     for member in [&a, &b, &c] {
         assert_eq!(transports(member), [Some("quic".to_owned()), Some("quic".to_owned())]);
-        let bindings = member.cluster.status().bindings;
+        let status = member.cluster.status();
+        let own = status.tls.unwrap().days_to_expiry;
+        assert!(own > 0 && status.members.iter().all(|peer| peer.certificate_days == Some(own)), "{own}");
+        let bindings = status.bindings;
         let address = member.address();
         assert_eq!(bindings["bind"], address.to_string());
         assert_eq!(bindings["bind+tcp"], address.with_scheme(Scheme::Tcp).to_string());

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cluster_transport::endpoint::SessionHandle;
 use cluster_transport::proto::{Address, Instant, Lane, NodeId, PeerIdentity};
+use cluster_transport::tls::days_until;
 use serde::Serialize;
 
 use super::activity::{self, Activity};
@@ -122,6 +123,8 @@ pub struct MemberStatus {
     pub life_line: bool,
     /// Whether the session is encrypted.
     pub tls: Option<bool>,
+    /// Whole days until the certificate that it has shown ends, negative once it has; nothing without TLS.
+    pub certificate_days: Option<i64>,
     /// Which version of the protocol the session speaks.
     pub protocol: Option<u16>,
     /// How long a round trip took when it was last measured, in microseconds.
@@ -290,6 +293,9 @@ fn member_status(
         transport: in_session.map(|session| session.link().transport.to_string()),
         life_line: in_session.is_some_and(SessionHandle::has_life_line),
         tls: in_session.map(|session| session.link().identity != PeerIdentity::Plaintext),
+        certificate_days: in_session
+            .and_then(|session| session.link().certificate_end)
+            .map(|end| days_until(end, SystemTime::now())),
         protocol: in_session.map(SessionHandle::version),
         round_trip_us: None,
         clock_skew_ms: None,

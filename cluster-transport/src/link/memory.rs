@@ -12,6 +12,7 @@ pub fn pair() -> (Link, Link) {
     let info = LinkInfo {
         transport: TransportKind::Memory,
         identity: PeerIdentity::Plaintext,
+        certificate_end: None,
         local: None,
         remote: None,
     };

@@ -16,6 +16,7 @@ pub(crate) mod tunnel;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -79,6 +80,8 @@ pub struct LinkInfo {
     pub transport: TransportKind,
     /// Who the peer proved to be.
     pub identity: PeerIdentity,
+    /// When the certificate that it has shown ends, if it has shown one.
+    pub certificate_end: Option<SystemTime>,
     /// Our end, if it has an address.
     pub local: Option<SocketAddr>,
     /// The peer's end, if it has an address.

@@ -4,8 +4,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
 use super::{ConnectError, Link, LinkInfo, TransportKind};
-use crate::proto::{Address, PeerIdentity};
-use crate::tls::{Tls, TlsFault, peer_identity};
+use crate::proto::Address;
+use crate::tls::{Shown, Tls, TlsFault, peer_identity};
 
 /// Makes a link of a tunnel that this node has opened.
 pub(crate) async fn dialled<S>(
@@ -17,12 +17,12 @@ pub(crate) async fn dialled<S>(
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let Some(tls) = tls else { return Ok(Link::over(stream, info(PeerIdentity::Plaintext))) };
+    let Some(tls) = tls else { return Ok(Link::over(stream, info(None))) };
     let handshake = timeout_at(deadline, tls.connector().connect(tls.server_name(), stream));
     let address = address.clone();
     match handshake.await {
         Ok(Ok(stream)) => match peer_identity(stream.get_ref().1) {
-            Ok(identity) => Ok(Link::over(stream, info(identity))),
+            Ok(shown) => Ok(Link::over(stream, info(Some(shown)))),
             Err(fault) => Err(ConnectError::Tls { address, fault }),
         },
         Ok(Err(error)) => Err(match TlsFault::of_handshake(error) {
@@ -38,10 +38,10 @@ pub(crate) async fn accepted<S>(stream: S, tls: Option<&Tls>, deadline: Instant)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let Some(tls) = tls else { return Ok(Link::over(stream, info(PeerIdentity::Plaintext))) };
+    let Some(tls) = tls else { return Ok(Link::over(stream, info(None))) };
     match timeout_at(deadline, tls.acceptor().accept(stream)).await {
         Ok(Ok(stream)) => match peer_identity(stream.get_ref().1) {
-            Ok(identity) => Ok(Link::over(stream, info(identity))),
+            Ok(shown) => Ok(Link::over(stream, info(Some(shown)))),
             Err(fault) => Err(fault.to_string()),
         },
         Ok(Err(error)) => Err(match TlsFault::of_handshake(error) {
@@ -52,6 +52,7 @@ where
     }
 }
 
-fn info(identity: PeerIdentity) -> LinkInfo {
-    LinkInfo { transport: TransportKind::Tunnel, identity, local: None, remote: None }
+fn info(shown: Option<Shown>) -> LinkInfo {
+    let (identity, certificate_end) = Shown::split(shown);
+    LinkInfo { transport: TransportKind::Tunnel, identity, certificate_end, local: None, remote: None }
 }

@@ -23,7 +23,7 @@ use super::identity::TlsIdentity;
 use super::leaf::Leaf;
 use super::pem::IdentityError;
 use super::witness::Witness;
-use crate::proto::{CertifiedNames, ClusterName, NodeId, PeerIdentity};
+use crate::proto::{ClusterName, NodeId, PeerIdentity};
 
 /// The application protocol that both sides name in the TLS handshake.
 pub const ALPN: &[u8] = b"cluster/1";
@@ -114,11 +114,7 @@ impl Tls {
 
     /// Whole days from `now` until the certificate in force expires, rounded down; negative once it has.
     pub fn days_to_expiry(&self, now: SystemTime) -> i64 {
-        let seconds = match self.not_after().duration_since(now) {
-            Ok(left) => i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            Err(past) => i64::try_from(past.duration().as_secs()).map_or(i64::MIN, |since| -since - 1),
-        };
-        seconds.div_euclid(DAY)
+        days_until(self.not_after(), now)
     }
 
     pub(crate) fn connector(&self) -> TlsConnector {
@@ -180,8 +176,31 @@ impl Judges {
     }
 }
 
+/// Whole days from `now` until a certificate ends, rounded down; negative once it has.
+pub fn days_until(end: SystemTime, now: SystemTime) -> i64 {
+    let seconds = match end.duration_since(now) {
+        Ok(left) => i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+        Err(past) => i64::try_from(past.duration().as_secs()).map_or(i64::MIN, |since| -since - 1),
+    };
+    seconds.div_euclid(DAY)
+}
+
+/// What a peer has shown in a finished handshake.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) identity: PeerIdentity,
+    pub(crate) not_after: SystemTime,
+}
+
+impl Shown {
+    /// Who the peer is, and until when it is certified; without TLS nobody vouches for it.
+    pub(crate) fn split(shown: Option<Self>) -> (PeerIdentity, Option<SystemTime>) {
+        shown.map_or((PeerIdentity::Plaintext, None), |shown| (shown.identity, Some(shown.not_after)))
+    }
+}
+
 /// Who a peer proved to be in a finished handshake.
-pub(crate) fn peer_identity(connection: &CommonState) -> Result<PeerIdentity, TlsFault> {
+pub(crate) fn peer_identity(connection: &CommonState) -> Result<Shown, TlsFault> {
     identity_of(connection.alpn_protocol(), connection.peer_certificates())
 }
 
@@ -189,14 +208,13 @@ pub(crate) fn peer_identity(connection: &CommonState) -> Result<PeerIdentity, Tl
 pub(crate) fn identity_of(
     protocol: Option<&[u8]>,
     certificates: Option<&[CertificateDer<'_>]>,
-) -> Result<PeerIdentity, TlsFault> {
+) -> Result<Shown, TlsFault> {
     if protocol != Some(ALPN) {
         return Err(TlsFault::OtherProtocol);
     }
     let leaf = certificates.and_then(<[_]>::first).ok_or(TlsFault::NoCertificate)?;
-    let names: CertifiedNames =
-        Leaf::parse(leaf).map_err(|error| TlsFault::BadPeer(error.to_string()))?.names;
-    Ok(PeerIdentity::Certified(names))
+    let leaf = Leaf::parse(leaf).map_err(|error| TlsFault::BadPeer(error.to_string()))?;
+    Ok(Shown { identity: PeerIdentity::Certified(leaf.names), not_after: leaf.not_after })
 }
 
 /// Installs ring as the crypto provider of the process if there is none yet.

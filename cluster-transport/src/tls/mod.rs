@@ -17,8 +17,8 @@ mod pem;
 mod watch;
 mod witness;
 
-pub use config::{ALPN, Tls, install_ring_if_none};
-pub(crate) use config::{identity_of, peer_identity};
+pub use config::{ALPN, Tls, days_until, install_ring_if_none};
+pub(crate) use config::{Shown, identity_of, peer_identity};
 pub use fault::TlsFault;
 pub use identity::TlsIdentity;
 pub use pem::{IdentityError, TlsFiles};

@@ -31,7 +31,7 @@ pub use ping::MIN_DATAGRAM;
 pub(super) use ping::ping;
 
 use super::{Link, LinkInfo, TransportKind};
-use crate::tls::{TlsFault, identity_of};
+use crate::tls::{Shown, TlsFault, identity_of};
 use control::{ControlReader, ControlWriter};
 use flow::Flow;
 
@@ -48,9 +48,11 @@ fn secured(
     let shown = connection.peer_identity().and_then(|shown| shown.downcast::<Vec<CertificateDer<'_>>>().ok());
     let agreed = connection.handshake_data().and_then(|agreed| agreed.downcast::<HandshakeData>().ok());
     let protocol = agreed.as_ref().and_then(|agreed| agreed.protocol.as_deref());
+    let Shown { identity, not_after } = identity_of(protocol, shown.as_ref().map(|chain| chain.as_slice()))?;
     let info = LinkInfo {
         transport: TransportKind::Quic,
-        identity: identity_of(protocol, shown.as_ref().map(|chain| chain.as_slice()))?,
+        identity,
+        certificate_end: Some(not_after),
         local: connection.local_ip().zip(local_port).map(Into::into),
         remote: Some(connection.remote_address()),
     };

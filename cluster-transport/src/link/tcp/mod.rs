@@ -20,9 +20,8 @@ pub use listener::{BindError, Listener};
 
 pub use super::ConnectError;
 use super::{Link, LinkInfo, TransportKind};
-use crate::proto::PeerIdentity;
 use crate::proto::endpoint::settings::DEFAULT_WRITE_TIMEOUT;
-use crate::tls::{TlsFault, peer_identity};
+use crate::tls::{Shown, TlsFault, peer_identity};
 
 /// The unsent bytes that the kernel queues on a connection before it asks for no more.
 ///
@@ -45,7 +44,7 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
 }
 
 fn plaintext(stream: TcpStream) -> Link {
-    let info = info(&stream, TransportKind::Tcp, PeerIdentity::Plaintext);
+    let info = info(&stream, TransportKind::Tcp, None);
     let (reader, writer) = stream.into_split();
     Link::new(Box::new(reader), Box::new(writer), info)
 }
@@ -53,10 +52,12 @@ fn plaintext(stream: TcpStream) -> Link {
 /// A link of a finished TLS handshake, if the peer is somebody.
 fn secured(stream: TlsStream<TcpStream>) -> Result<Link, TlsFault> {
     let (tcp, connection) = stream.get_ref();
-    let info = info(tcp, TransportKind::TcpTls, peer_identity(connection)?);
+    let info = info(tcp, TransportKind::TcpTls, Some(peer_identity(connection)?));
     Ok(Link::over(stream, info))
 }
 
-fn info(stream: &TcpStream, transport: TransportKind, identity: PeerIdentity) -> LinkInfo {
-    LinkInfo { transport, identity, local: stream.local_addr().ok(), remote: stream.peer_addr().ok() }
+fn info(stream: &TcpStream, transport: TransportKind, shown: Option<Shown>) -> LinkInfo {
+    let (identity, certificate_end) = Shown::split(shown);
+    let (local, remote) = (stream.local_addr().ok(), stream.peer_addr().ok());
+    LinkInfo { transport, identity, certificate_end, local, remote }
 }
