@@ -63,6 +63,8 @@ pub enum DialOutcome {
     NoAnswer,
     /// Connected, then silence until the handshake deadline.
     NoWelcome,
+    /// Connected, and the link ended before anybody gave a name; so does one that the system of a dying process accepted.
+    CutOff(String),
     /// A typed refusal.
     Refused {
         /// Its number.

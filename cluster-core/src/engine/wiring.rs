@@ -123,6 +123,9 @@ pub fn dial_outcome(outcome: &Dialled) -> DialOutcome {
         Dialled::NotConnected(ConnectFailure::Refused) => DialOutcome::ConnectionRefused,
         Dialled::NotConnected(ConnectFailure::TimedOut) => DialOutcome::NoAnswer,
         Dialled::NotConnected(ConnectFailure::Silent) => DialOutcome::NoWelcome,
+        Dialled::NotConnected(failure @ ConnectFailure::CutOff(_)) => {
+            DialOutcome::CutOff(failure.to_string())
+        }
         Dialled::NotConnected(failure) => DialOutcome::Unreachable(failure.to_string()),
         Dialled::Failed(failure) => handshake_outcome(failure),
         Dialled::Declined { code, text, .. } => {
@@ -139,7 +142,7 @@ fn handshake_outcome(failure: &HandshakeFailure) -> DialOutcome {
             DialOutcome::Refused { code: RefuseCode(refuse.code.0), text: refuse.text.as_str().to_owned() }
         }
         // A process that is killed in the middle says nothing about who holds the address now.
-        HandshakeFailure::LinkClosed(_) => DialOutcome::Unreachable(failure.to_string()),
+        HandshakeFailure::LinkClosed(_) => DialOutcome::CutOff(failure.to_string()),
         _ => DialOutcome::NoWelcome,
     }
 }
@@ -197,7 +200,11 @@ mod tests {
             (failed(HandshakeFailure::TimedOut), DialOutcome::NoWelcome),
             (
                 failed(HandshakeFailure::LinkClosed("reset".to_owned())),
-                DialOutcome::Unreachable("the link was lost during the handshake: reset".to_owned()),
+                DialOutcome::CutOff("the link was lost during the handshake: reset".to_owned()),
+            ),
+            (
+                Dialled::NotConnected(ConnectFailure::CutOff("reset".to_owned())),
+                DialOutcome::CutOff("cut off: reset".to_owned()),
             ),
             (Dialled::Abandoned, DialOutcome::Unreachable("this side gave the dial up".to_owned())),
         ] {

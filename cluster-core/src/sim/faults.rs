@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use super::network::Listening;
 use super::rule::{Rule, Way};
 use super::world::{Sim, Slot};
 use crate::engine::ConnectionId;
@@ -17,6 +18,13 @@ impl Sim {
             self.network.counters.crashes += 1;
             self.trace.note(self.now, node, "is killed", &[]);
         }
+    }
+
+    /// As [`crash`](Self::crash), on a host that is so busy that its system closes what the process listened on last, this much
+    /// later than its links: until then connections are accepted and cut off.
+    pub fn crash_slowly(&mut self, node: usize, dying: Duration) {
+        self.crash(node);
+        self.network.set_listening(node, Listening::DyingUntil(self.now + dying));
     }
 
     /// Kills a process and starts another one on the same address at once.
@@ -128,7 +136,7 @@ impl Sim {
         // What it has counted outlives it.
         self.network.counters.add_process(&process);
         self.model.gone(node);
-        self.network.set_listening(node, false);
+        self.network.set_listening(node, Listening::No);
         self.network.close_all(node);
         self.plan(node);
         true

@@ -24,6 +24,17 @@ pub(super) const SOCKET_BUFFER: usize = 256 * 1024;
 const RETRANSMIT: Duration = Duration::from_millis(200);
 const RETRANSMIT_CAP: Duration = Duration::from_secs(3);
 
+/// What becomes of a connection to a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listening {
+    /// It is refused.
+    No,
+    /// The process there takes it.
+    Yes,
+    /// The process is dead, and its system has not closed everything yet: until then it is accepted and cut off.
+    DyingUntil(Instant),
+}
+
 /// What a process learns from its host.
 #[derive(Clone, Debug)]
 pub(super) enum Arrival {
@@ -57,7 +68,7 @@ pub(super) struct Network {
     delay: RangeInclusive<Duration>,
     rules: Vec<Box<dyn Rule>>,
     ways: Ways,
-    listening: Vec<bool>,
+    listening: Vec<Listening>,
     wires: Wires,
     /// The first parcel of each pipe, by its time.
     queue: BinaryHeap<Reverse<(Instant, u64, Socket)>>,
@@ -78,7 +89,7 @@ impl Network {
             delay,
             rules: Vec::new(),
             ways: Ways::default(),
-            listening: vec![false; hosts],
+            listening: vec![Listening::No; hosts],
             wires: Wires::default(),
             queue: BinaryHeap::new(),
             sequence: 0,
@@ -138,9 +149,9 @@ impl Network {
         }
     }
 
-    pub(super) fn set_listening(&mut self, node: usize, listens: bool) {
-        if let Some(listening) = self.listening.get_mut(node) {
-            *listening = listens;
+    pub(super) fn set_listening(&mut self, node: usize, listening: Listening) {
+        if let Some(now) = self.listening.get_mut(node) {
+            *now = listening;
         }
     }
 
@@ -280,7 +291,7 @@ impl Network {
     }
 
     fn deliver(&mut self, socket: Socket, from: usize, to: End) -> Option<(usize, Socket, Arrival)> {
-        let listens = self.listening.get(to.node).copied().unwrap_or(false);
+        let listening = self.listening.get(to.node).copied().unwrap_or(Listening::No);
         let pipe = self.wires.pipe_mut(socket)?;
         let (_, parcel) = pipe.parcels.pop_front()?;
         (pipe.lost, pipe.is_judged) = (0, false);
@@ -289,9 +300,15 @@ impl Network {
             self.schedule(at, socket);
         }
         let arrival = match parcel {
-            Parcel::Open if listens => {
+            Parcel::Open if listening == Listening::Yes => {
                 self.send(socket.other(), Parcel::Opened);
                 Arrival::Accepted { from }
+            }
+            Parcel::Open if matches!(listening, Listening::DyingUntil(end) if self.now < end) => {
+                self.wires.shut(socket);
+                self.send(socket.other(), Parcel::Opened);
+                self.send(socket.other(), Parcel::Reset);
+                return None;
             }
             Parcel::Open => {
                 self.wires.shut(socket);

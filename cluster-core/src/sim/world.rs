@@ -14,7 +14,7 @@ use super::counters::Counters;
 use super::host::{Host, Told};
 use super::invariants::{self, Versions, Violation};
 use super::model::Model;
-use super::network::{Arrival, Network};
+use super::network::{Arrival, Listening, Network};
 use super::process::Process;
 use super::settings::SimSettings;
 use super::trace::Trace;
@@ -159,7 +159,7 @@ impl Sim {
         if let Some(slot) = self.slots.get_mut(node) {
             slot.process = Some(process);
         }
-        self.network.set_listening(node, true);
+        self.network.set_listening(node, Listening::Yes);
         self.act(node, |process, now, network| process.handle_timeout(now, network));
         true
     }

@@ -22,6 +22,7 @@ use crate::proto::frame::{Decoded, Frame};
 use crate::proto::requests::RequestEvent;
 use crate::proto::session::{Session, SessionEnd, SessionEvent};
 use crate::proto::{Address, Instant};
+use crate::tls::TlsFault;
 
 /// How long the last words of an ended session may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -90,6 +91,9 @@ fn failure_of(error: &ConnectError) -> ConnectFailure {
         ConnectError::Silent { .. } => ConnectFailure::Silent,
         ConnectError::Resolve { .. } => ConnectFailure::Resolve(error.to_string()),
         ConnectError::Unreachable { .. } => ConnectFailure::Unreachable(error.to_string()),
+        ConnectError::CutOff { .. } | ConnectError::Tls { fault: TlsFault::Closed, .. } => {
+            ConnectFailure::CutOff(error.to_string())
+        }
         _ => ConnectFailure::Tls(error.to_string()),
     }
 }

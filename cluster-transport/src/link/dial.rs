@@ -75,6 +75,14 @@ pub enum ConnectError {
         /// The address dialled.
         address: Address,
     },
+    /// The connection stood, and broke off at once or during the TLS handshake.
+    #[error("{address} accepted the connection and broke it off: {source}")]
+    CutOff {
+        /// The address dialled.
+        address: Address,
+        /// What the system said.
+        source: io::Error,
+    },
     /// TLS failed.
     #[error("{address} {fault}")]
     Tls {

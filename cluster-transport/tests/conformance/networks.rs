@@ -159,6 +159,30 @@ async fn over_tcp_a_process_that_is_frozen_is_told_apart_from_one_that_is_gone()
 }
 
 #[tokio::test]
+async fn a_connection_that_breaks_off_before_anybody_spoke_is_told_apart_from_a_host_that_cannot_be_reached()
+{
+    // So it goes to a dialler whom the kernel took on behalf of a process that was dying.
+    for reset in [false, true] {
+        let dying = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = dying.local_addr().unwrap().port();
+        let breaks_off = tokio::spawn(async move {
+            let (stream, _) = dying.accept().await.unwrap();
+            // What was not read makes a reset of an end.
+            stream.readable().await.unwrap();
+            if !reset {
+                while stream.try_read(&mut [0; 4096]).is_ok_and(|read| read == 4096) {}
+            }
+        });
+        let (outcome, reached) = dial("tcp", port).await;
+        breaks_off.await.unwrap();
+        assert!(
+            matches!(outcome, DialOutcome::NotConnected(ConnectFailure::CutOff(_))) && reached,
+            "reset {reset}: {outcome:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn over_quic_nobody_answers_for_a_process_that_is_frozen() {
     let frozen = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let port = frozen.local_addr().unwrap().port();

@@ -16,6 +16,9 @@ use super::timing::{PROBE_AGAIN, REFUSALS_APART, Timing};
 use super::wire::Heard;
 use crate::engine::input::DialOutcome;
 
+/// How often in a row a probe that was cut off is dialled again soon. A process that dies on a busy machine may close its sessions
+/// tenths of a second before what it listens on; whoever goes on cutting links off is dialled at the pace of the beats.
+const SOON_AFTER_CUTS: u32 = 6;
 /// Rounds of questions whose answers still count: a slow answer is matched to the moment it was asked for.
 const MAX_ROUNDS: usize = 32;
 
@@ -56,6 +59,7 @@ struct Probe {
     first_refusal: Option<Instant>,
     last_refusal: Option<Instant>,
     connected: bool,
+    cuts: u32,
 }
 
 impl Probe {
@@ -68,13 +72,21 @@ impl Probe {
         self.refusals = self.refusals.saturating_add(1);
         self.first_refusal.get_or_insert(now);
         self.last_refusal = Some(now);
+        self.cuts = 0;
         if !self.is_refused_twice() {
             self.again_at(now + REFUSALS_APART);
         }
     }
 
     fn connected(&mut self) {
-        *self = Self { connected: true, next: self.next, ..Self::default() };
+        *self = Self { connected: true, next: self.next, cuts: self.cuts, ..Self::default() };
+    }
+
+    fn cut_off(&mut self, now: Instant) {
+        self.cuts = self.cuts.saturating_add(1);
+        if self.cuts <= SOON_AFTER_CUTS {
+            self.again_at(now + PROBE_AGAIN);
+        }
     }
 
     fn is_refused_twice(&self) -> bool {
@@ -201,6 +213,7 @@ impl Doubt {
         match outcome {
             DialOutcome::ConnectionRefused => probe.refused(now),
             DialOutcome::NoWelcome | DialOutcome::Refused { .. } => probe.connected(),
+            DialOutcome::CutOff(_) => probe.cut_off(now),
             _ => {}
         }
     }

@@ -141,6 +141,7 @@ impl Members {
             | DialOutcome::Unreachable(_)
             | DialOutcome::NoAnswer
             | DialOutcome::NoWelcome
+            | DialOutcome::CutOff(_)
             | DialOutcome::Refused { .. } => {
                 let timing = self.settings.timing;
                 for (_, member) in self.table.iter_mut() {

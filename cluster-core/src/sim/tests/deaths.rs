@@ -19,6 +19,22 @@ fn a_killed_node_is_gone_everywhere_within_half_a_second() {
 }
 
 #[test]
+fn a_killed_node_whose_listener_dies_last_is_gone_everywhere_within_half_a_second() {
+    for (seed, dying) in (0..20).zip((1..=20).map(|step| step * 10 * MILLI)) {
+        let mut sim = formed_with(SimSettings::new(5), seed);
+        for room in 0..50 {
+            sim.subscribe(1, 1, room);
+        }
+        calm(&mut sim);
+        sim.crash_slowly(1, dying);
+        let gone = |sim: &Sim| [0, 2, 3, 4].iter().all(|node| sim.engine(*node).state().rooms() == 0);
+        takes(&mut sim, 500 * MILLI, gone);
+        calm(&mut sim);
+        assert_eq!((sim.counters().crashes, sim.counters().removals), (1, 4), "seed {seed}");
+    }
+}
+
+#[test]
 fn the_oldest_node_leaves_no_ghosts_when_it_dies() {
     let mut sim = Sim::new(SimSettings::new(3).started(1), 4);
     sim.run_for(5 * SECOND);

@@ -54,9 +54,16 @@ async fn connect_to_any(address: &Address, candidates: Vec<SocketAddr>) -> Resul
         let address = address.clone();
         match failures.into_iter().rfind(|error| !refused(error)) {
             None => ConnectError::Refused { address },
+            Some(source) if was_cut_off(&source) => ConnectError::CutOff { address, source },
             Some(source) => ConnectError::Unreachable { address, source },
         }
     })
+}
+
+/// Whether a connection stood and was broken off before this side had looked at it.
+fn was_cut_off(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
 }
 
 async fn connect_to(candidate: SocketAddr) -> io::Result<TcpStream> {
@@ -84,7 +91,7 @@ async fn handshake(
             farewell(stream, &[]).await;
             Err(match TlsFault::of_handshake(error) {
                 Ok(fault) => ConnectError::Tls { address, fault },
-                Err(source) => ConnectError::Unreachable { address, source },
+                Err(source) => ConnectError::CutOff { address, source },
             })
         }
         Err(_) => Err(ConnectError::Silent { address }),
@@ -107,6 +114,18 @@ mod tests {
         let (_taken, nobody) = nobody();
         let somebody = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         assert_eq!(to_any(vec![nobody, somebody.local_addr()]).await, Ok(somebody.local_addr()));
+    }
+
+    #[test]
+    fn a_reset_that_comes_before_the_first_look_is_no_host_out_of_reach() {
+        for (kind, cut_off) in [
+            (io::ErrorKind::ConnectionReset, true),
+            (io::ErrorKind::NotConnected, true),
+            (io::ErrorKind::HostUnreachable, false),
+            (io::ErrorKind::ConnectionRefused, false),
+        ] {
+            assert_eq!(was_cut_off(&kind.into()), cut_off, "{kind}");
+        }
     }
 
     #[tokio::test]

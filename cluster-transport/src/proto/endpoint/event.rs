@@ -75,6 +75,9 @@ pub enum ConnectFailure {
     /// Somebody there accepted the connection and then said nothing.
     #[error("the connection was accepted, and then nothing was said in time")]
     Silent,
+    /// The connection stood, and ended before it was a link: so does one that the system of a dying process had accepted.
+    #[error("cut off: {0}")]
+    CutOff(String),
     /// The TLS handshake failed.
     #[error("TLS: {0}")]
     Tls(String),

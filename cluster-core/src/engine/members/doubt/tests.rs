@@ -84,6 +84,26 @@ fn an_address_that_refused_twice_is_dialled_at_the_pace_of_the_beats() {
 }
 
 #[test]
+fn an_address_that_cuts_links_off_is_dialled_soon_a_few_times_and_then_at_the_pace_of_the_beats() {
+    let mut doubt = doubt(DoubtCause::Eof);
+    let mut dialled = Vec::new();
+    for ms in 10_001..11_500 {
+        if ms == 10_001 || !doubt.take_due_probes(at(ms)).is_empty() {
+            dialled.push(ms);
+            outcome(&mut doubt, ms, 1, DialOutcome::CutOff("reset".into()));
+        }
+    }
+    let soon = [10_001, 10_051, 10_101, 10_151, 10_201, 10_251, 10_301];
+    assert_eq!(dialled[..7], soon);
+    assert_eq!(dialled[7..], [10_801, 11_301]);
+    assert_eq!(
+        verdict(&doubt, 11_500, ALONE),
+        Verdict::Gone(RemovalReason::Silent),
+        "nobody was seen to run there"
+    );
+}
+
+#[test]
 fn one_address_that_refuses_says_nothing_of_the_other() {
     let mut doubt = doubt(DoubtCause::Eof);
     outcome(&mut doubt, 10_001, 1, DialOutcome::ConnectionRefused);

@@ -27,6 +27,19 @@ fn a_killed_process_is_gone_a_tenth_of_a_second_later() {
 }
 
 #[test]
+fn a_killed_process_whose_system_still_accepts_the_first_probe_is_gone_little_later() {
+    let mut world = World::with_peers(&["b", "c"]);
+    world.probes_give("b", DialOutcome::CutOff("reset".into()));
+    world.opinions.insert(node("c"), Heard::NoSession);
+    world.down("b", DownCause::Eof);
+    world.members.handle_dial_connected(at(1_000), &address("b"));
+    world.run_to(1_050);
+    world.probes_give("b", DialOutcome::ConnectionRefused);
+    world.run_to(2_000);
+    assert_eq!(world.removals(), [(1_153, "b", RemovalReason::Refused)]);
+}
+
+#[test]
 fn with_two_nodes_the_own_probe_decides() {
     let mut world = World::with_peers(&["b"]);
     world.probes_give("b", DialOutcome::ConnectionRefused);

@@ -36,7 +36,7 @@ fn inputs() -> impl Strategy<Value = Vec<Input>> {
         3 => (0..5_u8, message).prop_map(|(peer, bytes)| Input::Control { peer, bytes }),
         1 => (0..5_u8, 0..9_u64).prop_map(|(peer, version)| Input::Greeting { peer, version }),
         1 => (0..5_u8, 0..9_u64).prop_map(|(peer, version)| Input::Applied { peer, version }),
-        3 => (0..5_u8, 0..9_u8).prop_map(|(peer, outcome)| Input::Outcome { peer, outcome }),
+        3 => (0..5_u8, 0..10_u8).prop_map(|(peer, outcome)| Input::Outcome { peer, outcome }),
         1 => (0..5_u8).prop_map(|peer| Input::Connected { peer }),
         1 => prop::collection::vec(0..5_u8, 0..3).prop_map(|peers| Input::Discovered { peers }),
         1 => (0..9_u64).prop_map(|epoch| Input::Superseded { epoch }),
@@ -72,6 +72,7 @@ fn outcome(number: u8) -> DialOutcome {
         5 => DialOutcome::Unreachable("no route".into()),
         6 => DialOutcome::NoAnswer,
         7 => DialOutcome::NoWelcome,
+        8 => DialOutcome::CutOff("reset".into()),
         _ => DialOutcome::OtherNode { node: node("b"), incarnation: life(3) },
     }
 }
