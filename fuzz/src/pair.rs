@@ -74,14 +74,14 @@ impl End {
         if self.lanes.push_with_head(Lane::Requests, head.as_slice(), Payload::Copied(payload)).is_ok() {
             assert!(self.outcomes.insert(id, 0).is_none(), "{id:?} was used twice");
         } else {
-            self.lanes.requests().cancel(id);
+            self.lanes.cancel(id);
         }
     }
 
     /// Gives up one of the own requests.
     pub(crate) fn cancel(&mut self, which: usize) {
         let Some(id) = self.outcomes.keys().nth(which).copied() else { return };
-        let head = self.lanes.requests().cancel(id);
+        let head = self.lanes.cancel(id);
         if let Some(head) = head {
             *self.outcomes.entry(id).or_default() += 1;
             let _ = self.lanes.push_with_head(Lane::Requests, head.as_slice(), Payload::Copied(&[]));

@@ -268,7 +268,7 @@ impl SessionHandle {
     /// Gives a request up and tells the peer. False if it has ended already: then its outcome has come, or is on its way to the
     /// handler.
     pub fn cancel(&self, id: RequestId) -> bool {
-        let head = self.start.lanes.requests().cancel(id);
+        let head = self.start.lanes.cancel(id);
         if let Some(head) = &head {
             // If the lane is full, the peer finds out at the deadline.
             let _ = self.send(Lane::Requests, head.as_slice(), Payload::Copied(&[]));
@@ -291,7 +291,7 @@ impl SessionHandle {
             Ok(pushed) if is_next && !pushed.wake => self.wake(),
             Ok(_) => {}
             // With the session that has just ended it has had its outcome.
-            Err(_) if self.start.lanes.requests().cancel(id).is_none() => {}
+            Err(_) if self.start.lanes.cancel(id).is_none() => {}
             Err(failure) => {
                 self.waiting().remove(&id);
                 return Err(failure.into());

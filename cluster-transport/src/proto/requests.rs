@@ -21,6 +21,10 @@ use super::wire::WireError;
 
 /// The longest head of a message on the requests lane.
 const HEAD: usize = 1 + 8 + 4;
+const REQUEST: u8 = 1;
+const REPLY: u8 = 2;
+const FAILURE: u8 = 3;
+const CANCEL: u8 = 4;
 /// The longest text of a failure, in bytes.
 pub const MAX_FAILURE_TEXT: usize = 1024;
 
@@ -105,6 +109,8 @@ pub(super) enum Heard {
     Refusal(Head),
     /// It belongs to a request that has ended.
     Late,
+    /// An answer that begins with this is not wanted any more.
+    Unwanted(Head),
 }
 
 /// Too many requests are under way.
@@ -129,6 +135,11 @@ impl Head {
         out.put_u64(id.0);
         out.put_slice(tail);
         Self { bytes, len: 9 + tail.len() }
+    }
+
+    /// With what every request under this number begins.
+    pub(super) fn of_request(id: RequestId) -> Self {
+        Self::new(REQUEST, id, &[])
     }
 
     /// The bytes that go before the payload.
@@ -176,22 +187,22 @@ impl Requests {
         self.next += 1;
         let is_next = self.asked.insert(id, now + timeout, token);
         let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
-        Ok(Begun { id, head: Head::new(1, id, &timeout.to_be_bytes()), is_next })
+        Ok(Begun { id, head: Head::new(REQUEST, id, &timeout.to_be_bytes()), is_next })
     }
 
     /// Gives a request up. The head of the message that tells the peer, unless the request has ended already.
-    pub fn cancel(&mut self, id: RequestId) -> Option<Head> {
-        self.asked.remove(id).map(|_| Head::new(4, id, &[]))
+    pub(super) fn cancel(&mut self, id: RequestId) -> Option<Head> {
+        self.asked.remove(id).map(|_| Head::new(CANCEL, id, &[]))
     }
 
     /// Answers a request of the peer; nothing if it does not wait for an answer any more.
     pub fn reply(&mut self, id: RequestId) -> Option<Head> {
-        self.answering.remove(id).map(|_| Head::new(2, id, &[]))
+        self.answering.remove(id).map(|_| Head::new(REPLY, id, &[]))
     }
 
     /// Tells the peer that there will be no reply; nothing if it does not wait for one any more.
     pub fn fail(&mut self, id: RequestId, code: FailureCode) -> Option<Head> {
-        self.answering.remove(id).map(|_| Head::new(3, id, &code.0.to_be_bytes()))
+        self.answering.remove(id).map(|_| Head::new(FAILURE, id, &code.0.to_be_bytes()))
     }
 
     /// How many requests of ours and of the peer are under way.
@@ -207,26 +218,30 @@ impl Requests {
         }
         let (kind, id) = (message.get_u8(), RequestId(message.get_u64()));
         Ok(match kind {
-            1 if message.len() >= 4 => {
+            REQUEST if message.len() >= 4 => {
                 let deadline = now + Duration::from_millis(message.get_u32().into());
                 if self.answering.len() >= self.limit {
-                    return Ok(Heard::Refusal(Head::new(3, id, &FailureCode::TOO_MANY.0.to_be_bytes())));
+                    return Ok(Heard::Refusal(Head::new(
+                        FAILURE,
+                        id,
+                        &FailureCode::TOO_MANY.0.to_be_bytes(),
+                    )));
                 }
                 self.answering.insert(id, deadline, ());
                 Heard::Event(RequestEvent::Asked { id, deadline, payload: message })
             }
-            2 => self.ended(id, || Outcome::Reply(message)),
-            3 if message.len() >= 2 => {
+            REPLY => self.ended(id, || Outcome::Reply(message)),
+            FAILURE if message.len() >= 2 => {
                 let code = FailureCode(message.get_u16());
                 message.truncate(MAX_FAILURE_TEXT);
                 let text = String::from_utf8_lossy(&message).into_owned();
                 self.ended(id, || Outcome::Failed { code, text })
             }
-            4 => match self.answering.remove(id) {
+            CANCEL => match self.answering.remove(id) {
                 Some(()) => Heard::Event(RequestEvent::Cancelled(id)),
-                None => Heard::Late,
+                None => Heard::Unwanted(Head::new(REPLY, id, &[])),
             },
-            1 | 3 => return Err(short(4, message.len())),
+            REQUEST | FAILURE => return Err(short(4, message.len())),
             _ => return Err(WireError::Malformed { what: "a message on the requests lane" }),
         })
     }

@@ -404,13 +404,17 @@ impl Session {
     fn peer_lagged(&mut self, lagged: &Lagged, news: Option<u64>) {
         let Some(messages) = news else { return };
         self.start.lanes.absorbed(lagged.lane, lagged.from, lagged.to);
+        if lagged.lane == Lane::Requests {
+            // Each request has its outcome, and nobody misses what is given up of one.
+            return;
+        }
         let (lane, direction) = (lagged.lane, Direction::Inbound);
         self.events.push_back(SessionEvent::Lagged { lane, direction, missed: Missed::Known(messages) });
     }
 
     fn take_requests(&mut self, now: Instant, batch: Batch) -> Result<(), Fault> {
         let end = batch.end();
-        let mut refusals = Vec::new();
+        let (mut refusals, mut unwanted) = (Vec::new(), Vec::new());
         let mut requests = self.start.lanes.requests();
         for message in batch.into_messages() {
             match requests.handle(now, message)? {
@@ -420,12 +424,16 @@ impl Session {
                     refusals.push(head);
                 }
                 Heard::Late => {}
+                Heard::Unwanted(head) => unwanted.push(head),
             }
         }
         drop(requests);
         for refusal in refusals {
             // A full lane drops the answer; the peer's own deadline ends the request.
             let _ = self.start.lanes.push(Lane::Requests, Payload::Copied(refusal.as_slice()));
+        }
+        for head in unwanted {
+            self.start.lanes.withdraw(head);
         }
         self.start.lanes.done(Lane::Requests, end);
         Ok(())

@@ -98,7 +98,7 @@ fn requests_and_their_ends_are_those_of_the_document() {
 
     let mut node = Node::new();
     let Begun { id, .. } = node.ask();
-    let head = node.lanes.requests().cancel(id).unwrap();
+    let head = node.lanes.cancel(id).unwrap();
     assert_eq!(node.send(head, b""), documented["Cancel"]);
     assert_eq!(documented.len(), 4);
 }

@@ -30,7 +30,7 @@ use self::flags::LaneFlags;
 use self::handed::Handed;
 pub(super) use self::inbound::{Inbound, InboundLimits, Taken};
 use super::body::Positions;
-use super::requests::Requests;
+use super::requests::{Head, RequestId, Requests};
 use super::{Instant, Lane, PerLane, SessionId};
 
 /// Everything that one node keeps of its exchange with one incarnation of another.
@@ -238,6 +238,19 @@ impl PeerLanes {
 
     pub(super) fn inbound(&self) -> MutexGuard<'_, Inbound> {
         lock(&self.inbound)
+    }
+
+    /// Gives a request up, and what is unsent of it if it is long; the peer does the same with its reply. The head of the message that
+    /// tells the peer, unless the request has ended already.
+    pub fn cancel(&self, id: RequestId) -> Option<Head> {
+        let head = self.requests().cancel(id)?;
+        self.withdraw(Head::of_request(id));
+        Some(head)
+    }
+
+    /// Gives up what is unsent of the long message of the requests lane that begins with this head.
+    pub(super) fn withdraw(&self, head: Head) {
+        self.changing(Lane::Requests, |outbound| outbound.withdraw(head.as_slice()));
     }
 
     /// The requests under way in both directions.

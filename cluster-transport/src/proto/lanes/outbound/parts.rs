@@ -1,7 +1,8 @@
 //! Messages that are longer than a frame.
 //!
 //! On most lanes all parts of one are queued at once, and what comes later follows them. On the requests lane, where nothing
-//! depends on order, they are kept aside and take turns with the short messages, part by part.
+//! depends on order, they are kept aside and take turns with the short messages, part by part. One that nobody wants any more is
+//! withdrawn from there: of what was sent of it a mark says that no more will come.
 
 use std::collections::VecDeque;
 
@@ -9,11 +10,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::super::super::Lane;
 use super::super::super::frame::{FRAGMENT_HEAD, Fragment, PREFIX};
-use super::{MAX_PART, Outbound, Part};
+use super::{Content, Entry, MAX_PART, Outbound, Part};
 
 /// What is left of a long message.
 #[derive(Debug)]
 struct Rest {
+    whole: Bytes,
     bytes: Bytes,
     total: u32,
     offset: u32,
@@ -24,7 +26,7 @@ struct Rest {
 impl Rest {
     fn of(bytes: Bytes) -> Self {
         let total = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        Self { bytes, total, offset: 0, message: None }
+        Self { whole: bytes.clone(), bytes, total, offset: 0, message: None }
     }
 
     fn parts(&self) -> u64 {
@@ -66,6 +68,14 @@ impl Aside {
         self.has_turn &= !is_part;
     }
 
+    /// Takes the message out that begins with these bytes; whether a part of it has a number.
+    fn withdraw(&mut self, beginning: &[u8]) -> Option<bool> {
+        let at = self.waiting.iter().position(|rest| rest.whole.starts_with(beginning))?;
+        let rest = self.waiting.remove(at)?;
+        self.bytes -= rest.bytes.len();
+        Some(rest.message.is_some())
+    }
+
     /// Gives all up; how many messages these are.
     pub(super) fn clear(&mut self) -> u64 {
         let given_up = std::mem::take(self).waiting.len();
@@ -105,6 +115,29 @@ impl Outbound {
         self.enqueue_part(fragment);
     }
 
+    /// Gives up what is not sent yet of the long message that begins with these bytes and takes turns.
+    pub(in crate::proto::lanes) fn withdraw(&mut self, beginning: &[u8]) {
+        if self.aside.withdraw(beginning) != Some(true) {
+            return;
+        }
+        // The receiver waits for the rest of it.
+        if std::mem::take(&mut self.aside.has_turn) {
+            self.withdraw_part();
+        } else {
+            self.seal();
+            self.next += 1;
+            self.queue.push_back(Entry::withdrawn(self.next - 1, self.next));
+        }
+    }
+
+    /// Puts a mark in the place of the part that has its turn.
+    fn withdraw_part(&mut self) {
+        let mut unsent = self.queue.iter_mut().skip(self.sent);
+        let Some(part) = unsent.find(|entry| entry.is_part()) else { return };
+        self.unsent_bytes -= part.bytes;
+        *part = Entry::withdrawn(part.first, part.end);
+    }
+
     fn enqueue_part(&mut self, fragment: Fragment) {
         let len = FRAGMENT_HEAD + fragment.part.len();
         let mut head = BytesMut::with_capacity(PREFIX + FRAGMENT_HEAD);
@@ -113,5 +146,12 @@ impl Outbound {
         let part = if fragment.is_last() { Part::Last } else { Part::Inner };
         self.next += 1;
         self.enqueue(self.next - 1, self.next, head.freeze(), Some(fragment.part), part);
+    }
+}
+
+impl Entry {
+    /// Stands for a part of a message that nobody misses.
+    fn withdrawn(first: u64, end: u64) -> Self {
+        Self { first, end, bytes: 0, content: Content::Shed { messages: 0 } }
     }
 }

@@ -25,7 +25,7 @@ impl End {
     }
 
     fn cancel(&self, id: RequestId) -> bool {
-        let head = self.lanes.requests().cancel(id);
+        let head = self.lanes.cancel(id);
         if let Some(head) = &head {
             self.lanes.push(Lane::Requests, Payload::Copied(head.as_slice())).unwrap();
         }
@@ -68,6 +68,70 @@ fn a_leave_waits_for_a_long_reply() {
     pair.settle();
     assert_eq!(pair.a.requests.iter().map(ended).collect::<Vec<_>>(), [id]);
     assert_eq!(pair.a.ended, [SessionEnd::PeerLeft]);
+}
+
+/// Of a long message, what a pair exchanges before it is given up.
+const BEGUN: usize = 200_000;
+/// A part, with acknowledgements and marks: more is not sent of what was given up.
+const ONE_PART: usize = 70_000;
+
+fn unsent(end: &End) -> usize {
+    end.lanes.lag(Lane::Requests).unsent_bytes
+}
+
+fn is_told_of_a_loss(end: &End) -> bool {
+    end.lagged.iter().any(|(lane, ..)| *lane == Lane::Requests)
+}
+
+#[test]
+fn what_is_unsent_of_a_long_reply_is_not_sent_once_its_request_is_cancelled() {
+    let mut pair = Pair::new(&settings());
+    let ids = [(); 3].map(|()| pair.a.ask(pair.now, Duration::from_secs(60), b"?"));
+    pair.settle();
+    ids.iter().for_each(|id| assert!(pair.b.answer(*id, LONG)));
+    pair.exchange(BEGUN);
+    assert!(unsent(&pair.b) > 2 * LONG && pair.a.lanes.inbound().reassembling() > LONG);
+    // The second has not begun; the first has.
+    assert!(pair.a.cancel(ids[1]) && pair.a.cancel(ids[0]));
+    pair.exchange(ONE_PART);
+    assert!(unsent(&pair.b) < LONG + ONE_PART, "{} bytes wait", unsent(&pair.b));
+    pair.settle();
+    assert_eq!(pair.a.requests.iter().map(ended).collect::<Vec<_>>(), [ids[2]]);
+    assert_eq!(pair.a.ended, []);
+    assert!(!is_told_of_a_loss(&pair.a), "whoever cancels misses nothing");
+    assert_eq!(pair.a.lanes.inbound().reassembling(), 0);
+    assert_eq!(pair.b.lanes.lag(Lane::Requests).unacknowledged_bytes, 0);
+}
+
+#[test]
+fn what_is_unsent_of_a_long_request_is_not_sent_once_it_is_cancelled() {
+    let mut pair = Pair::new(&settings());
+    pair.settle();
+    let id = pair.a.ask(pair.now, Duration::from_secs(60), &vec![7; LONG]);
+    pair.exchange(BEGUN);
+    assert!(pair.b.lanes.inbound().reassembling() > LONG);
+    assert!(pair.a.cancel(id));
+    assert!(unsent(&pair.a) < ONE_PART, "{} bytes wait", unsent(&pair.a));
+    pair.settle();
+    assert_eq!(pair.b.requests, []);
+    assert!(!is_told_of_a_loss(&pair.b), "nobody there knew of it");
+    assert_eq!(pair.b.lanes.inbound().reassembling(), 0);
+}
+
+#[test]
+fn a_cancelled_reply_leaves_room_for_one_as_long_as_all_that_may_be_in_reassembly() {
+    let most = LONG + 64;
+    let mut pair = Pair::new(&LaneSettings { reassembly: most, ..settings() });
+    let ids = [(); 2].map(|()| pair.a.ask(pair.now, Duration::from_secs(60), b"?"));
+    pair.settle();
+    assert!(pair.b.answer(ids[0], LONG));
+    for exchanged in [BEGUN, ONE_PART] {
+        pair.exchange(exchanged);
+    }
+    assert!(pair.a.cancel(ids[0]) && pair.b.answer(ids[1], LONG));
+    pair.settle();
+    assert_eq!(pair.a.requests.iter().map(ended).collect::<Vec<_>>(), [ids[1]]);
+    assert_eq!(pair.a.ended, []);
 }
 
 /// Which request ended. A reply has to be that of its request.

@@ -65,7 +65,7 @@ fn a_cancelled_request_is_told_to_the_other_side() {
     let Begun { id, head, .. } = asked.unwrap();
     pair.a.lanes.push_with_head(Lane::Requests, head.as_slice(), Payload::Copied(b"?")).unwrap();
     pair.settle();
-    let cancel = pair.a.lanes.requests().cancel(id).unwrap();
+    let cancel = pair.a.lanes.cancel(id).unwrap();
     pair.a.lanes.push(Lane::Requests, Payload::Copied(cancel.as_slice())).unwrap();
     pair.settle();
     assert_eq!(pair.b.requests[1..], [RequestEvent::Cancelled(id)]);
