@@ -8,6 +8,7 @@ mod back_pressure;
 mod certificates;
 mod flood;
 mod line;
+mod moving;
 mod networks;
 mod proxy;
 mod quirks;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cluster_transport::proto::Address;
 use cluster_transport::proto::address::Scheme;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream, UdpSocket, tcp};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, tcp};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -35,16 +36,33 @@ const HELD: u32 = 16 * 1024;
 pub(crate) struct Proxy {
     pub(crate) address: Address,
     shared: Arc<Shared>,
-    _task: AbortOnDropHandle<()>,
+    /// The way of the life lines, if they have one.
+    lines: Option<Arc<Shared>>,
+    tasks: Vec<AbortOnDropHandle<()>>,
 }
 
 struct Shared {
     target: SocketAddr,
     mode: watch::Sender<Mode>,
     broken: std::sync::Mutex<CancellationToken>,
+    /// From how many sockets datagrams have gone to the target.
+    ways: AtomicUsize,
 }
 
 impl Shared {
+    fn towards(address: &Address) -> Arc<Self> {
+        Arc::new(Self {
+            target: SocketAddr::new(address.ip().unwrap(), address.port()),
+            mode: watch::Sender::new(Mode::Pass),
+            broken: std::sync::Mutex::default(),
+            ways: AtomicUsize::new(0),
+        })
+    }
+
+    fn break_all(&self) {
+        std::mem::take(&mut *self.broken.lock().unwrap()).cancel();
+    }
+
     fn standing(&self) -> CancellationToken {
         self.broken.lock().unwrap().clone()
     }
@@ -62,11 +80,7 @@ impl Shared {
 
 impl Proxy {
     pub(crate) async fn before(address: &Address) -> Self {
-        let shared = Arc::new(Shared {
-            target: SocketAddr::new(address.ip().unwrap(), address.port()),
-            mode: watch::Sender::new(Mode::Pass),
-            broken: std::sync::Mutex::default(),
-        });
+        let shared = Shared::towards(address);
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let (local, task) = match address.scheme() {
             Scheme::Tcp => {
@@ -83,7 +97,20 @@ impl Proxy {
             Scheme::Tunnel => panic!("{address} has no socket"),
         };
         let address = Address::from_ip(address.scheme(), local.ip(), local.port());
-        Self { address, shared, _task: AbortOnDropHandle::new(task) }
+        Self { address, shared, lines: None, tasks: vec![AbortOnDropHandle::new(task)] }
+    }
+
+    /// Before an address of QUIC, with TCP at the same port: life lines get through too.
+    pub(crate) async fn with_life_lines(address: &Address) -> Self {
+        loop {
+            let mut proxy = Self::before(address).await;
+            let at = SocketAddr::new(proxy.address.ip().unwrap(), proxy.address.port());
+            let Ok(listener) = TcpListener::bind(at).await else { continue };
+            let lines = Shared::towards(address);
+            proxy.tasks.push(AbortOnDropHandle::new(tokio::spawn(streams(Arc::clone(&lines), listener))));
+            proxy.lines = Some(lines);
+            return proxy;
+        }
     }
 
     pub(crate) fn set(&self, mode: Mode) {
@@ -92,11 +119,21 @@ impl Proxy {
 
     /// Breaks what stands: streams are reset; datagrams go on, from another address.
     pub(crate) fn shake(&self) {
-        std::mem::take(&mut *self.shared.broken.lock().unwrap()).cancel();
+        self.shared.break_all();
+    }
+
+    /// Resets the life lines that stand.
+    pub(crate) fn cut_life_lines(&self) {
+        self.lines.as_ref().unwrap().break_all();
+    }
+
+    /// From how many addresses datagrams have reached the target.
+    pub(crate) fn ways(&self) -> usize {
+        self.shared.ways.load(Ordering::Relaxed)
     }
 }
 
-async fn streams(shared: Arc<Shared>, listener: tokio::net::TcpListener) {
+async fn streams(shared: Arc<Shared>, listener: TcpListener) {
     loop {
         let (near, _) = listener.accept().await.unwrap();
         let shared = Arc::clone(&shared);
@@ -158,6 +195,7 @@ async fn datagrams(shared: Arc<Shared>, front: UdpSocket) {
 type Way = (Arc<UdpSocket>, AbortOnDropHandle<()>);
 
 async fn way(shared: &Arc<Shared>, front: &Arc<UdpSocket>, dialler: SocketAddr) -> Way {
+    shared.ways.fetch_add(1, Ordering::Relaxed);
     let far = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
     far.connect(shared.target).await.unwrap();
     let (shared, front, from) = (Arc::clone(shared), Arc::clone(front), Arc::clone(&far));

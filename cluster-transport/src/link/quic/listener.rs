@@ -43,6 +43,8 @@ impl Listener {
         let mut server = ServerConfig::with_crypto(Arc::new(crypto));
         server
             .transport_config(flow.transport())
+            // Behind a router a peer's address may change under way. It is proven anew, and the session does not notice.
+            .migration(true)
             .max_incoming(BACKLOG)
             .incoming_buffer_size(EARLY)
             .incoming_buffer_size_total(EARLY_TOTAL);
