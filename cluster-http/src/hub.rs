@@ -13,6 +13,7 @@ use serde_json::json;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{sleep, timeout};
 
+use crate::load::Loaded;
 use crate::view;
 
 /// How many readers there may be.
@@ -48,6 +49,7 @@ impl Frame {
 #[derive(Debug)]
 pub(crate) struct Hub {
     cluster: Cluster,
+    load: Loaded,
     sender: broadcast::Sender<Frame>,
     runs: Arc<Mutex<bool>>,
 }
@@ -60,8 +62,8 @@ pub(crate) struct Listener {
 }
 
 impl Hub {
-    pub(crate) fn new(cluster: Cluster) -> Self {
-        Self { cluster, sender: broadcast::Sender::new(BEHIND), runs: Arc::default() }
+    pub(crate) fn new(cluster: Cluster, load: Loaded) -> Self {
+        Self { cluster, load, sender: broadcast::Sender::new(BEHIND), runs: Arc::default() }
     }
 
     /// A new reader; one that was here before says after which change. `None` if there are too many.
@@ -72,10 +74,10 @@ impl Hub {
         }
         let frames = self.sender.subscribe();
         let missed = after.map(|number| changes(&self.cluster, number).0).unwrap_or_default();
-        let first = missed.into_iter().chain([status(&self.cluster)]).collect();
+        let first = missed.into_iter().chain([status(&self.cluster, &self.load)]).collect();
         if !std::mem::replace(&mut *runs, true) {
-            let (cluster, sender, runs) = (self.cluster.clone(), self.sender.clone(), Arc::clone(&self.runs));
-            tokio::spawn(run(cluster, sender, runs));
+            let (cluster, load, sender) = (self.cluster.clone(), self.load.clone(), self.sender.clone());
+            tokio::spawn(run(cluster, load, sender, Arc::clone(&self.runs)));
         }
         Some(Listener { first, frames: Some(frames) })
     }
@@ -99,9 +101,9 @@ impl Listener {
 }
 
 /// A member that does not answer for the matrix holds no status back.
-async fn run(cluster: Cluster, sender: broadcast::Sender<Frame>, runs: Arc<Mutex<bool>>) {
+async fn run(cluster: Cluster, load: Loaded, sender: broadcast::Sender<Frame>, runs: Arc<Mutex<bool>>) {
     tokio::select! {
-        () = tell_statuses(&cluster, &sender, &runs) => {}
+        () = tell_statuses(&cluster, &load, &sender, &runs) => {}
         () = tell_matrices(&cluster, &sender) => {}
     }
 }
@@ -119,7 +121,12 @@ async fn tell_matrices(cluster: &Cluster, sender: &broadcast::Sender<Frame>) {
 }
 
 /// Until nobody reads.
-async fn tell_statuses(cluster: &Cluster, sender: &broadcast::Sender<Frame>, runs: &Mutex<bool>) {
+async fn tell_statuses(
+    cluster: &Cluster,
+    load: &Loaded,
+    sender: &broadcast::Sender<Frame>,
+    runs: &Mutex<bool>,
+) {
     let mut seen = cluster.activity_after(0).last().map_or(0, |change| change.number);
     let mut told = seen;
     loop {
@@ -131,7 +138,7 @@ async fn tell_statuses(cluster: &Cluster, sender: &broadcast::Sender<Frame>, run
             frames.into_iter().for_each(|frame| drop(sender.send(frame)));
         }
         let mut runs = runs.lock().unwrap_or_else(PoisonError::into_inner);
-        if sender.send(status(cluster)).is_err() {
+        if sender.send(status(cluster, load)).is_err() {
             // Nobody reads. Whoever comes next waits for this lock and starts the task anew.
             *runs = false;
             return;
@@ -139,8 +146,8 @@ async fn tell_statuses(cluster: &Cluster, sender: &broadcast::Sender<Frame>, run
     }
 }
 
-fn status(cluster: &Cluster) -> Frame {
-    Frame::new("status", &view::status(&cluster.status()))
+fn status(cluster: &Cluster, load: &Loaded) -> Frame {
+    Frame::new("status", &view::status(&cluster.status(), load))
 }
 
 /// The changes after the one with this number, and the number of the last one.

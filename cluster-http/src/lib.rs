@@ -3,7 +3,7 @@
 //! | route | answers |
 //! |---|---|
 //! | `GET /_plugin/cluster/` | the dashboard: one page without external resources |
-//! | `GET …/health` | 200 with `ok` when this node serves clients, else 503 with the reasons |
+//! | `GET …/health` | 200 with `ok` when this node serves clients, or with `overloaded`, else 503 with the reasons |
 //! | `GET …/health/live` | 200 while the member runs, whatever becomes of others |
 //! | `GET …/health/ready` | as `health`, with readiness and reasons in the result |
 //! | `GET …/status`, `…/status/matrix` | what this node knows of itself and of the others; what every node sees of every other |
@@ -20,12 +20,14 @@
 mod envelope;
 mod guard;
 mod hub;
+mod load;
 mod metrics;
 mod routes;
 mod view;
 
+pub use load::{Figure, HostLoad};
 pub use metrics::METRIC_PEERS;
-pub use routes::router;
+pub use routes::{router, router_with_load};
 
 /// The result of `cluster:status` as Kuzzle 2.11 and later have it, for a host that has this action in its API: what
 /// `GET /cluster/_status` answers.

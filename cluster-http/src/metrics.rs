@@ -15,6 +15,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, prometheus_text, text};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::load::{self, Figure, FigureSamples, Loaded};
 use writer::{Samples, Writer};
 
 /// How many peers have figures of their own, in the order of their ids; `cluster_peers_omitted` counts the others.
@@ -47,9 +48,9 @@ impl Format {
 pub(crate) struct Metrics(Mutex<Registry>);
 
 impl Metrics {
-    pub(crate) fn new(cluster: Cluster) -> Self {
+    pub(crate) fn new(cluster: Cluster, load: Loaded) -> Self {
         let mut registry = Registry::with_prefix("cluster");
-        registry.register_collector(Box::new(Figures(cluster)));
+        registry.register_collector(Box::new(Figures(cluster, load)));
         Self(Mutex::new(registry))
     }
 
@@ -65,7 +66,7 @@ impl Metrics {
 }
 
 #[derive(Debug)]
-struct Figures(Cluster);
+struct Figures(Cluster, Loaded);
 
 impl Collector for Figures {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -75,6 +76,7 @@ impl Collector for Figures {
         certificate(&mut writer, &status)?;
         traffic(&mut writer, &status)?;
         discovery(&mut writer, &status)?;
+        host(&mut writer, &self.1)?;
         peers::write(&mut writer, &status)
     }
 }
@@ -153,7 +155,9 @@ fn defence(writer: &mut Writer<'_>, defence: &Defence) -> fmt::Result {
     let help = "Requests of members that were refused because they had too many under way";
     writer.counter("requests_refused", help, one(defence.requests_refused))?;
     let help = "How often this node did not believe that it had been superseded";
-    writer.counter("disbelieved", help, one(defence.disbelieved))
+    writer.counter("disbelieved", help, one(defence.disbelieved))?;
+    let help = "Datagrams that cannot be QUIC and came to where it is listened for";
+    writer.counter("strange_datagrams", help, one(defence.strange_datagrams))
 }
 
 fn discovery(writer: &mut Writer<'_>, status: &Status) -> fmt::Result {
@@ -162,6 +166,25 @@ fn discovery(writer: &mut Writer<'_>, status: &Status) -> fmt::Result {
     writer.gauge("provider_up", "Whether a provider of addresses answered last", None, up.collect())?;
     let known = status.discovery.iter().map(|it| (label(&it.provider), count(it.addresses)));
     writer.gauge("provider_addresses", "Addresses that a provider knew last", None, known.collect())
+}
+
+/// What the host says of its load.
+fn host(writer: &mut Writer<'_>, load: &Loaded) -> fmt::Result {
+    let overloaded = one(flag(!load::overloaded(load).is_empty()));
+    writer.gauge("overloaded", "Whether the host has too much to do", None, overloaded)?;
+    for Figure { name, help, samples } in load.iter().flat_map(|load| load.figures()) {
+        match samples {
+            FigureSamples::Gauge(value) => writer.gauge(name, help, None, one(value))?,
+            FigureSamples::Counter(counts) => {
+                let labels = |reason: Option<&str>| {
+                    reason.map(|reason| ("reason", reason.to_owned())).into_iter().collect()
+                };
+                let samples = counts.into_iter().map(|(reason, times)| (labels(reason), times)).collect();
+                writer.counter(name, help, samples)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A figure without labels.

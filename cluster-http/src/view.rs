@@ -6,8 +6,10 @@ use cluster_core::runtime::{MemberStatus, Status};
 use humantime::format_rfc3339_millis;
 use serde_json::{Value, json};
 
+use crate::load::{self, Loaded};
+
 /// `count`, `current` and `pool` are the original's; everything else is this cluster's own.
-pub(crate) fn status(status: &Status) -> Value {
+pub(crate) fn status(status: &Status, load: &Loaded) -> Value {
     let pool: Vec<Value> = status.members.iter().map(member).collect();
     json!({
         "activity": status.activity,
@@ -24,6 +26,7 @@ pub(crate) fn status(status: &Status) -> Value {
         "health": status.health,
         "hostEventsDropped": status.host_events_dropped,
         "keeper": status.keeper,
+        "load": load::status(load),
         "minimumNodes": status.minimum_nodes,
         "notifications": {
             "avoided": status.notifications_avoided,

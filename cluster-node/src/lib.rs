@@ -5,6 +5,7 @@ pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod filter;
+pub mod load;
 pub mod node;
 pub mod notification;
 pub mod server;

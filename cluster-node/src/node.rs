@@ -22,6 +22,8 @@ pub use connection::Connection;
 pub use outbox::TooSlow;
 
 use crate::filter::RoomKey;
+use crate::load::Load;
+use crate::subscriptions::SubscriptionLimits;
 use local::Local;
 
 /// How long the answer to a subscription waits for the other nodes to know of it.
@@ -36,6 +38,7 @@ pub struct Node {
     cluster: Cluster,
     local: Arc<Local>,
     on_minority: OnMinority,
+    requests: usize,
 }
 
 impl Node {
@@ -44,10 +47,15 @@ impl Node {
     /// # Errors
     /// What keeps the cluster from starting: a binding, a certificate.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let local = Arc::new(Local::new(RoomKey::new(config.filter_seed().as_bytes())));
-        let on_minority = config.on_minority();
+        let limits = SubscriptionLimits {
+            per_connection: config.server_subscriptions_per_client(),
+            rooms: config.server_rooms(),
+        };
+        let load = Load::new(config.server_outgoing_bytes_total());
+        let local = Arc::new(Local::new(RoomKey::new(config.filter_seed().as_bytes()), limits, load));
+        let (on_minority, requests) = (config.on_minority(), config.server_requests());
         let cluster = Cluster::start(config, local.clone()).await?;
-        Ok(Self { cluster, local, on_minority })
+        Ok(Self { cluster, local, on_minority, requests })
     }
 
     /// The cluster, as this node sees it.
@@ -58,6 +66,11 @@ impl Node {
     /// The node's name.
     pub fn name(&self) -> &str {
         self.cluster.node_id().as_str()
+    }
+
+    /// What its clients cost.
+    pub fn load(&self) -> &Load {
+        self.local.load()
     }
 
     /// Takes in a client, for which at most `outgoing` bytes may wait.

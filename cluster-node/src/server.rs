@@ -7,8 +7,10 @@ mod accept;
 mod http;
 mod limits;
 mod moving;
+mod plain;
 mod query;
 mod socket;
+mod threads;
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,6 +30,8 @@ pub use limits::{
     DEFAULT_CONNECTIONS, DEFAULT_IDLE_TIMEOUT, DEFAULT_OUTGOING_BYTES, DEFAULT_PLAIN_CONNECTIONS,
     DEFAULT_PLAIN_FOR, DEFAULT_REQUEST_BYTES, ServerLimits,
 };
+
+pub use threads::ClientThreads;
 
 use crate::node::Node;
 use moving::Moving;
@@ -92,6 +96,8 @@ impl Server {
         let moving = Moving::default();
         let connections = limits.connections.min(MAX_CONNECTIONS);
         let slots = Arc::new(Semaphore::new(connections));
+        let load = node.load().clone();
+        tokio::spawn(stop.clone().run_until_cancelled_owned(load.clone().watch()));
         let state = State {
             node,
             limits,
@@ -101,7 +107,7 @@ impl Server {
             stop: stop.clone(),
         };
         let router = http::router(state, more);
-        let accept = accept::run(socket, router, limits, stop.clone(), clients.clone());
+        let accept = accept::run(socket, router, limits, load, stop.clone(), clients.clone());
         Self { address, moving, slots, connections, stop, clients, task: tokio::spawn(accept) }
     }
 

@@ -22,6 +22,20 @@ pub const DEFAULT_ROUTER_PORT: u16 = 7510;
 pub const DEFAULT_SERVER_PORT: u16 = 7512;
 /// The host on which clients are served.
 pub const DEFAULT_SERVER_HOST: &str = "127.0.0.1";
+/// How many clients may be connected by WebSocket.
+pub const DEFAULT_SERVER_CLIENTS: usize = 50_000;
+/// How many plain HTTP connections may be open.
+pub const DEFAULT_SERVER_PLAIN_CONNECTIONS: usize = 1_000;
+/// How many requests of all clients may be under way.
+pub const DEFAULT_SERVER_REQUESTS: usize = 10_000;
+/// How many subscriptions a client may have.
+pub const DEFAULT_SERVER_SUBSCRIPTIONS_PER_CLIENT: usize = 10_000;
+/// How many rooms the clients of a node may be in.
+pub const DEFAULT_SERVER_ROOMS: usize = 1_000_000;
+/// How many bytes may wait for a client.
+pub const DEFAULT_SERVER_OUTGOING_BYTES: usize = 8 * 1024 * 1024;
+/// How many bytes may wait for all clients together.
+pub const DEFAULT_SERVER_OUTGOING_BYTES_TOTAL: usize = 256 * 1024 * 1024;
 /// How many nodes make a quorum.
 pub const DEFAULT_MINIMUM_NODES: NonZeroUsize = NonZeroUsize::MIN;
 /// How many attempts to join are made at their short interval.

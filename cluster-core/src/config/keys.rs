@@ -16,8 +16,8 @@ const IGNORED: &str = "plugins.cluster.privileged";
 /// A key that Kuzzle's own documentation spells with a letter too many, and the key it means.
 const MISSPELT: (&str, &str) =
     ("plugins.cluster.timers.joinAttemptIntervall", "plugins.cluster.timers.joinAttemptInterval");
-/// Every key below this one is known, or an error.
-const OURS: [&str; 2] = ["plugins", "cluster"];
+/// Every key below one of these is known, or an error.
+const OURS: [[&str; 2]; 2] = [["plugins", "cluster"], ["server", "limits"]];
 
 /// How a key was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub(super) fn meaning(path: &[String]) -> Meaning {
         Meaning::Ignored
     } else if Settings::KEYS.iter().any(|key| leads_to(path, key)) {
         Meaning::Group
-    } else if path.iter().take(OURS.len()).eq(OURS) {
+    } else if OURS.iter().any(|ours| path.iter().take(ours.len()).eq(ours)) {
         Meaning::Unknown
     } else {
         Meaning::Elsewhere
@@ -131,6 +131,8 @@ mod tests {
             ("services.db", Meaning::Elsewhere),
             ("plugins.cluster.minimumnodes", Meaning::Unknown),
             ("plugins.cluster.minimumNodes.x", Meaning::Unknown),
+            ("server.limits", Meaning::Group),
+            ("server.limits.client", Meaning::Unknown),
         ] {
             assert_eq!(meaning(&path(given)), wanted, "{given}");
         }
@@ -146,6 +148,7 @@ mod tests {
             ("plugins.cluster.timer", "plugins.cluster.timers"),
             ("plugin.cluster.seeds", "plugins.cluster.seeds"),
             ("plugins.cluster.bindings.port", "plugins.cluster.bindings.pub"),
+            ("server.limits.client", "server.limits.clients"),
             ("port", "server.port"),
         ] {
             assert_eq!(nearest(&path(given)), wanted, "{given}");

@@ -51,6 +51,11 @@ pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
     if value > whole {
         return Err(ConfigError::PartAboveWhole { key, value, whole_key, whole });
     }
+    let (key, whole_key) = ("server.limits.outgoingBytes", "server.limits.outgoingBytesTotal");
+    let (value, whole) = (settings.server_outgoing_bytes.value, settings.server_outgoing_bytes_total.value);
+    if value > whole {
+        return Err(ConfigError::PartAboveWhole { key, value, whole_key, whole });
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The configuration of a node: the file of a Kuzzle host, the environment and the command line over it, or a builder.
 //!
-//! Ours are the keys under `plugins.cluster`, with `server.port`, `server.host` and what `services.internalCache` says of its
+//! Ours are the keys under `plugins.cluster` and `server.limits`, with `server.port`, `server.host` and what `services.internalCache` says of its
 //! Redis; all else in a file is left alone. An unknown
 //! key of ours, a value of the wrong type or out of range is an error that names the key, the value, where it was given and
 //! what fits. A [`Config`] that exists is a valid one. It remembers where each value came from.

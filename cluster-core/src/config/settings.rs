@@ -22,6 +22,8 @@ use super::{Config, ConfigBuilder};
 /// Ranges, in the unit of the file. A frame is up to 64 KiB, so nothing that holds one can be smaller.
 const FRAME: u64 = 64 * 1024;
 const GIB: u64 = 1024 * 1024 * 1024;
+/// The most clients that can be counted.
+const MOST_CLIENTS: u64 = 1 << 28;
 const HOUR_MS: u64 = 3_600_000;
 
 #[expect(clippy::expect_used, reason = "the text is a constant and the tests make it")]
@@ -40,6 +42,32 @@ settings! {
 
     /// The host on which the node serves its clients. Default `127.0.0.1`.
     public server_host: ServerHost = default_server_host(), "server.host", Parsed("a host name or an IP address");
+
+    /// How many clients may be connected by WebSocket. Default 50,000; the next ones are refused.
+    public server_clients: usize = DEFAULT_SERVER_CLIENTS, "server.limits.clients", Amount(1..=MOST_CLIENTS);
+
+    /// How many plain HTTP connections may be open. Default 1,000; the one that has been idle for longest gives way.
+    public server_plain_connections: usize = DEFAULT_SERVER_PLAIN_CONNECTIONS, "server.limits.plainConnections",
+        Amount(1..=1_000_000);
+
+    /// How many requests of all clients may be under way. Default 10,000; the next ones are refused.
+    public server_requests: usize = DEFAULT_SERVER_REQUESTS, "server.limits.requests", Amount(1..=1_000_000);
+
+    /// How many subscriptions a client may have. Default 10,000; the next ones are refused.
+    public server_subscriptions_per_client: usize = DEFAULT_SERVER_SUBSCRIPTIONS_PER_CLIENT,
+        "server.limits.subscriptionsPerClient", Amount(1..=100_000_000);
+
+    /// How many rooms the clients of this node may be in. Default 1,000,000; the next ones are refused.
+    public server_rooms: usize = DEFAULT_SERVER_ROOMS, "server.limits.rooms", Amount(1..=100_000_000);
+
+    /// How many bytes may wait for a client. Default, and worst-case memory a client: 8 MiB and one message; then it has to go.
+    public server_outgoing_bytes: usize = DEFAULT_SERVER_OUTGOING_BYTES, "server.limits.outgoingBytes",
+        Amount(FRAME..=GIB);
+
+    /// How many bytes may wait for all clients together. Default, and worst-case memory: 256 MiB and one message; then those for whom
+    /// most waits have to go.
+    public server_outgoing_bytes_total: usize = DEFAULT_SERVER_OUTGOING_BYTES_TOTAL,
+        "server.limits.outgoingBytesTotal", Amount(FRAME..=64 * GIB);
 
     /// The name of the cluster: nodes of different names refuse each other. Default `kuzzle`.
     public cluster_name: ClusterName = default_cluster_name(), "plugins.cluster.clusterName", Parsed("a DNS label");

@@ -22,6 +22,8 @@ pub struct Defence {
     pub requests_refused: u64,
     /// How often this node did not believe that it had been superseded, because it was told so too often.
     pub disbelieved: u64,
+    /// Datagrams that cannot be QUIC and came to where it listens for QUIC. They are dropped.
+    pub strange_datagrams: u64,
 }
 
 /// The same, while it is being counted.
@@ -70,6 +72,7 @@ impl Defending {
             frames_skipped: tally.skipped_frames,
             requests_refused: counts.requests_refused + tally.refused_requests,
             disbelieved: tally.disbelieved,
+            strange_datagrams: tally.strange_datagrams,
             ..counts
         }
     }

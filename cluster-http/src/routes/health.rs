@@ -7,10 +7,16 @@ use serde_json::json;
 
 use super::Shared;
 use crate::envelope::Failure;
+use crate::load;
 
 pub(super) async fn health(State(shared): State<Shared>, headers: HeaderMap) -> Response {
     let readiness = shared.cluster.readiness();
-    let outcome = if readiness.ready { Ok(json!("ok")) } else { Err(not_ready(readiness.reasons)) };
+    let outcome = match readiness.ready {
+        true if load::overloaded(&shared.load).is_empty() => Ok(json!("ok")),
+        // Of fronts, which look at the code, none must send its clients to others, who would be overloaded next.
+        true => Ok(json!("overloaded")),
+        false => Err(not_ready(readiness.reasons)),
+    };
     shared.exchange("health", &headers).answer(outcome)
 }
 
@@ -31,7 +37,8 @@ pub(super) async fn live(State(shared): State<Shared>, headers: HeaderMap) -> Re
 
 pub(super) async fn ready(State(shared): State<Shared>, headers: HeaderMap) -> Response {
     let readiness = shared.cluster.readiness();
-    let result = json!({ "ready": readiness.ready, "reasons": readiness.reasons });
+    let overloaded = load::overloaded(&shared.load);
+    let result = json!({ "overloaded": overloaded, "ready": readiness.ready, "reasons": readiness.reasons });
     let failure = (!readiness.ready).then(|| not_ready(readiness.reasons));
     shared.exchange("ready", &headers).answer_with(result, failure)
 }

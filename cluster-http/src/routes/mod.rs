@@ -17,6 +17,7 @@ use cluster_core::runtime::Cluster;
 
 use crate::envelope::Exchange;
 use crate::hub::Hub;
+use crate::load::{HostLoad, Loaded};
 use crate::metrics::Metrics;
 
 /// The longest body of a request, in bytes.
@@ -26,6 +27,7 @@ const MAX_BODY: usize = 16 * 1024;
 #[derive(Clone, Debug)]
 struct Shared {
     cluster: Cluster,
+    load: Loaded,
     hub: Arc<Hub>,
     metrics: Arc<Metrics>,
 }
@@ -46,10 +48,21 @@ impl Shared {
 /// At most [64](crate) readers get server-sent events at a time, the next ones 503; one that reads too slowly is sent away. A server
 /// that bounds the life of a connection ends them sooner: they come back by themselves.
 pub fn router(cluster: Cluster) -> Router {
+    routes(cluster, None)
+}
+
+/// The same for a host that says when it has too much to do: it is `overloaded` in health and status then, still with 200, and its
+/// figures are among the metrics.
+pub fn router_with_load(cluster: Cluster, load: Arc<dyn HostLoad>) -> Router {
+    routes(cluster, Some(load))
+}
+
+fn routes(cluster: Cluster, load: Loaded) -> Router {
     let shared = Shared {
-        hub: Arc::new(Hub::new(cluster.clone())),
-        metrics: Arc::new(Metrics::new(cluster.clone())),
+        hub: Arc::new(Hub::new(cluster.clone(), load.clone())),
+        metrics: Arc::new(Metrics::new(cluster.clone(), load.clone())),
         cluster,
+        load,
     };
     let routes =
         table().into_iter().fold(Router::new(), |router, (_, path, answer)| router.route(path, answer));

@@ -15,7 +15,7 @@ use crate::view;
 const MATRIX_DEADLINE: Duration = Duration::from_secs(2);
 
 pub(super) async fn status(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    shared.exchange("status", &headers).answer(Ok(view::status(&shared.cluster.status())))
+    shared.exchange("status", &headers).answer(Ok(view::status(&shared.cluster.status(), &shared.load)))
 }
 
 pub(super) async fn matrix(State(shared): State<Shared>, headers: HeaderMap) -> Response {

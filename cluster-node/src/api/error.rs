@@ -80,6 +80,12 @@ pub enum ApiError {
         /// How many it may have.
         limit: usize,
     },
+    /// As many requests are under way as may be. Not an error of Kuzzle, which has a queue there.
+    #[error("Rejected: this node has {limit} requests under way, as many as it may have. Try again later.")]
+    TooManyRequests {
+        /// How many there may be.
+        limit: usize,
+    },
     /// The node is stopping.
     #[error("Rejected: this node is shutting down.")]
     ShuttingDown,
@@ -135,7 +141,9 @@ impl ApiError {
             | Self::WebSocket(value) => vec![json!(value)],
             Self::MissingArgument(argument) => vec![json!(argument)],
             Self::NotSubscribed { connection, room } => vec![json!(connection), json!(room)],
-            Self::TooManySubscriptions { limit } | Self::Overloaded { limit } => vec![json!(limit)],
+            Self::TooManySubscriptions { limit }
+            | Self::Overloaded { limit }
+            | Self::TooManyRequests { limit } => vec![json!(limit)],
             Self::InvalidType { argument, expected } => vec![json!(argument), json!(expected)],
             Self::InvalidArgument { argument, expected } => vec![json!(argument), json!(expected)],
             Self::ActionNotFound { controller, action } => vec![json!(controller), json!(action)],
@@ -176,7 +184,9 @@ impl ApiError {
             Self::MissingArgument(_) => ("api.assert.missing_argument", 0x0201_0003, 400),
             Self::BodyRequired => ("api.assert.body_required", 0x0201_0008, 400),
             Self::Filter(_) => ("api.assert.koncorde_dsl_error", 0x0201_000e, 400),
-            Self::Overloaded { .. } => ("api.process.overloaded", 0x0202_0002, 503),
+            Self::Overloaded { .. } | Self::TooManyRequests { .. } => {
+                ("api.process.overloaded", 0x0202_0002, 503)
+            }
             Self::ControllerNotFound(_) => ("api.process.controller_not_found", 0x0202_0004, 404),
             Self::ActionNotFound { .. } => ("api.process.action_not_found", 0x0202_0005, 404),
             Self::ShuttingDown => ("api.process.shutting_down", 0x0202_0007, 503),

@@ -1,6 +1,7 @@
 //! `run`: one node, until it is told to stop.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_core::config::{Config, Effective, Sources};
@@ -13,7 +14,7 @@ use super::signals::Signals;
 use super::systemd::Notifier;
 use super::{Failure, say};
 use crate::node::Node;
-use crate::server::{Listener, Server, ServerLimits};
+use crate::server::{ClientThreads, Listener, Server, ServerLimits};
 
 /// How long leaving may take once the clients are gone, so that the process ends within two seconds.
 const LEAVE_WITHIN: Duration = Duration::from_millis(1_200);
@@ -64,14 +65,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let mut signals = Signals::listen()?;
     let notifier = Notifier::from_environment();
-    let listener = Listener::bind(config.server_host().as_str(), config.server_port()).await?;
+    let threads = ClientThreads::start().map_err(Failure::Runtime)?;
+    let (host, port, limits) = (config.server_host(), config.server_port(), ServerLimits::of(&config));
+    let listener = threads.run(async move { Listener::bind(host.as_str(), port).await }).await;
+    let listener = listener.map_err(Failure::Runtime)??;
     let node = Node::start(config).await?;
-    let server = Server::start(
-        listener,
-        node.clone(),
-        cluster_http::router(node.cluster().clone()),
-        ServerLimits::default(),
-    );
+    let clone = node.clone();
+    let server = threads.run(async move { serve_clients(listener, clone, limits) }).await;
+    let server = server.map_err(Failure::Runtime)?;
     say(format_args!("{} serves clients on http://{}", node.name(), server.address()));
     for (name, address) in node.cluster().bound() {
         say(format_args!("{} listens for members on {address} ({name})", node.name()));
@@ -98,6 +99,11 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         tracing::warn!("the other nodes were not told in time that this one leaves");
     }
     outcome
+}
+
+fn serve_clients(listener: Listener, node: Node, limits: ServerLimits) -> Server {
+    let routes = cluster_http::router_with_load(node.cluster().clone(), Arc::new(node.load().clone()));
+    Server::start(listener, node, routes, limits)
 }
 
 /// Sends the clients to the other nodes, if there are any.

@@ -103,7 +103,10 @@ fn table(status: &Value) -> String {
         at(status, "/rooms"),
         at(status, "/subscriptions"),
     );
-    let peers = at(status, "/pool").as_array().map(Vec::as_slice).unwrap_or_default();
+    for reason in list(status, "/load/overloaded") {
+        let _ = writeln!(table, "  OVERLOADED: {}", text(reason));
+    }
+    let peers = list(status, "/pool");
     if peers.is_empty() {
         return table;
     }
@@ -123,15 +126,11 @@ fn table(status: &Value) -> String {
             (false, _) => "differs".to_owned(),
         };
         let ready = if at(peer, "/ready") == true { "yes" } else { "NO" };
-        table += &row([
-            &text(at(peer, "/id")),
-            &text(at(peer, "/state")),
-            ready,
-            &trip,
-            &heard,
-            &bytes(lag(peer)),
-            &copy,
-        ]);
+        let state = match text(at(peer, "/state")) {
+            state if state == "connected" && at(peer, "/draining") == true => state + ", draining",
+            state => state,
+        };
+        table += &row([&text(at(peer, "/id")), &state, ready, &trip, &heard, &bytes(lag(peer)), &copy]);
     }
     table
 }
@@ -141,9 +140,13 @@ fn at<'a>(value: &'a Value, path: &str) -> &'a Value {
     value.pointer(path).unwrap_or(&Value::Null)
 }
 
+/// The list at a path of an answer; an empty one if there is none.
+fn list<'a>(value: &'a Value, path: &str) -> &'a [Value] {
+    at(value, path).as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
 fn reasons(status: &Value) -> String {
-    let reasons = at(status, "/reasons").as_array().map(Vec::as_slice).unwrap_or_default();
-    reasons.iter().map(text).collect::<Vec<_>>().join("; ")
+    list(status, "/reasons").iter().map(text).collect::<Vec<_>>().join("; ")
 }
 
 /// What a node says is not trusted to be harmless to a terminal.
@@ -222,6 +225,23 @@ mod tests {
         );
         assert!(lines[3].contains("unreachable from here NO"), "{table}");
         assert!(lines[3].ends_with("1234567 behind"), "{table}");
+    }
+
+    #[test]
+    fn who_drains_and_who_is_overloaded_is_shown() {
+        let mut status = status();
+        status["pool"][0]["draining"] = json!(true);
+        status["pool"][1]["draining"] = json!(true);
+        status["load"] = json!({ "overloaded": ["clients are turned away", "requests are refused"] });
+        let table = table(&status);
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(
+            lines[1..3],
+            ["  OVERLOADED: clients are turned away", "  OVERLOADED: requests are refused"]
+        );
+        assert!(lines[4].contains("connected, draining   yes"), "{table}");
+        assert!(lines[5].contains("unreachable from here NO"), "{table}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 100), "{table}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::notices::{Passage, now};
 use super::{HEARD_WITHIN, Node};
 use crate::api::{ApiError, Call, Channel, ChannelOptions, Request, Response, results};
 use crate::filter::Filter;
+use crate::load::Bound;
 use crate::notification::Direction;
 use crate::subscriptions::Subscribed;
 
@@ -22,11 +23,22 @@ impl Node {
     pub(super) async fn answer_to(&self, client: Option<ConnectionId>, request: Request) -> Response {
         match self.perform(client, &request).await {
             Ok(result) => Response::success(self.name(), &request, result),
-            Err(error) => Response::failure(self.name(), &request, &error),
+            Err(error) => {
+                let bound = match error {
+                    ApiError::TooManyRequests { .. } => Some(Bound::Requests),
+                    ApiError::TooManyRooms => Some(Bound::Rooms),
+                    ApiError::TooManySubscriptions { .. } => Some(Bound::Subscriptions),
+                    _ => None,
+                };
+                bound.into_iter().for_each(|bound| self.load().meets(bound));
+                Response::failure(self.name(), &request, &error)
+            }
         }
     }
 
     async fn perform(&self, client: Option<ConnectionId>, request: &Request) -> Result<Value, ApiError> {
+        let limit = self.requests;
+        let _under_way = self.load().admit(limit).ok_or(ApiError::TooManyRequests { limit })?;
         let call = request.call()?;
         if self.on_minority == OnMinority::Stop && !self.cluster.readiness().ready {
             return Err(ApiError::NotEnoughNodes);

@@ -6,8 +6,9 @@ use axum::extract::ws::Utf8Bytes;
 use cluster_core::engine::ConnectionId;
 
 use super::Node;
-use super::outbox::{Outbox, TooSlow};
+use super::outbox::{Outbox, Text, TooSlow};
 use crate::api::{Request, Response};
+use crate::load::{Present, Thing};
 
 /// A client of a node. Its subscriptions end when this is dropped, and whoever listens for that is told.
 #[derive(Debug)]
@@ -15,14 +16,16 @@ pub struct Connection {
     node: Node,
     id: ConnectionId,
     outbox: Arc<Outbox>,
+    _present: Present,
 }
 
 impl Connection {
     /// A new client, for which at most `outgoing` bytes may wait.
     pub(super) fn new(node: &Node, outgoing: usize) -> Self {
-        let outbox = Arc::new(Outbox::new(outgoing));
+        let load = node.load();
+        let outbox = Arc::new(Outbox::new(outgoing, load));
         let id = node.local.connect(outbox.clone());
-        Self { node: node.clone(), id, outbox }
+        Self { node: node.clone(), id, outbox, _present: load.enter(Thing::Client) }
     }
 
     /// The node.
@@ -45,12 +48,16 @@ impl Connection {
 
     /// Adds a text to those that the client gets, behind the notifications that wait.
     pub fn push(&self, text: impl Into<Utf8Bytes>) {
-        self.outbox.push(text.into());
+        self.outbox.push(Text::new(text.into(), self.node.load()));
+        self.node.local.relieve();
     }
 
-    /// The next text for the client. For one task; cancel safe.
+    /// The next text for the client, when the one before has been written. For one task; cancel safe.
     pub async fn next(&self) -> Utf8Bytes {
-        self.outbox.next().await
+        let text = self.outbox.next().await;
+        // What is being written is a copy of what others wait for, and takes memory of its own.
+        self.node.local.relieve();
+        text
     }
 
     /// Resolves when more waits for the client than may: it has to go.

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use axum::extract::ws::Utf8Bytes;
 use cluster_core::engine::{ConnectionId, RoomId, RoomInfo};
 use cluster_core::seldom::Seldom;
 use cluster_transport::proto::NodeId;
@@ -16,11 +15,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::catalogue::{Catalogue, Holder};
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Text};
 use crate::api::Channel;
 use crate::filter::RoomKey;
+use crate::load::Load;
 use crate::notification::{Direction, Rendered};
-use crate::subscriptions::{Audience, Departure, SubscribeError, Subscribed, Subscriptions};
+use crate::subscriptions::{
+    Audience, Departure, SubscribeError, Subscribed, SubscriptionLimits, Subscriptions,
+};
 
 /// The part of a node that the cluster's host task and the clients' tasks share.
 #[derive(Debug)]
@@ -34,13 +36,15 @@ pub(super) struct Local {
     shutdown: CancellationToken,
     draining: CancellationToken,
     complaints: Seldom,
+    load: Load,
+    relieving: Mutex<()>,
 }
 
 impl Local {
-    pub(super) fn new(key: RoomKey) -> Self {
+    pub(super) fn new(key: RoomKey, limits: SubscriptionLimits, load: Load) -> Self {
         Self {
             key,
-            subscriptions: Mutex::default(),
+            subscriptions: Mutex::new(Subscriptions::new(limits)),
             catalogue: RwLock::default(),
             clients: RwLock::default(),
             next_connection: AtomicU64::new(1),
@@ -48,7 +52,14 @@ impl Local {
             shutdown: CancellationToken::new(),
             draining: CancellationToken::new(),
             complaints: Seldom::default(),
+            load,
+            relieving: Mutex::default(),
         }
+    }
+
+    /// What the clients cost.
+    pub(super) fn load(&self) -> &Load {
+        &self.load
     }
 
     /// One line a minute for each peer that sends what this node does not understand.
@@ -161,11 +172,28 @@ impl Local {
         }
         let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
         for audience in audiences {
-            let text = Utf8Bytes::from(notification.for_channel(&audience.channel));
+            let text = Text::new(notification.for_channel(&audience.channel).into(), &self.load);
             for outbox in audience.connections.iter().filter_map(|connection| clients.get(connection)) {
                 outbox.push(text.clone());
             }
         }
+        drop(clients);
+        self.relieve();
+    }
+
+    /// Has the clients go for whom most waits, if more waits for all together than may.
+    pub(super) fn relieve(&self) {
+        let reserve = self.load.reserve();
+        if !reserve.is_exceeded() {
+            return;
+        }
+        // One at a time: two would send twice as many away as need be.
+        let Ok(_relieving) = self.relieving.try_lock() else { return };
+        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting: Vec<_> = clients.values().map(|outbox| (outbox.waiting(), outbox)).collect();
+        waiting.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        let slow = waiting.into_iter().take_while(|(bytes, _)| *bytes > 0 && !reserve.is_relieved());
+        slow.for_each(|(_, outbox)| outbox.give_way());
     }
 
     fn subscriptions(&self) -> MutexGuard<'_, Subscriptions> {

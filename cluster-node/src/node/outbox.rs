@@ -1,17 +1,40 @@
 //! What waits to be written to one client: texts in their order, bounded in bytes.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::extract::ws::Utf8Bytes;
 use thiserror::Error;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::load::{Bound, Held, Load};
+
 /// The client reads more slowly than it is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("too much backpressure: client is too slow")]
-pub struct TooSlow;
+pub enum TooSlow {
+    /// More waits for it than may wait for a client.
+    #[error("too much backpressure: client is too slow")]
+    Alone,
+    /// More waits for all clients than may, and for no other does more wait than for this one.
+    #[error("too much backpressure: slow clients take up this node's memory")]
+    AmongOthers,
+}
+
+/// A text that may wait for many clients. It is in memory once.
+#[derive(Clone, Debug)]
+pub(super) struct Text(Arc<(Utf8Bytes, Held)>);
+
+impl Text {
+    pub(super) fn new(text: Utf8Bytes, load: &Load) -> Self {
+        let held = load.reserve().hold(text.as_str().len());
+        Self(Arc::new((text, held)))
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.0.as_str().len()
+    }
+}
 
 /// A bounded queue between a whole node that writes and the one task that sends.
 ///
@@ -20,42 +43,46 @@ pub struct TooSlow;
 #[derive(Debug)]
 pub(super) struct Outbox {
     limit: usize,
+    load: Load,
     queue: Mutex<Queue>,
     filled: Notify,
     overflow: CancellationToken,
+    why: OnceLock<TooSlow>,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    texts: VecDeque<Utf8Bytes>,
+    /// Each text, and what its place here takes.
+    texts: VecDeque<(Text, Held)>,
     bytes: usize,
+    /// A copy of the text that was taken last: until the next one is taken it is being written.
+    written: Option<Held>,
 }
 
 impl Outbox {
     /// An empty queue that takes this many bytes.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, load: &Load) -> Self {
         let (queue, filled, overflow) = (Mutex::default(), Notify::new(), CancellationToken::new());
-        Self { limit, queue, filled, overflow }
+        Self { limit, load: load.clone(), queue, filled, overflow, why: OnceLock::new() }
     }
 
     /// Adds a text. Nothing happens once one did not fit.
-    pub(super) fn push(&self, text: Utf8Bytes) {
+    pub(super) fn push(&self, text: Text) {
         if self.overflow.is_cancelled() {
             return;
         }
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue();
         let bytes = queue.bytes.saturating_add(cost(&text));
         if bytes > self.limit && !queue.texts.is_empty() {
-            *queue = Queue::default();
-            self.overflow.cancel();
+            self.end(queue, TooSlow::Alone, 1);
             return;
         }
         queue.bytes = bytes;
-        queue.texts.push_back(text);
+        queue.texts.push_back((text, self.load.reserve().hold(OVERHEAD)));
         self.filled.notify_one();
     }
 
-    /// The next text, when there is one. For one task; cancel safe.
+    /// The next text, when there is one. For one task, which has written the one before; cancel safe.
     pub(super) async fn next(&self) -> Utf8Bytes {
         loop {
             if let Some(text) = self.pop() {
@@ -65,22 +92,56 @@ impl Outbox {
         }
     }
 
-    /// Resolves when a text did not fit.
+    /// How many bytes wait here, or are being written.
+    pub(super) fn waiting(&self) -> usize {
+        let queue = self.queue();
+        queue.bytes.saturating_add(queue.written.as_ref().map_or(0, Held::bytes))
+    }
+
+    /// Ends the queue for the sake of the others.
+    pub(super) fn give_way(&self) {
+        if !self.overflow.is_cancelled() {
+            self.end(self.queue(), TooSlow::AmongOthers, 0);
+        }
+    }
+
+    /// Resolves when the queue was ended.
     pub(super) async fn overflow(&self) -> TooSlow {
         self.overflow.cancelled().await;
-        TooSlow
+        self.why.get().copied().unwrap_or(TooSlow::Alone)
+    }
+
+    /// Under the lock of the queue, so that it ends once.
+    fn end(&self, mut queue: MutexGuard<'_, Queue>, why: TooSlow, refused: usize) {
+        if self.why.set(why).is_err() {
+            return;
+        }
+        let bound = match why {
+            TooSlow::Alone => Bound::Outgoing,
+            TooSlow::AmongOthers => Bound::OutgoingTotal,
+        };
+        self.load.meets(bound);
+        self.load.shed(bound, queue.texts.len().saturating_add(refused));
+        *queue = Queue::default();
+        self.overflow.cancel();
     }
 
     fn pop(&self) -> Option<Utf8Bytes> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = queue.texts.pop_front()?;
+        let mut queue = self.queue();
+        queue.written = None;
+        let (text, _) = queue.texts.pop_front()?;
         queue.bytes = queue.bytes.saturating_sub(cost(&text));
-        Some(text)
+        queue.written = Some(self.load.reserve().hold(text.bytes()));
+        Some(text.0.0.clone())
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn cost(text: &Utf8Bytes) -> usize {
-    text.as_str().len().saturating_add(OVERHEAD)
+fn cost(text: &Text) -> usize {
+    text.bytes().saturating_add(OVERHEAD)
 }
 
 /// What a text costs beside its bytes, so that many small ones are bounded too.
@@ -92,41 +153,72 @@ mod tests {
 
     use super::*;
 
+    fn outbox(limit: usize) -> (Load, Outbox) {
+        let load = Load::new(1_000);
+        (load.clone(), Outbox::new(limit, &load))
+    }
+
+    fn push(outbox: &Outbox, text: impl Into<Utf8Bytes>) {
+        outbox.push(Text::new(text.into(), &outbox.load));
+    }
+
     fn drained(outbox: &Outbox) -> Vec<Utf8Bytes> {
         std::iter::from_fn(|| outbox.next().now_or_never()).collect()
     }
 
     #[test]
     fn texts_come_out_in_their_order() {
-        let outbox = Outbox::new(1_000);
+        let (_, outbox) = outbox(1_000);
         for text in ["a", "b", "c"] {
-            outbox.push(text.into());
+            push(&outbox, text);
         }
         assert_eq!(drained(&outbox), ["a", "b", "c"].map(Utf8Bytes::from));
-        outbox.push("d".into());
+        push(&outbox, "d");
         assert_eq!(drained(&outbox), ["d"].map(Utf8Bytes::from));
         assert_eq!(outbox.overflow().now_or_never(), None);
     }
 
     #[test]
-    fn a_text_that_does_not_fit_ends_the_queue() {
-        let outbox = Outbox::new(3 * (OVERHEAD + 1));
+    fn a_text_that_does_not_fit_ends_the_queue_and_all_that_is_lost_is_counted() {
+        let (load, outbox) = outbox(3 * (OVERHEAD + 1));
         for text in ["a", "b", "c"] {
-            outbox.push(text.into());
+            push(&outbox, text);
         }
         assert_eq!(outbox.overflow().now_or_never(), None);
-        outbox.push("d".into());
-        assert_eq!(outbox.overflow().now_or_never(), Some(TooSlow));
-        outbox.push("e".into());
+        push(&outbox, "d");
+        assert_eq!(outbox.overflow().now_or_never(), Some(TooSlow::Alone));
+        push(&outbox, "e");
+        outbox.give_way();
         assert_eq!(drained(&outbox), Vec::<Utf8Bytes>::new());
+        assert_eq!((load.met(Bound::Outgoing), load.met(Bound::OutgoingTotal)), (1, 0));
+        assert_eq!(cluster_http::HostLoad::details(&load)["messagesShed"]["outgoing"], 4);
     }
 
     #[test]
     fn a_text_alone_fits_whatever_its_size() {
-        let outbox = Outbox::new(10);
-        outbox.push("x".repeat(1_000).into());
+        let (_, outbox) = outbox(10);
+        push(&outbox, "x".repeat(1_000));
         assert_eq!(drained(&outbox).len(), 1);
-        outbox.push("y".repeat(1_000).into());
+        push(&outbox, "y".repeat(1_000));
         assert_eq!((drained(&outbox).len(), outbox.overflow().now_or_never()), (1, None));
+    }
+
+    #[test]
+    fn a_text_counts_once_while_it_waits_for_many_and_again_while_it_is_being_written() {
+        let load = Load::new(1_000);
+        let outboxes = [(); 3].map(|()| Outbox::new(1_000, &load));
+        let text = Text::new("x".repeat(100).into(), &load);
+        outboxes.iter().for_each(|outbox| outbox.push(text.clone()));
+        drop(text);
+        let used = || load.reserve().used();
+        assert_eq!(used(), 100 + 3 * OVERHEAD);
+        assert!(outboxes[0].next().now_or_never().is_some());
+        assert_eq!(used(), 100 + 2 * OVERHEAD + 100, "one is being written");
+        assert!(outboxes[0].next().now_or_never().is_none());
+        assert_eq!(used(), 100 + 2 * OVERHEAD, "it has been");
+        outboxes[1].give_way();
+        assert_eq!(used(), 100 + OVERHEAD);
+        drop(outboxes);
+        assert_eq!(used(), 0);
     }
 }

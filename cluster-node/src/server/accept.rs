@@ -1,4 +1,4 @@
-//! Accepting: how many plain HTTP connections there may be, and for how long.
+//! Accepting: which plain HTTP connections there may be, and for how long.
 //!
 //! A connection that becomes a WebSocket is counted among the clients from then on. One that stays plain ends after a
 //! while, whatever it does or leaves undone, so nobody holds a place for ever.
@@ -6,7 +6,6 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,46 +15,47 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::limits::ServerLimits;
+use super::plain::{Place, Places};
+use crate::load::Load;
 
 /// How long an answer that is under way may still take when its connection has to end.
 const LAST_ANSWER: Duration = Duration::from_secs(10);
 
+/// How long an idle connection may take to go, whose last answer may still be on its way.
+const GIVE_WAY: Duration = Duration::from_secs(1);
+
 /// After an error of accepting, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts until the server stops. With as many plain connections as there may be, the next ones wait.
+/// Accepts until the server stops. With as many plain connections as there may be, the next one takes the place of an idle one.
 pub(super) async fn run(
     listener: TcpListener,
     router: Router,
     limits: ServerLimits,
+    load: Load,
     stop: CancellationToken,
     tasks: TaskTracker,
 ) {
-    let slots = Arc::new(Semaphore::new(limits.plain_connections.min(Semaphore::MAX_PERMITS)));
-    let next = async || {
-        let slot = Arc::clone(&slots).acquire_owned().await;
-        (slot, listener.accept().await)
+    let places = Places::new(limits.plain_connections, load);
+    let next = async || match listener.accept().await {
+        Ok(accepted) => Ok((accepted, places.take().await)),
+        Err(error) => Err(error),
     };
     loop {
-        let (slot, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => return,
             next = next() => next,
         };
         match accepted {
-            Ok((stream, remote)) => {
-                let connection = serve(stream, remote, router.clone(), limits.plain_for, stop.clone());
-                tasks.spawn(async move {
-                    connection.await;
-                    drop(slot);
-                });
+            Ok(((stream, remote), place)) => {
+                tasks.spawn(serve(stream, remote, router.clone(), place, limits.plain_for, stop.clone()));
             }
             Err(error) => {
                 tracing::warn!("cannot accept a client: {error}");
@@ -70,26 +70,34 @@ async fn serve(
     stream: TcpStream,
     remote: SocketAddr,
     router: Router,
+    place: Place,
     plain_for: Duration,
     stop: CancellationToken,
 ) {
     // Notifications are small and must not wait for each other.
     let _ = stream.set_nodelay(true);
+    let asked = &place;
     let answer = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        asked.is_asked();
         request.extensions_mut().insert(ConnectInfo(remote));
         let answer = router.clone().oneshot(request.map(Body::new));
-        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+        async move {
+            let answer = answer.await.unwrap_or_else(|never| match never {});
+            asked.has_answered();
+            Ok::<_, Infallible>(answer)
+        }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new());
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), answer).with_upgrades());
-    tokio::select! {
+    let grace = tokio::select! {
         biased;
-        () = stop.cancelled() => {}
-        () = sleep(plain_for) => {}
+        () = stop.cancelled() => LAST_ANSWER,
+        () = sleep(plain_for) => LAST_ANSWER,
+        () = place.gives_way() => GIVE_WAY,
         // An error is one more way of being gone.
         _ = connection.as_mut() => return,
-    }
+    };
     connection.as_mut().graceful_shutdown();
-    let _ = timeout(LAST_ANSWER, connection).await;
+    let _ = timeout(grace, connection).await;
 }

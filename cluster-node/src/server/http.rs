@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::query::{bare, with_headers};
 use super::{State, socket};
 use crate::api::{ApiError, Request};
+use crate::load::Bound;
 
 /// The routes of the client API and those that somebody else serves, and one answer for all that is neither.
 pub(super) fn router(state: State, more: Router) -> Router {
@@ -41,6 +42,7 @@ async fn upgrade(
         return bare(&ApiError::ShuttingDown);
     }
     let Ok(slot) = state.slots.clone().try_acquire_owned() else {
+        state.node.load().meets(Bound::Clients);
         return bare(&ApiError::Overloaded { limit: state.limits.connections });
     };
     let limits = state.limits;

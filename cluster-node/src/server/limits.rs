@@ -2,20 +2,22 @@
 
 use std::time::Duration;
 
+use cluster_core::config::{self, Config};
+
 /// The longest request by default, in bytes, over WebSocket and HTTP alike.
 pub const DEFAULT_REQUEST_BYTES: usize = 1024 * 1024;
 
 /// How many clients may be connected by default.
-pub const DEFAULT_CONNECTIONS: usize = 50_000;
+pub const DEFAULT_CONNECTIONS: usize = config::DEFAULT_SERVER_CLIENTS;
 
 /// How many plain HTTP connections may be open by default.
-pub const DEFAULT_PLAIN_CONNECTIONS: usize = 1_000;
+pub const DEFAULT_PLAIN_CONNECTIONS: usize = config::DEFAULT_SERVER_PLAIN_CONNECTIONS;
 
 /// How long a plain HTTP connection may be open by default.
 pub const DEFAULT_PLAIN_FOR: Duration = Duration::from_secs(60);
 
 /// How many bytes may wait for a client by default.
-pub const DEFAULT_OUTGOING_BYTES: usize = 8 * 1024 * 1024;
+pub const DEFAULT_OUTGOING_BYTES: usize = config::DEFAULT_SERVER_OUTGOING_BYTES;
 
 /// How long a client may be silent by default.
 pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -45,6 +47,14 @@ impl Default for ServerLimits {
 }
 
 impl ServerLimits {
+    /// Those of a configuration.
+    pub fn of(config: &Config) -> Self {
+        Self::default()
+            .with_connections(config.server_clients())
+            .with_plain_connections(config.server_plain_connections())
+            .with_outgoing_bytes(config.server_outgoing_bytes())
+    }
+
     /// The longest request, in bytes. Default [`DEFAULT_REQUEST_BYTES`].
     #[must_use]
     pub fn with_request_bytes(self, request_bytes: usize) -> Self {
@@ -57,7 +67,8 @@ impl ServerLimits {
         Self { connections, ..self }
     }
 
-    /// How many connections that are not WebSockets may be open; the next ones wait. Default [`DEFAULT_PLAIN_CONNECTIONS`].
+    /// How many connections that are not WebSockets may be open; then the one that has been idle for longest
+    /// gives way to the next one, which waits while none is idle. Default [`DEFAULT_PLAIN_CONNECTIONS`].
     #[must_use]
     pub fn with_plain_connections(self, plain_connections: usize) -> Self {
         Self { plain_connections, ..self }

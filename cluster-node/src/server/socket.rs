@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::limits::ServerLimits;
 use super::moving::Moving;
 use crate::api::{ApiError, Incoming, Rejection, Response};
-use crate::node::{Connection, Node};
+use crate::load::{Bound, Load};
+use crate::node::{Connection, Node, TooSlow};
 
 /// How many requests of a client may wait for other nodes.
 const MAX_WAITING: usize = 256;
@@ -46,7 +47,7 @@ pub(super) async fn serve(
         biased;
         () = stop.cancelled() => close(close_code::ERROR, "Connection closed by remote host"),
         () = moving.turn(connection.turn()) => close(close_code::RESTART, "this node is draining: connect again"),
-        slow = connection.too_slow() => close(close_code::ERROR, &slow.to_string()),
+        slow = connection.too_slow() => close(code(slow), &slow.to_string()),
         ending = read(&mut stream, &connection, limits.idle_timeout) => ending,
         ending = write(&mut sink, &connection) => ending,
     };
@@ -63,6 +64,14 @@ pub(super) async fn serve(
 
 fn close(code: u16, reason: &str) -> Ending {
     Ending::Close { code, reason: reason.into() }
+}
+
+/// Who was too slow alone is to be looked at; who gave way to others may come back.
+fn code(slow: TooSlow) -> u16 {
+    match slow {
+        TooSlow::Alone => close_code::ERROR,
+        TooSlow::AmongOthers => close_code::AGAIN,
+    }
 }
 
 async fn write(sink: &mut SplitSink<WebSocket, Message>, connection: &Connection) -> Ending {
@@ -87,13 +96,18 @@ async fn read(stream: &mut SplitStream<WebSocket>, connection: &Connection, idle
             message = timeout_at(silent_until, stream.next()), if waiting.len() < MAX_WAITING => message,
         };
         let text = match message {
-            Err(_) => return close(close_code::ERROR, "the client was silent for too long"),
+            Err(_) => {
+                connection.node().load().meets(Bound::Silence);
+                return close(close_code::ERROR, "the client was silent for too long");
+            }
             Ok(None | Some(Ok(Message::Close(_)))) => return Ending::Client,
-            Ok(Some(Err(error))) => return refusal(error),
+            Ok(Some(Err(error))) => return refusal(error, connection.node().load()),
             Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => None,
             Ok(Some(Ok(message))) => Some(message.into_text()),
         };
         silent_until = Instant::now() + idle;
+        // Many requests may be in what was read at once: the other clients get their turn in between.
+        tokio::task::coop::consume_budget().await;
         match text.map(|text| text.map(|text| Incoming::parse(&text))) {
             None => {}
             Some(Ok(Ok(Incoming::Ping))) => connection.push(Utf8Bytes::from_static(Incoming::PONG)),
@@ -122,9 +136,12 @@ fn push(connection: &Connection, answer: &Response) {
 }
 
 /// What a client is told whose message cannot be taken in.
-fn refusal(error: axum::Error) -> Ending {
+fn refusal(error: axum::Error, load: &Load) -> Ending {
     match error.into_inner().downcast_ref::<tungstenite::Error>() {
-        Some(tungstenite::Error::Capacity(error)) => close(close_code::SIZE, &error.to_string()),
+        Some(tungstenite::Error::Capacity(error)) => {
+            load.meets(Bound::Length);
+            close(close_code::SIZE, &error.to_string())
+        }
         _ => Ending::Client,
     }
 }

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use cluster_core::config::ConfigBuilder;
+use cluster_http::HostLoad as _;
 use cluster_node::client::{Client, ClientError};
+use cluster_node::load::Bound;
 use cluster_node::server::ServerLimits;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{alone, realtime, within};
+use crate::support::{alone, bounded, get, realtime, with, within};
 
 /// What the server tells a client before it closes; whatever else it sends is left out.
 async fn farewell(client: &mut Client) -> (u16, String) {
@@ -95,19 +98,134 @@ async fn a_plain_connection_ends_after_a_while() {
 }
 
 #[tokio::test]
-async fn a_plain_connection_too_many_waits_for_another_to_go() {
-    let host = alone(ServerLimits::default().with_plain_connections(1)).await;
-    let connect = || within(TcpStream::connect(host.address()));
-    let (mut first, mut second) =
-        (connect().await.expect("a connection"), connect().await.expect("a connection"));
-    let ask = b"GET /_healthcheck HTTP/1.1\r\nhost: node\r\n\r\n";
-    second.write_all(ask).await.expect("written");
-    // Answered on the first connection, which is then kept: the second has not been taken.
-    first.write_all(ask).await.expect("written");
-    let mut byte = [0; 1];
-    assert_eq!(within(first.read(&mut byte)).await.expect("an answer"), 1);
-    assert!(second.try_read(&mut byte).is_err());
-    drop(first);
-    assert_eq!(within(second.read(&mut byte)).await.expect("an answer"), 1);
+async fn a_plain_connection_too_many_takes_the_place_of_the_one_that_has_been_idle_for_longest() {
+    let host = alone(ServerLimits::default().with_plain_connections(2)).await;
+    let mut silent = within(TcpStream::connect(host.address())).await.expect("a connection");
+    let mut asking = Vec::new();
+    for _ in 0..2 {
+        let mut stream = within(TcpStream::connect(host.address())).await.expect("a connection");
+        stream.write_all(b"GET /_healthcheck HTTP/1.1\r\nhost: node\r\n\r\n").await.expect("written");
+        assert_eq!(within(stream.read(&mut [0; 1])).await.expect("an answer"), 1);
+        asking.push(stream);
+    }
+    assert_eq!(within(silent.read(&mut [0; 1])).await.expect("an end"), 0);
+    assert_eq!(host.node.load().met(Bound::PlainConnections), 1);
+    assert_eq!(
+        host.node.load().overloaded(),
+        ["plain connections are closed (server.limits.plainConnections)"]
+    );
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn subscriptions_and_rooms_too_many_are_refused_and_counted() {
+    let host = bounded(|config| config.server_subscriptions_per_client(2_usize).server_rooms(3_usize)).await;
+    let (mut first, mut second) = (host.client().await, host.client().await);
+    let subscribe = async |client: &mut Client, field: &str| {
+        let body = json!({"index": "i", "collection": "c", "body": {"exists": field}});
+        let request = with(json!({"controller": "realtime", "action": "subscribe"}), body);
+        within(client.result_of(request)).await.map_err(|error| match error {
+            ClientError::Refused { error } => (error["id"].clone(), error["status"].clone()),
+            other => panic!("not refused: {other}"),
+        })
+    };
+    for field in ["a", "b"] {
+        subscribe(&mut first, field).await.expect("room for it");
+    }
+    let refused = subscribe(&mut first, "c").await.expect_err("one too many");
+    assert_eq!(refused, (json!("core.realtime.too_many_subscriptions"), json!(413)));
+    assert!(host.node.load().overloaded().is_empty(), "one client alone is no overload");
+    subscribe(&mut second, "c").await.expect("room for it");
+    let refused = subscribe(&mut second, "d").await.expect_err("one too many");
+    assert_eq!(refused, (json!("core.realtime.too_many_rooms"), json!(413)));
+    let load = host.node.load();
+    assert_eq!((load.met(Bound::Subscriptions), load.met(Bound::Rooms)), (1, 1));
+    assert_eq!(load.overloaded(), ["subscriptions are refused (server.limits.rooms)"]);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn when_too_much_waits_for_all_those_go_for_whom_most_waits() {
+    let total = 1024 * 1024_usize;
+    let bounds =
+        |config: ConfigBuilder| config.server_outgoing_bytes(total).server_outgoing_bytes_total(total);
+    let host = bounded(bounds).await;
+    let mut publisher = host.client().await;
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut client = host.client().await;
+        realtime(&mut client, "subscribe", subscription("none")).await;
+        slow.push(client);
+    }
+    let load = host.node.load();
+    let message = json!({"index": "i", "collection": "c", "body": {"text": "x".repeat(64 * 1024)}});
+    while load.met(Bound::OutgoingTotal) == 0 {
+        realtime(&mut publisher, "publish", message.clone()).await;
+    }
+    assert_eq!(load.met(Bound::Outgoing), 0, "nobody had a bound of its own");
+    let told = "too much backpressure: slow clients take up this node's memory".to_owned();
+    let mut gone = 0;
+    for client in &mut slow {
+        // Who may stay is asked for an answer behind all that waits for it.
+        let answer = within(client.result_of(json!({"controller": "server", "action": "now"}))).await;
+        match answer {
+            Ok(_) => {}
+            Err(ClientError::Closed { code: 1013, reason }) if reason == told => gone += 1,
+            Err(other) => panic!("neither served nor told to go: {other}"),
+        }
+    }
+    assert_eq!(load.met(Bound::OutgoingTotal), gone);
+    within(async {
+        let used = || load.details()["waitingBytes"].as_u64();
+        while used() > Some(64) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_refuses_says_so_in_health_status_and_metrics_and_serves_on() {
+    let host = alone(ServerLimits::default().with_connections(1)).await;
+    let ask = async |path: &str| within(get(host.address(), &format!("/_plugin/cluster/{path}"))).await;
+    let result = |(status, body): (u16, String)| {
+        (status, serde_json::from_str::<Value>(&body).expect("JSON")["result"].clone())
+    };
+    assert_eq!(result(ask("health").await), (200, json!("ok")));
+    let _first = host.client().await;
+    within(Client::connect(host.address())).await.expect_err("the node is full");
+    assert_eq!(result(ask("health").await), (200, json!("overloaded")));
+    let why = json!(["clients are turned away (server.limits.clients)"]);
+    let (status, ready) = result(ask("health/ready").await);
+    assert_eq!((status, &ready["ready"], &ready["overloaded"]), (200, &json!(true), &why));
+    let (_, shown) = result(ask("status").await);
+    let load = &shown["load"];
+    assert_eq!(
+        (&load["overloaded"], &load["bounds"]["clients"], &load["clients"]),
+        (&why, &json!(1), &json!(1))
+    );
+    let (_, page) = ask("metrics").await;
+    for line in ["cluster_overloaded 1.0", "cluster_clients_refused_total 1", "cluster_clients 1.0"] {
+        assert!(page.lines().any(|shown| shown == line), "{line} is not in\n{page}");
+    }
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn the_figures_of_the_load_are_those_of_the_document() {
+    let host = alone(ServerLimits::default()).await;
+    let (_, page) = within(get(host.address(), "/_plugin/cluster/metrics")).await;
+    let document = include_str!("../../../docs/METRICS.md");
+    let (_, table) = document.split_once("Of a host that tells").expect("the part about hosts");
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `cluster_")?.split_once('`'));
+    let rows: Vec<(&str, &str)> = rows.take_while(|(name, _)| !name.contains(' ')).collect();
+    for (name, rest) in &rows {
+        let mut shown = page.lines().filter(|line| line.starts_with(&format!("cluster_{name}")));
+        let first = shown.next().unwrap_or_else(|| panic!("{name} is not in\n{page}"));
+        let reasoned = rest.trim_start_matches(" | ").starts_with("counter, `reason`");
+        assert_eq!(first.contains("{reason="), reasoned, "{first}");
+    }
+    assert_eq!(rows.len(), host.node.load().figures().len());
     host.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_core::config::{Config, ConfigBuilder, OnMinority};
@@ -11,6 +12,8 @@ use cluster_node::server::{Listener, Server, ServerLimits};
 use cluster_transport::binding::Binding;
 use cluster_transport::proto::Address;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// How long anything may take before a test gives up.
@@ -40,6 +43,14 @@ impl Host {
 /// A node of this name, alone.
 pub(crate) async fn alone(limits: ServerLimits) -> Host {
     host("node-1", &[], 1, limits).await
+}
+
+/// A node alone that is configured otherwise.
+pub(crate) async fn bounded(change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Host {
+    let config = change(config("node-1", &[], 1)).build().expect("a configuration");
+    let host = serve(&config, ServerLimits::of(&config)).await;
+    within(host.node.cluster().wait_ready()).await;
+    host
 }
 
 /// Nodes that are ready and know each other.
@@ -84,15 +95,32 @@ fn config(name: &str, seeds: &[Address], nodes: usize) -> ConfigBuilder {
 }
 
 async fn start(config: ConfigBuilder, limits: ServerLimits) -> Host {
-    let node = Node::start(config.build().expect("a configuration")).await.expect("a node");
+    serve(&config.build().expect("a configuration"), limits).await
+}
+
+async fn serve(config: &Config, limits: ServerLimits) -> Host {
+    let node = Node::start(config.clone()).await.expect("a node");
     let listener = Listener::bind("127.0.0.1", 0).await.expect("a port");
-    let server = Server::start(listener, node.clone(), cluster_http::router(node.cluster().clone()), limits);
+    let routes = cluster_http::router_with_load(node.cluster().clone(), Arc::new(node.load().clone()));
+    let server = Server::start(listener, node.clone(), routes, limits);
     Host { node, server }
 }
 
 /// The value, or a failure after [`PATIENCE`].
 pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
     timeout(PATIENCE, what).await.expect("within the patience of the test")
+}
+
+/// The status and the body of the answer to a GET, over a connection of its own.
+pub(crate) async fn get(server: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(server).await.expect("a connection");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("written");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, body.to_owned())
 }
 
 /// The result of an action of the controller `realtime`.

@@ -198,9 +198,13 @@ impl Endpoint {
         self.shared.tunnels.counts()
     }
 
-    /// What was skipped or refused in all sessions so far.
+    /// What was skipped or refused so far, in all sessions and before them.
     pub fn tally(&self) -> Tally {
-        Tally { disbelieved: self.shared.machine().disbelieved(), ..self.shared.tallies.tally() }
+        Tally {
+            disbelieved: self.shared.machine().disbelieved(),
+            strange_datagrams: self.strange_datagrams(),
+            ..self.shared.tallies.tally()
+        }
     }
 
     /// The endpoint's clock.

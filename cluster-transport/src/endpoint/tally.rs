@@ -14,6 +14,8 @@ pub struct Tally {
     pub refused_requests: u64,
     /// How often this node did not believe that it had been superseded, because it was told so too often.
     pub disbelieved: u64,
+    /// Datagrams that cannot be QUIC and came to where it listens for QUIC. They are dropped.
+    pub strange_datagrams: u64,
 }
 
 /// The same, while it is being counted.
@@ -29,6 +31,7 @@ impl Tallies {
             skipped_frames: self.skipped_frames.load(Ordering::Relaxed),
             refused_requests: self.refused_requests.load(Ordering::Relaxed),
             disbelieved: 0,
+            strange_datagrams: 0,
         }
     }
 

@@ -1,5 +1,7 @@
 //! One node of the demonstration and its server.
 
+use std::sync::Arc;
+
 use cluster_transport::binding::Binding;
 use cluster_transport::proto::{Address, NodeId};
 use serde_json::{Value, json};
@@ -32,7 +34,7 @@ impl Player {
         let server = Server::start(
             listener,
             node.clone(),
-            cluster_http::router(node.cluster().clone()),
+            cluster_http::router_with_load(node.cluster().clone(), Arc::new(node.load().clone())),
             ServerLimits::default(),
         );
         Ok(Self { node, server })
