@@ -179,7 +179,13 @@ impl Serialize for Address {
 
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        let text = <&str>::deserialize(deserializer)?;
+        let address: Self = text.parse().map_err(serde::de::Error::custom)?;
+        // What is passed on is never longer than what came, and one address is the same bytes from everybody.
+        if address.as_str() != text {
+            return Err(serde::de::Error::custom("the address is not in its normal form"));
+        }
+        Ok(address)
     }
 }
 
@@ -201,6 +207,21 @@ mod tests {
                 address.with_scheme(Scheme::Quic).to_string().replace("quic", "tcp"),
                 shown.replace("quic", "tcp")
             );
+        }
+    }
+
+    #[test]
+    fn only_the_normal_form_travels() {
+        let travels =
+            |text: &str| postcard::from_bytes::<Address>(&postcard::to_allocvec(text).unwrap()).is_ok();
+        for text in
+            ["tcp://a-1.example:1", "quic://[::1]:7511", "tcp://10.0.0.1:65535", "tcp://[::ffff:0.1.0.1]:1"]
+        {
+            assert!(travels(text), "{text}");
+        }
+        for text in ["a:1", "tcp://A:1", "tcp://a:01", "tcp://a:+1", "tcp://[0::1]:1", "tcp://[::ffff:1:1]:1"]
+        {
+            assert!(text.parse::<Address>().is_ok() && !travels(text), "{text}");
         }
     }
 
