@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::error::ConfigError;
 use super::keys::{self, Meaning, Spelling};
 use super::sources::{Source, Sources};
+use super::table::shorten;
 
 /// What stands at the front of an environment variable's name, in any case.
 const PREFIX: &str = "kuzzle_";
@@ -44,7 +45,7 @@ pub(super) fn merge(sources: &Sources) -> Result<impl Iterator<Item = Given>, Co
     for assignment in &sources.assignments {
         let (path, text) = assignment
             .split_once('=')
-            .ok_or_else(|| ConfigError::NotAnAssignment { given: assignment.clone() })?;
+            .ok_or_else(|| ConfigError::NotAnAssignment { given: shorten(assignment) })?;
         let value = serde_json::from_str(text).unwrap_or_else(|_| text.into());
         let mut path = path.split('.').map(str::to_owned).collect();
         merged.take(&mut path, value, Some(text), &Source::Assignment)?;
@@ -87,7 +88,7 @@ impl Merged {
             (Meaning::Elsewhere, _) if *source != Source::Assignment => {}
             (Meaning::Elsewhere | Meaning::Unknown, _) => {
                 return Err(ConfigError::UnknownKey {
-                    key: path.join("."),
+                    key: shorten(&path.join(".")),
                     given_by: source.clone(),
                     nearest: keys::nearest(path).to_owned(),
                 });
@@ -156,7 +157,7 @@ fn no_object(path: &[String], given: &Value, source: &Source) -> ConfigError {
         _ => "an object",
     };
     ConfigError::Unfit {
-        key: if path.is_empty() { "the configuration".to_owned() } else { path.join(".") },
+        key: if path.is_empty() { "the configuration".to_owned() } else { shorten(&path.join(".")) },
         given: given.to_owned(),
         given_by: source.clone(),
         expected: expected.to_owned(),

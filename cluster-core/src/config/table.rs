@@ -61,14 +61,21 @@ fn unfit<T, K: Kind<T>>(kind: &K, key: &str, given: String, given_by: &Source) -
     ConfigError::Unfit { key: key.to_owned(), given, given_by: given_by.clone(), expected: kind.expected() }
 }
 
-/// As much of a value as an error shows.
-fn shorten(json: &str) -> String {
+/// As much of a value, or of a key that is none, as an error shows: in one line.
+pub(super) fn shorten(text: &str) -> String {
     const MAX: usize = 100;
-    if json.chars().count() <= MAX {
-        json.to_owned()
-    } else {
-        json.chars().take(MAX).collect::<String>() + "…"
+    let mut shown = String::new();
+    for character in text.chars().take(MAX) {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
     }
+    if text.chars().nth(MAX).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// One row a setting: docs, `public` or `derived`, name, type, default, key in the file, kind of its values.

@@ -195,6 +195,22 @@ fn the_environment_and_the_command_line_are_named_as_the_source() {
 }
 
 #[test]
+fn what_is_refused_is_named_in_one_short_line() {
+    let line = format!("plugins.cluster.a\nb{}", "c".repeat(1_000));
+    let shown = format!("plugins.cluster.a\\nb{}…", "c".repeat(81));
+    assert_eq!(
+        error(&cluster(&json!({ line.trim_start_matches("plugins.cluster."): 1 }))),
+        format!(
+            "{shown}, given by the file kuzzle.json, is not a setting: the nearest one is plugins.cluster.commands.accept"
+        )
+    );
+    assert_eq!(
+        error(&Sources::new().assign(&line)),
+        format!("--set {shown} is not an assignment: write --set plugins.cluster.minimumNodes=3")
+    );
+}
+
+#[test]
 fn a_text_that_is_no_json_is_named_with_the_place() {
     for (text, wanted) in [
         ("{\n \"plugins\": {", "the file kuzzle.json is not JSON: Unterminated object on line 2 column 14"),
