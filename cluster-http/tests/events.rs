@@ -1,35 +1,24 @@
 //! Server-sent events of real members, read without a socket.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
+mod setup;
+
+use std::convert::identity;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use cluster_core::config::Config;
 use cluster_core::discovery::MemoryDirectory;
-use cluster_core::host::Host;
-use cluster_core::runtime::Cluster;
-use cluster_transport::binding::Binding;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tokio::time::timeout;
 use tower::ServiceExt as _;
 
+use setup::member;
+
 /// What has not come by then never will.
 const GIVE_UP: Duration = Duration::from_secs(20);
-
-struct NoHost;
-impl Host for NoHost {}
-
-async fn member(name: &str, directory: &MemoryDirectory) -> Cluster {
-    let builder = Config::builder()
-        .node_id(Some(name.parse().unwrap()))
-        .bind(Some(Binding::parse("tcp://127.0.0.1:0", 0).unwrap()));
-    let builder = Cluster::builder(builder.build().unwrap(), Arc::new(NoHost));
-    builder.provider(directory.clone()).start().await.unwrap()
-}
 
 /// A reader of events.
 struct Reader {
@@ -93,13 +82,13 @@ fn parse(text: &str) -> Event {
 #[tokio::test]
 async fn a_reader_gets_the_status_at_once_and_each_change_as_it_happens() {
     let directory = MemoryDirectory::default();
-    let a = member("a", &directory).await;
+    let a = member("a", &directory, identity).await;
     a.wait_ready().await;
     let router = cluster_http::router(a.clone());
     let mut reader = Reader::open(&router, None).await.unwrap();
     let first = reader.next().await.unwrap();
     assert_eq!((first.kind.as_str(), &first.data["current"]["id"]), ("status", &Value::from("a")));
-    let b = member("b", &directory).await;
+    let b = member("b", &directory, identity).await;
     let joined = reader.until(|event| event.kind == "change" && event.data["event"] == "joined").await;
     assert_eq!((joined.id, &joined.data["node"]), (joined.data["number"].as_u64(), &Value::from("b")));
     reader.until(|event| event.kind == "status" && event.data["count"] == 2).await;
@@ -112,11 +101,11 @@ async fn a_reader_gets_the_status_at_once_and_each_change_as_it_happens() {
 #[tokio::test]
 async fn a_reader_that_comes_back_gets_the_changes_that_it_missed_once() {
     let directory = MemoryDirectory::default();
-    let a = member("a", &directory).await;
+    let a = member("a", &directory, identity).await;
     a.wait_ready().await;
     let router = cluster_http::router(a.clone());
     let seen = a.activity_after(0).last().unwrap().number;
-    let b = member("b", &directory).await;
+    let b = member("b", &directory, identity).await;
     timeout(GIVE_UP, a.wait_activity(seen)).await.unwrap();
     let mut reader = Reader::open(&router, Some(seen)).await.unwrap();
     let missed = reader.next().await.unwrap();
@@ -126,7 +115,7 @@ async fn a_reader_that_comes_back_gets_the_changes_that_it_missed_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_does_not_read_is_sent_away_and_told_so() {
-    let router = cluster_http::router(member("a", &MemoryDirectory::default()).await);
+    let router = cluster_http::router(member("a", &MemoryDirectory::default(), identity).await);
     let mut idle = Reader::open(&router, None).await.unwrap();
     tokio::time::sleep(Duration::from_secs(600)).await;
     let shed = idle.until(|event| event.kind == "shed").await;
@@ -136,7 +125,7 @@ async fn a_reader_that_does_not_read_is_sent_away_and_told_so() {
 
 #[tokio::test]
 async fn the_readers_are_bounded_and_one_that_goes_makes_room() {
-    let router = cluster_http::router(member("a", &MemoryDirectory::default()).await);
+    let router = cluster_http::router(member("a", &MemoryDirectory::default(), identity).await);
     let mut readers = Vec::new();
     let refused = loop {
         match Reader::open(&router, None).await {

@@ -1,34 +1,24 @@
 //! The figures for a monitoring system are those of docs/METRICS.md, and the board asks for no others.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod setup;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::convert::identity;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
-use cluster_core::config::Config;
 use cluster_core::discovery::MemoryDirectory;
-use cluster_core::host::Host;
 use cluster_core::runtime::Cluster;
-use cluster_transport::binding::Binding;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
+use setup::member;
+
 const DOCUMENT: &str = include_str!("../../docs/METRICS.md");
 const BOARD: &str = include_str!("../../docs/grafana.json");
-
-struct NoHost;
-impl Host for NoHost {}
-
-async fn member(name: &str, directory: &MemoryDirectory) -> Cluster {
-    let builder = Config::builder()
-        .node_id(Some(name.parse().unwrap()))
-        .bind(Some(Binding::parse("tcp://127.0.0.1:0", 0).unwrap()));
-    let builder = Cluster::builder(builder.build().unwrap(), Arc::new(NoHost));
-    builder.provider(directory.clone()).start().await.unwrap()
-}
 
 async fn scrape(cluster: &Cluster, accept: &str) -> (String, String) {
     let request =
@@ -42,7 +32,7 @@ async fn scrape(cluster: &Cluster, accept: &str) -> (String, String) {
 /// A member that knows another one, and has measured the way to it.
 async fn measured() -> (Cluster, Cluster) {
     let directory = MemoryDirectory::default();
-    let (a, b) = (member("a", &directory).await, member("b", &directory).await);
+    let (a, b) = (member("a", &directory, identity).await, member("b", &directory, identity).await);
     let measured = async {
         while a.status().members.iter().all(|member| member.round_trip_us.is_none()) {
             tokio::task::yield_now().await;

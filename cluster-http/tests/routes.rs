@@ -1,36 +1,23 @@
 //! The routes of real members, asked without a socket.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod setup;
+
+use std::convert::identity;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode};
-use cluster_core::config::{AdminToken, Config, ConfigBuilder};
+use cluster_core::config::{AdminToken, ConfigBuilder};
 use cluster_core::discovery::MemoryDirectory;
-use cluster_core::host::Host;
 use cluster_core::runtime::Cluster;
-use cluster_transport::binding::Binding;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-struct NoHost;
-impl Host for NoHost {}
-
-async fn member(
-    name: &str,
-    directory: &MemoryDirectory,
-    adapt: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
-) -> Cluster {
-    let builder = Config::builder()
-        .node_id(Some(name.parse().unwrap()))
-        .bind(Some(Binding::parse("tcp://127.0.0.1:0", 0).unwrap()));
-    let config = adapt(builder).build().unwrap();
-    Cluster::builder(config, Arc::new(NoHost)).provider(directory.clone()).start().await.unwrap()
-}
+use setup::member;
 
 async fn ask(cluster: &Cluster, request: Request<Body>) -> (StatusCode, Value) {
     let response = cluster_http::router(cluster.clone()).oneshot(request).await.unwrap();
@@ -55,7 +42,7 @@ fn reset(peer: &str, headers: &[(&str, &str)], body: &'static str) -> Request<Bo
 
 #[tokio::test]
 async fn health_is_ok_when_ready() {
-    let cluster = member("a", &MemoryDirectory::default(), |builder| builder).await;
+    let cluster = member("a", &MemoryDirectory::default(), identity).await;
     cluster.wait_ready().await;
     let (status, body) = ask(&cluster, get("/_plugin/cluster/health")).await;
     assert_eq!(status, StatusCode::OK);
@@ -85,8 +72,8 @@ async fn health_says_why_when_not_ready_and_status_answers_all_the_same() {
 #[tokio::test]
 async fn status_has_the_fields_of_the_original_and_each_member() {
     let directory = MemoryDirectory::default();
-    let a = member("a", &directory, |builder| builder).await;
-    let b = member("b", &directory, |builder| builder).await;
+    let a = member("a", &directory, identity).await;
+    let b = member("b", &directory, identity).await;
     let together = async {
         while a.members().is_empty() {
             tokio::task::yield_now().await;
@@ -112,7 +99,7 @@ async fn status_has_the_fields_of_the_original_and_each_member() {
 
 #[tokio::test]
 async fn reset_answers_loopback_only_unless_there_is_a_token() {
-    let cluster = member("a", &MemoryDirectory::default(), |builder| builder).await;
+    let cluster = member("a", &MemoryDirectory::default(), identity).await;
     let done = json!({ "members": { "a": { "outcome": "done" } }, "outcome": "ok" });
     for body in ["", "{}", "{\"blank\":true}"] {
         let (status, answer) = ask(&cluster, reset("127.0.0.1:999", &[], body)).await;
@@ -153,7 +140,7 @@ async fn with_a_token_it_is_required_from_everywhere() {
 
 #[tokio::test]
 async fn a_body_that_is_no_wish_is_refused() {
-    let cluster = member("a", &MemoryDirectory::default(), |builder| builder).await;
+    let cluster = member("a", &MemoryDirectory::default(), identity).await;
     for body in ["[", "[]", "[true]", "{\"blanc\":true}", "{\"blank\":1}"] {
         let (status, answer) = ask(&cluster, reset("127.0.0.1:999", &[], body)).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
