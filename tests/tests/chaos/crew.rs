@@ -2,13 +2,41 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cluster_core::sim::schedule::Step;
 use cluster_tests::{NodeProcess, Pki, reserve_port};
 
+use crate::watch::{is_near, unix_ms};
+
 /// How many processes there are.
 pub(crate) const NODES: usize = 4;
+/// The one that lives all through the run: it may be stopped, and never ends.
+const WITNESS: usize = 0;
+
+/// What befell a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It ended by `kill -9`.
+    Killed,
+    /// It did not run for a while: told of the beginning and of the end.
+    Stopped,
+}
+
+/// What befell whom, and when, in milliseconds since 1970.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fates(Vec<(usize, Fate, u64)>);
+
+impl Fates {
+    fn note(&mut self, node: usize, fate: Fate) {
+        self.0.push((node, fate, unix_ms(SystemTime::now())));
+    }
+
+    /// Whether this befell a node around these moments.
+    pub(crate) fn near(&self, node: usize, fate: Fate, between: (u64, u64), reach: Duration) -> bool {
+        self.0.iter().any(|(of, what, when)| (*of, *what) == (node, fate) && is_near(*when, between, reach))
+    }
+}
 
 struct Seat {
     name: String,
@@ -23,6 +51,7 @@ pub(crate) struct Crew {
     pki: Pki,
     seats: Vec<Seat>,
     done: BTreeMap<&'static str, u64>,
+    fates: Fates,
 }
 
 impl Crew {
@@ -33,8 +62,12 @@ impl Crew {
             process: None,
             is_stopped: false,
         };
-        let mut crew =
-            Self { pki: Pki::new("kuzzle"), seats: (0..NODES).map(seat).collect(), done: BTreeMap::new() };
+        let mut crew = Self {
+            pki: Pki::new("kuzzle"),
+            seats: (0..NODES).map(seat).collect(),
+            done: BTreeMap::new(),
+            fates: Fates::default(),
+        };
         for node in 0..NODES {
             crew.launch(node).await;
         }
@@ -46,9 +79,19 @@ impl Crew {
         self.seats.iter().map(|seat| ([127, 0, 0, 1], seat.ports.0).into()).collect()
     }
 
-    /// The processes that run just now.
+    /// The processes that run just now; the one that lives all through the run is the first.
     pub(crate) fn processes(&self) -> Vec<u32> {
         self.seats.iter().filter_map(|seat| Some(seat.process.as_ref()?.id())).collect()
+    }
+
+    /// The process that lives all through the run.
+    pub(crate) fn witness(&self) -> u32 {
+        self.seats[WITNESS].process.as_ref().unwrap().id()
+    }
+
+    /// What befell the processes.
+    pub(crate) fn fates(&self) -> &Fates {
+        &self.fates
     }
 
     /// What was done, in words.
@@ -61,6 +104,9 @@ impl Crew {
     pub(crate) async fn perform(&mut self, step: &Step) {
         match step {
             Step::Wait { ms } => tokio::time::sleep(Duration::from_millis(*ms)).await,
+            Step::Crash { node: WITNESS }
+            | Step::Restart { node: WITNESS }
+            | Step::Leave { node: WITNESS } => {}
             Step::Crash { node } if self.kill(*node) => self.count("killed"),
             Step::Restart { node } => {
                 self.kill(*node);
@@ -104,7 +150,11 @@ impl Crew {
     fn kill(&mut self, node: usize) -> bool {
         let seat = &mut self.seats[node];
         seat.is_stopped = false;
-        seat.process.take().is_some()
+        let killed = seat.process.take().is_some();
+        if killed {
+            self.fates.note(node, Fate::Killed);
+        }
+        killed
     }
 
     /// Sends a signal to a process that runs, unless that is how it is already.
@@ -114,6 +164,7 @@ impl Crew {
             Some(process) if seat.is_stopped != stops => {
                 process.signal(signal);
                 seat.is_stopped = stops;
+                self.fates.note(node, Fate::Stopped);
                 true
             }
             _ => false,

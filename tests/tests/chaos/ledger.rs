@@ -1,13 +1,19 @@
-//! What was heard of whom: each message once and in order, and every gap with its reason.
+//! What was heard of whom: each message once and in order, and every one that is missing with its reason.
+//!
+//! A pair is a life of a listener and a life of a publisher. What lies between two messages that the listener heard is a gap,
+//! what the publisher said after the last of them the tail; both are to be accounted for.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
+use crate::crew::{Fate, Fates};
 use crate::watch::{Removals, unix_ms};
 
-/// A gap belongs to a removal that is no further away than this.
+/// What was published so shortly before a listener's connection ended may have been on its way.
+const ON_ITS_WAY: Duration = Duration::from_secs(10);
+/// What is missing belongs to something that befell either end no further away than this.
 const NEAR: Duration = Duration::from_secs(40);
 /// How many more messages each has to hear of each when everything is well again.
 const AT_THE_END: u64 = 50;
@@ -17,13 +23,12 @@ const GIVE_UP: Duration = Duration::from_secs(60);
 /// A message of a client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Said {
-    pub(crate) from: usize,
-    pub(crate) life: u64,
+    pub(crate) from: Life,
     pub(crate) number: u64,
 }
 
-/// A life of a listener, and a life of a publisher.
-type Pair = ((usize, u64), (usize, u64));
+/// A connection of the listener or of the publisher of a node: which node, and which connection of it.
+pub(crate) type Life = (usize, u64);
 
 #[derive(Debug, Default)]
 struct Heard {
@@ -34,8 +39,11 @@ struct Heard {
 
 #[derive(Debug, Default)]
 struct Books {
-    heard: BTreeMap<Pair, Heard>,
-    sent: u64,
+    /// When each message of a publisher had gone out, by its number.
+    sent: BTreeMap<Life, Vec<u64>>,
+    /// When each listener's connection ended, if it has.
+    listeners: BTreeMap<Life, Option<u64>>,
+    heard: BTreeMap<(Life, Life), Heard>,
     wrong: Vec<String>,
 }
 
@@ -43,40 +51,54 @@ struct Books {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger(Arc<Mutex<Books>>);
 
-/// The sums.
+/// The sums. Whatever was owed and not received is in one of the others.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) received: u64,
     sent: u64,
-    excused: u64,
+    removed: u64,
+    died: u64,
 }
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { received, sent, excused } = self;
+        let Self { received, sent, removed, died } = self;
         write!(
             f,
-            "{sent} published, {received} received, {excused} lost between members that had removed each other"
+            "{sent} published, {received} received; missing: {removed} between members that had removed each other, {died} with \
+             processes that were killed, none without a reason"
         )
     }
 }
 
 impl Ledger {
-    pub(crate) fn sent(&self, _node: usize, _life: u64, _number: u64) {
-        self.0.lock().unwrap().sent += 1;
+    /// A publisher was told that its next message has gone out.
+    pub(crate) fn sent(&self, by: Life) {
+        self.books().sent.entry(by).or_default().push(unix_ms(SystemTime::now()));
     }
 
-    pub(crate) fn heard(&self, listener: (usize, u64), said: Said) {
-        let Said { from, life, number } = said;
-        let mut books = self.0.lock().unwrap();
-        let pair = (listener, (from, life));
+    /// A listener has subscribed.
+    pub(crate) fn listens(&self, listener: Life) {
+        self.books().listeners.insert(listener, None);
+    }
+
+    /// Its connection has ended.
+    pub(crate) fn ended(&self, listener: Life) {
+        if let Some(ended) = self.books().listeners.get_mut(&listener) {
+            *ended = Some(unix_ms(SystemTime::now()));
+        }
+    }
+
+    pub(crate) fn heard(&self, listener: Life, said: Said) {
+        let mut books = self.books();
+        let pair = (listener, said.from);
         let is_first = !books.heard.contains_key(&pair);
         let heard = books.heard.entry(pair).or_default();
         heard.received += 1;
-        let expected = std::mem::replace(&mut heard.next, number + 1);
-        if number > expected && !is_first {
-            heard.gaps.push((unix_ms(SystemTime::now()), number - expected));
-        } else if number < expected {
+        let expected = std::mem::replace(&mut heard.next, said.number + 1);
+        if said.number > expected && !is_first {
+            heard.gaps.push((unix_ms(SystemTime::now()), said.number - expected));
+        } else if said.number < expected {
             let wrong = format!("{listener:?} heard {said:?} where {expected} was next");
             books.wrong.push(wrong);
         }
@@ -86,51 +108,102 @@ impl Ledger {
     pub(crate) async fn quiet(&self, seed: u64) {
         let count = || {
             let mut counts = BTreeMap::<(usize, usize), u64>::new();
-            for (((listener, _), (from, _)), heard) in &self.0.lock().unwrap().heard {
-                *counts.entry((*listener, *from)).or_default() += heard.received;
+            for ((listener, from), heard) in &self.books().heard {
+                *counts.entry((listener.0, from.0)).or_default() += heard.received;
             }
             counts
         };
         let before = count();
-        let more = async {
-            let all = crate::crew::NODES * crate::crew::NODES;
-            loop {
-                let now = count();
-                let has_more = |(pair, received): (&(usize, usize), &u64)| {
-                    *received >= before.get(pair).copied().unwrap_or(0) + AT_THE_END
-                };
-                if now.len() == all && now.iter().all(has_more) {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+        let all = crate::crew::NODES * crate::crew::NODES;
+        let has_more = || {
+            let now = count();
+            let more = |(pair, received): (&(usize, usize), &u64)| {
+                *received >= before.get(pair).copied().unwrap_or(0) + AT_THE_END
+            };
+            now.len() == all && now.iter().all(more)
         };
-        if tokio::time::timeout(GIVE_UP, more).await.is_err() {
-            panic!("not everybody hears of everybody: {before:?} → {:?} (CLUSTER_SEED={seed})", count());
-        }
+        let why = || format!("not everybody hears of everybody: {before:?} → {:?}", count());
+        wait(has_more, why, seed).await;
     }
 
-    /// Adds everything up; a gap without a removal is a message lost in silence.
-    pub(crate) fn account(&self, removals: &Removals, seed: u64) -> Totals {
-        let books = self.0.lock().unwrap();
+    /// Waits until all that listen have heard the last word of each node's publisher. Nobody publishes any more.
+    pub(crate) async fn last_words(&self, seed: u64) {
+        let missing = || -> Vec<String> {
+            let books = self.books();
+            let last: BTreeMap<usize, (Life, u64)> =
+                books.sent.iter().map(|(life, sent)| (life.0, (*life, sent.len() as u64))).collect();
+            let listening =
+                books.listeners.iter().filter(|(_, ended)| ended.is_none()).map(|(life, _)| *life);
+            let pairs = listening.flat_map(|listener| last.values().map(move |last| (listener, *last)));
+            let lacks = |(listener, (from, sent)): (Life, (Life, u64))| {
+                let next = books.heard.get(&(listener, from)).map_or(0, |heard| heard.next);
+                (next < sent).then(|| format!("{listener:?} lacks {next}..{sent} of {from:?}"))
+            };
+            pairs.filter_map(lacks).collect()
+        };
+        wait(|| missing().is_empty(), || format!("the last words have not arrived: {:?}", missing()), seed)
+            .await;
+    }
+
+    /// Adds everything up; what is missing without a reason was lost in silence.
+    pub(crate) fn account(&self, removals: &Removals, fates: &Fates, seed: u64) -> Totals {
+        let books = self.books();
         assert_eq!(books.wrong, [""; 0], "(CLUSTER_SEED={seed})");
-        let mut totals = Totals { sent: books.sent, ..Totals::default() };
-        for (((listener, life), (from, of_life)), heard) in &books.heard {
+        let mut totals =
+            Totals { sent: books.sent.values().map(|sent| sent.len() as u64).sum(), ..Totals::default() };
+        for (&(listener, from), heard) in &books.heard {
             totals.received += heard.received;
-            for (at, missing) in &heard.gaps {
-                let near = u64::try_from(NEAR.as_millis()).unwrap();
-                let excused = removals.iter().any(|(one, other, when)| {
-                    [(*one, *other), (*other, *one)].contains(&(*listener, *from))
-                        && when.abs_diff(*at) <= near
-                });
+            let pair = (listener.0, from.0);
+            for &(at, missing) in &heard.gaps {
+                let excused = removals.near(pair, (at, at), NEAR);
                 assert!(
                     excused,
-                    "{missing} messages of node-{from} (life {of_life}) were lost on their way to node-{listener} \
-                     (life {life}) at {at}: {removals:?} (CLUSTER_SEED={seed})"
+                    "{missing} messages of {from:?} were lost on their way to {listener:?} at {at}: {removals:?} \
+                     (CLUSTER_SEED={seed})"
                 );
-                totals.excused += missing;
+                totals.removed += missing;
+            }
+            let tail = books.tail(listener, from, heard.next);
+            let (Some(first), Some(last)) = (tail.first(), tail.last()) else { continue };
+            let (span, missing) = ((*first, *last), tail.len() as u64);
+            let died = [pair.0, pair.1].into_iter().any(|node| fates.near(node, Fate::Killed, span, NEAR));
+            if died || fates.near(listener.0, Fate::Stopped, span, NEAR) {
+                totals.died += missing;
+            } else if removals.near(pair, span, NEAR) {
+                totals.removed += missing;
+            } else {
+                panic!(
+                    "the last {missing} messages of {from:?} did not reach {listener:?}, in {span:?}: {removals:?}, {fates:?} \
+                     (CLUSTER_SEED={seed})"
+                );
             }
         }
         totals
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Books {
+    /// When that was published which followed the last message that was heard, and was owed for as long as the listener was there.
+    fn tail(&self, listener: Life, from: Life, next: u64) -> &[u64] {
+        let sent = self.sent.get(&from).map(Vec::as_slice).unwrap_or_default();
+        let rest = sent.get(usize::try_from(next).unwrap()..).unwrap_or_default();
+        let Some(ended) = self.listeners.get(&listener).copied().flatten() else { return rest };
+        let owed = rest.partition_point(|at| u128::from(*at) + ON_ITS_WAY.as_millis() <= u128::from(ended));
+        &rest[..owed]
+    }
+}
+
+async fn wait(holds: impl Fn() -> bool, why: impl Fn() -> String, seed: u64) {
+    let held = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    if tokio::time::timeout(GIVE_UP, held).await.is_err() {
+        panic!("{} (CLUSTER_SEED={seed})", why());
     }
 }

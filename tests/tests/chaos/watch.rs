@@ -1,7 +1,6 @@
-//! What the processes say of themselves by their status, and what memory they need.
+//! What the processes say of themselves by their status, all through the run.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,94 +9,79 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::crew::NODES;
+use crate::promises::Lives;
 
 /// A process that is stopped does not answer.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 /// What is not true by then never will be.
 const GIVE_UP: Duration = Duration::from_secs(90);
-/// What a process may need more in the last quarter of the run than in the second, in MiB.
-const SLACK: u64 = 24;
 
-/// Who removed whom, and when, in milliseconds since 1970.
-pub(crate) type Removals = BTreeSet<(usize, usize, u64)>;
+/// Who gave whom up, and when, in milliseconds since 1970. Whoever left by itself is not in it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Removals(BTreeSet<(usize, usize, u64)>);
+
+impl Removals {
+    /// Whether one of the two gave the other up around these moments.
+    pub(crate) fn near(&self, (a, b): (usize, usize), between: (u64, u64), reach: Duration) -> bool {
+        let concerns = |one: usize, other: usize| [(one, other), (other, one)].contains(&(a, b));
+        self.0.iter().any(|(one, other, when)| concerns(*one, *other) && is_near(*when, between, reach))
+    }
+}
 
 /// Looks at all processes.
 pub(crate) struct Watch {
     nodes: Vec<SocketAddr>,
+    seed: u64,
     removals: Mutex<Removals>,
-    resident: Mutex<Vec<u64>>,
+    lives: Mutex<Lives>,
 }
 
-/// The resident memory over the run, in MiB a process.
-pub(crate) struct Memory(Vec<u64>);
-
 impl Watch {
-    pub(crate) fn over(nodes: Vec<SocketAddr>) -> Self {
-        Self { nodes, removals: Mutex::default(), resident: Mutex::default() }
+    pub(crate) fn over(nodes: Vec<SocketAddr>, seed: u64) -> Self {
+        Self { nodes, seed, removals: Mutex::default(), lives: Mutex::default() }
     }
 
-    /// Takes note of removals and of memory.
-    pub(crate) async fn sample(&self, processes: &[u32]) {
-        let resident: Vec<u64> = processes.iter().filter_map(|id| resident_mib(*id)).collect();
-        self.resident.lock().unwrap().extend(resident.iter().max());
+    /// Asks everybody; what never may be is not, and removals are noted.
+    pub(crate) async fn sample(&self) -> Vec<Value> {
+        let mut all = Vec::new();
         for (node, address) in self.nodes.iter().enumerate() {
-            if let Some(status) = status(*address).await {
-                self.note(node, &status);
-            }
+            let Some(status) = status(*address).await else { continue };
+            self.note(node, &status);
+            all.push(status);
         }
+        all
     }
 
     fn note(&self, node: usize, status: &Value) {
-        let removed =
-            status["activity"].as_array().into_iter().flatten().filter(|it| it["event"] == "removed");
-        let removed = removed.filter_map(|it| {
+        if let Err(broken) = self.lives.lock().unwrap().observe(node, status) {
+            panic!("node-{node}: {broken} (CLUSTER_SEED={}): {status:#}", self.seed);
+        }
+        let happened = status["activity"].as_array().into_iter().flatten();
+        let gave_up = happened.filter(|it| {
+            it["event"] == "removed" && !it["text"].as_str().is_some_and(|text| text.ends_with(": it left"))
+        });
+        let removed = gave_up.filter_map(|it| {
             let other = it["node"].as_str()?.strip_prefix("node-")?.parse().ok()?;
             Some((node, other, it["atMs"].as_u64()?))
         });
-        self.removals.lock().unwrap().extend(removed);
+        self.removals.lock().unwrap().0.extend(removed);
     }
 
     pub(crate) fn removals(&self) -> Removals {
         self.removals.lock().unwrap().clone()
     }
 
-    pub(crate) fn memory(&self) -> Memory {
-        Memory(self.resident.lock().unwrap().clone())
-    }
-
     /// Waits until what all processes say fits.
-    pub(crate) async fn until(&self, what: &str, seed: u64, fits: impl Fn(&[Value]) -> bool) {
+    pub(crate) async fn until(&self, what: &str, fits: impl Fn(&[Value]) -> Result<(), String>) {
         let deadline = tokio::time::Instant::now() + GIVE_UP;
         loop {
-            let mut all = Vec::new();
-            for (node, address) in self.nodes.iter().enumerate() {
-                all.extend(status(*address).await.inspect(|status| self.note(node, status)));
-            }
-            if fits(&all) {
-                return;
-            }
+            let all = self.sample().await;
+            let Err(why) = fits(&all) else { return };
             let late = tokio::time::Instant::now() >= deadline;
-            assert!(!late, "they do not {what}: {all:#?} (CLUSTER_SEED={seed})");
+            assert!(!late, "they do not {what}: {why}: {all:#?} (CLUSTER_SEED={})", self.seed);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
-}
-
-/// All are ready, see all others, agree on the same rooms, and have found no fault.
-pub(crate) fn is_settled(all: &[Value]) -> bool {
-    let rooms: BTreeSet<_> =
-        all.iter().map(|status| (status["rooms"].as_u64(), status["subscriptions"].as_u64())).collect();
-    let is_well = |status: &Value| {
-        let pool = status["pool"].as_array().map_or(0, Vec::len);
-        let unrepaired = status["repairs"]["unrepaired"].as_u64();
-        status["current"]["ready"] == true
-            && status["converged"] == true
-            && pool + 1 == NODES
-            && status["faults"] == 0
-            && unrepaired == Some(0)
-    };
-    all.len() == NODES && rooms.len() == 1 && all.iter().all(is_well)
 }
 
 async fn status(node: SocketAddr) -> Option<Value> {
@@ -113,39 +97,12 @@ async fn status(node: SocketAddr) -> Option<Value> {
     tokio::time::timeout(ANSWER_WITHIN, asked).await.ok()?
 }
 
-fn resident_mib(process: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(resident.trim().trim_end_matches(" kB").parse::<u64>().ok()? / 1024)
-}
-
 pub(crate) fn unix_ms(at: SystemTime) -> u64 {
     u64::try_from(at.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-impl Memory {
-    /// The mean of one quarter of the run.
-    fn quarter(&self, number: usize) -> u64 {
-        let len = (self.0.len() / 4).max(1);
-        let samples: Vec<_> = self.0.iter().skip(number * len).take(len).collect();
-        samples.iter().copied().sum::<u64>() / samples.len().max(1) as u64
-    }
-
-    /// The last quarter needs no more than the second.
-    pub(crate) fn assert_flat(&self, seed: u64) {
-        let (before, after) = (self.quarter(1), self.quarter(3));
-        assert!(after <= before + SLACK, "memory grows from {before} to {after} MiB (CLUSTER_SEED={seed})");
-    }
-}
-
-impl fmt::Display for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let most = self.0.iter().max().unwrap_or(&0);
-        write!(
-            f,
-            "the largest process resident {} → {} MiB, at most {most}",
-            self.quarter(1),
-            self.quarter(3)
-        )
-    }
+/// Whether a moment is between two others or this close to one of them.
+pub(crate) fn is_near(at: u64, (from, to): (u64, u64), reach: Duration) -> bool {
+    let reach = u64::try_from(reach.as_millis()).unwrap();
+    (from.saturating_sub(reach)..=to + reach).contains(&at)
 }
