@@ -115,9 +115,12 @@ async fn push(
     payload: &Bytes,
 ) -> Result<Pushed, SendFailure> {
     let payload = asking::payload(payload);
-    match waiting {
-        true => session.send_waiting(Lane::Notifications, head, payload, PATIENCE).await,
-        false => session.send(Lane::Notifications, head, payload),
+    if !waiting {
+        return session.send(Lane::Notifications, head, payload);
+    }
+    match session.send_if_room(Lane::Notifications, head, &payload)? {
+        Some(pushed) => Ok(pushed),
+        None => session.send_waiting(Lane::Notifications, head, payload, PATIENCE).await,
     }
 }
 

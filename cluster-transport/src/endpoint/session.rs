@@ -132,6 +132,7 @@ impl SessionHandle {
     ///
     /// # Errors
     /// When the session has ended, the message is too long, or the lane does not shed and is full.
+    #[inline]
     pub fn send(&self, lane: Lane, head: &[u8], message: Payload<'_>) -> Result<Pushed, SendFailure> {
         if self.is_over_for(lane) {
             return Err(SendFailure::Ended);
@@ -142,7 +143,8 @@ impl SessionHandle {
     /// As [`send`](Self::send), but waits for room first, at most for so long. Then it sheds, or is refused, as `send` is.
     ///
     /// While the peer takes what is sent, nothing is lost at any rate. Those who wait for the same lane are served in their order,
-    /// before those who begin to wait; a caller of `send` does not stand in that queue. Costs what `send` costs if there is room.
+    /// before those who begin to wait; a caller of `send` does not stand in that queue. Costs what `send` costs if there is room, and a
+    /// future, which [`send_if_room`](Self::send_if_room) before it spares a caller in a hurry.
     ///
     /// Cancel safe: dropped before it is ready, nothing was sent.
     ///
@@ -179,6 +181,7 @@ impl SessionHandle {
     ///
     /// # Errors
     /// When the session has ended or the message is too long.
+    #[inline]
     pub fn send_if_room(
         &self,
         lane: Lane,
@@ -197,6 +200,7 @@ impl SessionHandle {
         self.start.lanes.room_for(lane, len)
     }
 
+    #[inline]
     fn pushed(&self, pushed: Pushed) -> Pushed {
         if pushed.wake {
             self.wake();
@@ -205,6 +209,7 @@ impl SessionHandle {
     }
 
     /// Whether the session has ended, and nothing goes on with what this lane takes.
+    #[inline]
     fn is_over_for(&self, lane: Lane) -> bool {
         self.closed.load(Ordering::Relaxed) && !lane.is_resumed()
     }

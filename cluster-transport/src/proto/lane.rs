@@ -89,6 +89,7 @@ impl<T> PerLane<T> {
 impl<T> Index<Lane> for PerLane<T> {
     type Output = T;
 
+    #[inline]
     fn index(&self, lane: Lane) -> &T {
         &self.0[usize::from(lane.number())]
     }
@@ -96,6 +97,7 @@ impl<T> Index<Lane> for PerLane<T> {
 
 #[expect(clippy::indexing_slicing, reason = "a lane's number is below the length of the array")]
 impl<T> IndexMut<Lane> for PerLane<T> {
+    #[inline]
     fn index_mut(&mut self, lane: Lane) -> &mut T {
         &mut self.0[usize::from(lane.number())]
     }

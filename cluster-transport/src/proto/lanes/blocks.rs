@@ -9,8 +9,8 @@ use super::Lane;
 const FIRST: usize = 512;
 /// The length of a full block.
 const LAST: usize = 64 * 1024;
-/// How many acknowledged blocks are kept: what a few reads of the peer acknowledge at once.
-const SPARES: usize = 8;
+/// How many acknowledged blocks are kept: what is taken between two wakes of those who wait for room, with the ring's default.
+const SPARES: usize = 32;
 
 /// Where the next segments go.
 #[derive(Debug)]
@@ -41,10 +41,12 @@ impl Blocks {
     pub(super) fn keep(&mut self, segment: Bytes) {
         if self.spares.len() < SPARES
             && let Ok(mut block) = segment.try_into_mut()
-            && block.capacity() >= LAST
         {
             block.clear();
-            self.spares.push(block);
+            // The segment may be the last one of several in its block.
+            if block.try_reclaim(LAST) {
+                self.spares.push(block);
+            }
         }
     }
 
@@ -68,6 +70,20 @@ mod tests {
         blocks.keep(segment);
         assert_eq!(blocks.spares.len(), 0, "it is being read");
         blocks.keep(reader);
+        let again = blocks.take(100);
+        assert_eq!((again.as_ptr(), again.len(), again.capacity()), (place, 0, LAST));
+    }
+
+    #[test]
+    fn a_block_that_several_segments_shared_is_used_again_with_the_last_of_them() {
+        let mut blocks = Blocks::of(Lane::Notifications);
+        let mut block = BytesMut::with_capacity(LAST);
+        let place = block.as_ptr();
+        block.extend_from_slice(&[7; LAST]);
+        let (first, last) = (block.split_to(LAST / 3).freeze(), block.freeze());
+        blocks.keep(first);
+        assert_eq!(blocks.spares.len(), 0, "there is more in it");
+        blocks.keep(last);
         let again = blocks.take(100);
         assert_eq!((again.as_ptr(), again.len(), again.capacity()), (place, 0, LAST));
     }

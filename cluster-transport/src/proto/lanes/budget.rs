@@ -37,15 +37,18 @@ impl RingBudget {
     }
 
     /// How many bytes the rings hold, to a few KiB for each.
+    #[inline]
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
 
     /// How many bytes each ring may hold without giving way for others.
+    #[inline]
     pub(super) fn share(&self) -> usize {
         self.limit / self.rings.load(Ordering::Relaxed).max(1)
     }
 
+    #[inline]
     pub(super) fn is_over(&self) -> bool {
         self.used() > self.limit
     }
@@ -96,14 +99,19 @@ impl Account {
         Self { budget: Arc::clone(budget), reported: 0 }
     }
 
+    #[inline]
     pub(super) fn budget(&self) -> &RingBudget {
         &self.budget
     }
 
+    #[inline]
     pub(super) fn report(&mut self, held: usize) {
-        if held.abs_diff(self.reported) < STEP && held > 0 {
-            return;
+        if held.abs_diff(self.reported) >= STEP || held == 0 {
+            self.report_now(held);
         }
+    }
+
+    fn report_now(&mut self, held: usize) {
         if held >= self.reported {
             self.budget.used.fetch_add(held - self.reported, Ordering::Relaxed);
         } else {

@@ -9,6 +9,7 @@ use super::super::Lane;
 pub(super) struct LaneFlags(AtomicU8);
 
 impl LaneFlags {
+    #[inline]
     pub(super) fn set(&self, lane: Lane) {
         if !self.is_set(lane) {
             self.0.fetch_or(1 << lane.number(), Ordering::Release);
@@ -19,6 +20,7 @@ impl LaneFlags {
         self.0.fetch_and(!(1 << lane.number()), Ordering::Acquire);
     }
 
+    #[inline]
     pub(super) fn is_set(&self, lane: Lane) -> bool {
         self.0.load(Ordering::Acquire) & (1 << lane.number()) != 0
     }

@@ -94,6 +94,7 @@ impl PeerLanes {
     ///
     /// # Errors
     /// As [`push`](Self::push).
+    #[inline]
     pub fn push_with_head(&self, lane: Lane, head: &[u8], message: Payload<'_>) -> Result<Pushed, SendError> {
         // What gives way makes room for those who wait.
         let pushed = self.changing(lane, |outbound| outbound.push(head, &message))?;
@@ -101,11 +102,15 @@ impl PeerLanes {
     }
 
     /// Has rings shed if all together hold too much.
-    fn relieved(&self, lane: Lane, mut pushed: Pushed) -> Pushed {
-        if lane.is_resumed() && self.budget.is_over() {
-            self.budget.relieve();
-            pushed.shed += self.take_untold(lane);
-        }
+    #[inline]
+    fn relieved(&self, lane: Lane, pushed: Pushed) -> Pushed {
+        if lane.is_resumed() && self.budget.is_over() { self.relieve(lane, pushed) } else { pushed }
+    }
+
+    #[cold]
+    fn relieve(&self, lane: Lane, mut pushed: Pushed) -> Pushed {
+        self.budget.relieve();
+        pushed.shed += self.take_untold(lane);
         pushed
     }
 
@@ -206,6 +211,7 @@ impl PeerLanes {
     }
 
     /// Notes whether a lane that is locked has something to send.
+    #[inline]
     fn note_busy(&self, lane: Lane, outbound: &Outbound) {
         if outbound.is_idle() {
             self.busy.clear(lane);
@@ -232,6 +238,7 @@ impl PeerLanes {
         lock(&self.handed[lane]).restart(first);
     }
 
+    #[inline]
     pub(super) fn outbound(&self, lane: Lane) -> MutexGuard<'_, Outbound> {
         lock(&self.outbound[lane])
     }
@@ -270,6 +277,7 @@ pub enum Payload<'a> {
 
 impl Payload<'_> {
     /// How many bytes it has.
+    #[inline]
     pub fn len(&self) -> usize {
         self.as_slice().len()
     }
@@ -279,6 +287,7 @@ impl Payload<'_> {
         self.as_slice().is_empty()
     }
 
+    #[inline]
     fn as_slice(&self) -> &[u8] {
         match self {
             Self::Copied(bytes) => bytes,
@@ -295,6 +304,7 @@ impl Payload<'_> {
 }
 
 /// A panic under one of these locks has ended its task already; the numbers themselves are consistent between calls.
+#[inline]
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,24 +4,23 @@
 //! until they are acknowledged; on lanes that are resumed they keep their bytes, so the queue is the ring. When the ring
 //! is full, the oldest unsent messages give way to a mark that travels in their place.
 
+mod filling;
 mod parts;
 mod shedding;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use self::parts::Aside;
-use super::super::frame::{
-    FRAGMENT_HEAD, Frame, Lagged, MAX_FRAME, PREFIX, SEGMENT_HEAD, segment_head, set_length,
-};
+use super::super::frame::{FRAGMENT_HEAD, Frame, Lagged, MAX_FRAME, PREFIX, SEGMENT_HEAD};
 use super::super::{Lane, SessionId};
 use super::age::Marks;
 use super::blocks::Blocks;
 use super::budget::{Account, RingBudget};
 use super::room::Waiters;
-use super::{LaneLag, LaneSettings, Payload, Pushed, SendError};
+use super::{LaneLag, LaneSettings};
 
 /// Up to here a message is copied into the open segment; longer ones go by reference.
 const MAX_COPIED: usize = 1024;
@@ -170,6 +169,7 @@ impl Outbound {
     }
 
     /// Whether there was nothing to send when the lane was last polled, and nothing has come since.
+    #[inline]
     pub(super) fn is_idle(&self) -> bool {
         self.idle
     }
@@ -197,10 +197,12 @@ impl Outbound {
     }
 
     /// Bytes that wait to be sent, the open segment included.
+    #[inline]
     pub(super) fn unsent(&self) -> usize {
         self.unsent_bytes + self.open_bytes() + self.aside.bytes()
     }
 
+    #[inline]
     fn open_bytes(&self) -> usize {
         if self.open_count == 0 { 0 } else { self.open.len() }
     }
@@ -210,11 +212,13 @@ impl Outbound {
     }
 
     /// Bytes that count against what the lane may hold.
+    #[inline]
     pub(super) fn held(&self) -> usize {
         self.unsent() + if self.lane.is_resumed() { self.sent_bytes } else { 0 }
     }
 
     /// How many bytes the lane takes without shedding or refusing anything.
+    #[inline]
     pub(super) fn free(&self) -> usize {
         // What is given up is lost anyway, and nobody need wait for it.
         if self.given_up {
@@ -225,95 +229,21 @@ impl Outbound {
     }
 
     /// How many bytes a message of this length takes, at most.
+    #[inline]
     pub(super) fn cost(len: usize) -> usize {
         len.saturating_add((len / MAX_PART + 1) * (PREFIX + FRAGMENT_HEAD))
     }
 
     /// The longest message that the lane takes.
+    #[inline]
     pub(super) fn longest(&self) -> usize {
         self.max_message
     }
 
     /// How many bytes the lane may hold.
+    #[inline]
     pub(super) fn may_hold(&self) -> usize {
         if self.lane.is_resumed() { self.ring } else { self.capacity() }
-    }
-
-    /// Takes a message that consists of a head, always copied, and the rest.
-    pub(super) fn push(&mut self, head: &[u8], message: &Payload<'_>) -> Result<Pushed, SendError> {
-        let len = head.len() + message.as_slice().len();
-        if len > self.max_message {
-            return Err(SendError::TooLong { lane: self.lane, len, limit: self.max_message });
-        }
-        let waiting = self.unsent();
-        if !self.lane.is_resumed() && waiting > 0 && waiting + len > self.capacity() {
-            return Err(SendError::Full { lane: self.lane, queued: waiting, limit: self.capacity() });
-        }
-        let number = self.next;
-        if len <= MAX_COPIED {
-            self.copy(head, message.as_slice());
-        } else if len <= MAX_IN_SEGMENT {
-            self.refer(head, message.to_shared());
-        } else if head.is_empty() {
-            self.split(message.to_shared());
-        } else {
-            self.split([head, message.as_slice()].concat().into());
-        }
-        self.pushed += 1;
-        let shed = if self.lane.is_resumed() { self.shed_to_ring(number) } else { 0 };
-        Ok(Pushed { wake: std::mem::take(&mut self.idle), shed })
-    }
-
-    fn copy(&mut self, head: &[u8], message: &[u8]) {
-        let len = head.len() + message.len();
-        let need = LENGTH + len;
-        let full =
-            self.open.len() + need > MAX_FRAME + PREFIX || self.open.capacity() - self.open.len() < need;
-        if self.open_count > 0 && full {
-            self.seal();
-        }
-        if self.open_count == 0 {
-            self.open.clear();
-            if self.open.capacity() < HEAD + need {
-                self.open = self.blocks.take(HEAD + need);
-            }
-            self.open.put_bytes(0, HEAD);
-        }
-        self.open.put_u16(u16::try_from(len).unwrap_or(u16::MAX));
-        self.open.extend_from_slice(head);
-        self.open.extend_from_slice(message);
-        self.open_count += 1;
-        self.next += 1;
-    }
-
-    /// Ends the open segment, so that it can be sent.
-    pub(super) fn seal(&mut self) {
-        if self.open_count == 0 {
-            return;
-        }
-        let first = self.next - u64::from(self.open_count);
-        let mut head = self.open.split();
-        head.get_mut(PREFIX..HEAD).unwrap_or_default().copy_from_slice(&segment_head(
-            self.lane,
-            first,
-            self.open_count,
-        ));
-        set_length(&mut head);
-        self.open_count = 0;
-        let end = self.next;
-        self.enqueue(first, end, head.freeze(), None, Part::None);
-    }
-
-    fn refer(&mut self, head: &[u8], message: Bytes) {
-        self.seal();
-        let len = head.len() + message.len();
-        let mut front = BytesMut::with_capacity(HEAD + LENGTH + head.len());
-        front.put_u32(u32::try_from(SEGMENT_HEAD + LENGTH + len).unwrap_or(u32::MAX));
-        front.put_slice(&segment_head(self.lane, self.next, 1));
-        front.put_u16(u16::try_from(len).unwrap_or(u16::MAX));
-        front.put_slice(head);
-        self.next += 1;
-        self.enqueue(self.next - 1, self.next, front.freeze(), Some(message), Part::None);
     }
 
     fn enqueue(&mut self, first: u64, end: u64, head: Bytes, payload: Option<Bytes>, part: Part) {

@@ -33,8 +33,18 @@ struct Waiter {
 }
 
 impl Waiters {
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// Whether it is this one's turn: nobody else waits, or only later ones.
+    #[inline]
     fn is_turn_of(&self, ticket: Option<Ticket>) -> bool {
+        self.is_empty() || self.is_first(ticket)
+    }
+
+    fn is_first(&self, ticket: Option<Ticket>) -> bool {
         self.queue.keys().next().is_none_or(|first| ticket.is_some_and(|ticket| ticket <= *first))
     }
 
@@ -49,6 +59,7 @@ impl Waiters {
 }
 
 impl Outbound {
+    #[inline]
     fn takes(&self, ticket: Option<Ticket>, len: usize) -> bool {
         let has_room = self.held() == 0 || Self::cost(len) <= self.free();
         has_room && self.waiters.is_turn_of(ticket)
@@ -57,9 +68,6 @@ impl Outbound {
     /// Takes those out of the queue for whom there is room together. To be woken once the lock is released.
     fn take_woken(&mut self) -> Vec<Waker> {
         let mut woken = Vec::new();
-        if self.waiters.queue.is_empty() {
-            return woken;
-        }
         let (mut free, mut is_empty) = (self.free(), self.held() == 0);
         let enough = free.saturating_add(self.held()).min(self.may_hold()) / WAKE_AT;
         while let Some(first) = self.waiters.queue.first_entry() {
@@ -81,6 +89,7 @@ impl PeerLanes {
     ///
     /// # Errors
     /// When the message is longer than the lane takes.
+    #[inline]
     pub fn push_if_room(
         &self,
         lane: Lane,
@@ -101,6 +110,7 @@ impl PeerLanes {
     }
 
     /// Changes a lane and wakes those for whom that has made room.
+    #[inline]
     pub(in crate::proto) fn changing<T>(&self, lane: Lane, change: impl FnOnce(&mut Outbound) -> T) -> T {
         let mut outbound = self.outbound(lane);
         let result = change(&mut outbound);
@@ -109,12 +119,16 @@ impl PeerLanes {
         if let Some(account) = &mut outbound.account {
             account.report(held);
         }
+        if outbound.waiters.is_empty() {
+            return result;
+        }
         let woken = outbound.take_woken();
         drop(outbound);
         woken.into_iter().for_each(Waker::wake);
         result
     }
 
+    #[inline]
     fn push_in_turn(
         &self,
         lane: Lane,

@@ -54,6 +54,7 @@ pub(super) struct Aside {
 
 impl Aside {
     /// How many bytes are not in the queue yet.
+    #[inline]
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
