@@ -89,7 +89,7 @@ impl Asker {
     }
 
     fn tally(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.tally)
     }
 }
 
@@ -97,39 +97,45 @@ impl Asker {
 pub(super) async fn run_awaiting(plan: &Plan, in_flight: u16, sessions: &[Arc<SessionHandle>]) -> Sent {
     let bytes = Bytes::from(vec![7; plan.size]);
     let until = Instant::now() + plan.duration;
+    // One for all: so many of them would not stay in the cache, and cost more than what they count.
+    let latencies = Arc::new(Mutex::new(Latencies::default()));
     let mut askers = JoinSet::new();
     for session in sessions {
         for _ in 0..in_flight {
-            askers.spawn(await_on(Arc::clone(session), bytes.clone(), until));
+            askers.spawn(await_on(Arc::clone(session), bytes.clone(), until, Arc::clone(&latencies)));
         }
     }
-    let (mut sent, mut latencies) = (Sent::default(), Latencies::default());
-    for (asked, latency) in askers.join_all().await {
+    let mut sent = Sent::default();
+    for asked in askers.join_all().await {
         sent.messages += asked.messages;
         sent.failed += asked.failed;
         sent.failure = sent.failure.or(asked.failure);
-        latencies.add(&latency);
     }
-    sent.latency = latencies.percentiles();
+    sent.latency = lock(&latencies).percentiles();
     sent
 }
 
 /// One request after the other.
-async fn await_on(session: Arc<SessionHandle>, bytes: Bytes, until: Instant) -> (Sent, Latencies) {
-    let (mut sent, mut latencies) = (Sent::default(), Latencies::default());
+async fn await_on(
+    session: Arc<SessionHandle>,
+    bytes: Bytes,
+    until: Instant,
+    latencies: Arc<Mutex<Latencies>>,
+) -> Sent {
+    let mut sent = Sent::default();
     let mut begin = Instant::now();
     while begin < until {
         let answer = session.request(payload(&bytes), PATIENCE).await;
         let end = Instant::now();
         sent.messages += 1;
         match answer {
-            Ok(reply) if reply == bytes => latencies.record(nanos(end - begin)),
+            Ok(reply) if reply == bytes => lock(&latencies).record(nanos(end - begin)),
             Ok(reply) => sent.fail(format!("{} other bytes came back", reply.len())),
             Err(error) => sent.fail(error.to_string()),
         }
         begin = end;
     }
-    (sent, latencies)
+    sent
 }
 
 /// What is copied anyway need not be counted by reference.
@@ -138,6 +144,10 @@ pub(super) fn payload(bytes: &Bytes) -> Payload<'_> {
         0..=1024 => Payload::Copied(bytes),
         _ => Payload::Shared(bytes.clone()),
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn nanos(span: Duration) -> u64 {

@@ -321,7 +321,7 @@ impl<'a> LinkTask<'a> {
     /// Gives what has come to whom it is for. The end, when it has come.
     fn hand_out(&self, session: &mut Session, handle: &Arc<SessionHandle>) -> Option<SessionEnd> {
         let handler = &self.shared.handler;
-        let mut end = None;
+        let (mut end, mut answered) = (None, Vec::new());
         while let Some(event) = session.poll_event() {
             match event {
                 SessionEvent::Batch(batch) => handler.on_incoming(handle, Incoming::Batch(batch)),
@@ -338,12 +338,13 @@ impl<'a> LinkTask<'a> {
                     handler.on_incoming(handle, Incoming::Answered { id, token, outcome });
                 }
                 SessionEvent::Request(RequestEvent::Ended { id, token: None, outcome }) => {
-                    handle.request_ended(id, outcome);
+                    answered.push((id, outcome));
                 }
                 SessionEvent::Tunnel(frame) => tunnels::take_frame(self.shared, handle.id(), frame),
                 SessionEvent::Ended(how) => end = Some(how),
             }
         }
+        handle.requests_ended(answered);
         end
     }
 

@@ -374,9 +374,17 @@ impl SessionHandle {
         self.heard.store(nanos(at), Ordering::Relaxed);
     }
 
-    pub(super) fn request_ended(&self, id: RequestId, outcome: Outcome) {
-        if let Some(waiting) = self.waiting().remove(&id) {
+    /// Gives outcomes to those who wait for them: all at once, for whoever is woken asks again, and wants the locks of the next one.
+    pub(super) fn requests_ended(&self, outcomes: Vec<(RequestId, Outcome)>) {
+        if outcomes.is_empty() {
+            return;
+        }
+        let ended: Vec<_> = {
+            let mut waiting = self.waiting();
             // Whoever asked may have gone.
+            outcomes.into_iter().filter_map(|(id, outcome)| Some((waiting.remove(&id)?, outcome))).collect()
+        };
+        for (waiting, outcome) in ended {
             let _ = waiting.send(outcome);
         }
     }
