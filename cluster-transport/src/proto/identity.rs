@@ -1,6 +1,8 @@
 //! Who a peer is: its cluster, its id and which life of that id it is.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -19,13 +21,46 @@ pub struct NameError {
 macro_rules! label {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(SmolStr);
+        #[derive(Clone)]
+        pub struct $name {
+            start: u64,
+            text: SmolStr,
+        }
 
         impl $name {
             /// The name as text.
             pub fn as_str(&self) -> &str {
-                &self.0
+                &self.text
+            }
+        }
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                match self.start.cmp(&other.start) {
+                    Ordering::Equal if is_whole(self.start) => Ordering::Equal,
+                    Ordering::Equal => self.text.cmp(&other.text),
+                    differs => differs,
+                }
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.start == other.start && (is_whole(self.start) || self.text == other.text)
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.text.hash(state);
             }
         }
 
@@ -34,7 +69,7 @@ macro_rules! label {
 
             fn from_str(text: &str) -> Result<Self, NameError> {
                 if is_label(text) {
-                    Ok(Self(text.into()))
+                    Ok(Self { start: start_of(text), text: text.into() })
                 } else {
                     Err(NameError { given: text.chars().take(MAX_LABEL + 1).collect() })
                 }
@@ -43,19 +78,19 @@ macro_rules! label {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(&self.text)
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(&self.text)
             }
         }
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
+                serializer.serialize_str(&self.text)
             }
         }
 
@@ -75,6 +110,20 @@ label! {
 label! {
     /// The name of a cluster: a lower-case DNS label. Nodes of different clusters refuse each other. Cheap to clone.
     ClusterName
+}
+
+/// The first eight bytes of a label, which decide about most comparisons: tables of members are searched for every message.
+///
+/// What is missing counts as 0, which no label has in it: so numbers are ordered as the texts are.
+fn start_of(text: &str) -> u64 {
+    let mut start = [0; 8];
+    start.iter_mut().zip(text.bytes()).for_each(|(to, byte)| *to = byte);
+    u64::from_be_bytes(start)
+}
+
+/// Whether all of a label is in its start.
+fn is_whole(start: u64) -> bool {
+    start & 0xff == 0
 }
 
 fn is_label(text: &str) -> bool {
@@ -124,6 +173,19 @@ mod tests {
         }
         for bad in ["", "A", "a.b", "-a", "a-", "ä", "a b", &"x".repeat(64)] {
             assert!(bad.parse::<NodeId>().is_err(), "{bad:?} was taken for a label");
+        }
+    }
+
+    #[test]
+    fn names_are_ordered_and_equal_as_their_texts_are() {
+        let texts =
+            ["0", "a", "a-b", "aa", "abcdefg", "abcdefgh", "abcdefgh0", "abcdefgha", "abcdefghb", "b"];
+        let names = texts.map(|text| text.parse::<NodeId>().unwrap());
+        for (one, text) in names.iter().zip(texts) {
+            for (other, other_text) in names.iter().zip(texts) {
+                assert_eq!(one.cmp(other), text.cmp(other_text), "{one} and {other}");
+                assert_eq!(one == other, text == other_text, "{one} and {other}");
+            }
         }
     }
 

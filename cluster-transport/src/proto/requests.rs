@@ -205,6 +205,11 @@ impl Requests {
         self.answering.remove(id).map(|_| Head::new(FAILURE, id, &code.0.to_be_bytes()))
     }
 
+    /// Whether nothing is under way and nothing waits to be told.
+    pub(super) fn is_idle(&self) -> bool {
+        self.asked.len() == 0 && self.answering.len() == 0 && self.events.is_empty()
+    }
+
     /// How many requests of ours and of the peer are under way.
     pub fn under_way(&self) -> (usize, usize) {
         (self.asked.len(), self.answering.len())

@@ -161,7 +161,9 @@ impl Session {
 
     /// A deadline has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.start.lanes.requests().handle_timeout(now);
+        if let Some(mut requests) = self.start.lanes.requests_under_way() {
+            requests.handle_timeout(now);
+        }
         self.check_leave(now);
         if self.leaving.is_some_and(|until| until <= now) {
             self.end(SessionEnd::WeLeft);
@@ -174,7 +176,7 @@ impl Session {
             return None;
         }
         let peer_leave = self.peer_leave.as_ref().map(|(_, until)| *until);
-        let requests = self.start.lanes.requests().poll_timeout();
+        let requests = self.start.lanes.requests_under_way().and_then(|requests| requests.poll_timeout());
         [self.leaving, peer_leave, requests].into_iter().flatten().min()
     }
 
@@ -188,7 +190,7 @@ impl Session {
 
     /// Collects what ended without a message of the peer.
     fn collect_requests(&mut self) {
-        let mut requests = self.start.lanes.requests();
+        let Some(mut requests) = self.start.lanes.requests_under_way() else { return };
         while let Some(event) = requests.poll_event() {
             self.events.push_back(SessionEvent::Request(event));
         }
@@ -203,7 +205,7 @@ impl Session {
 
     /// Whether more than one request of this side waits for its answer.
     pub fn is_asking_much(&self) -> bool {
-        self.start.lanes.requests().under_way().0 > 1
+        self.start.lanes.requests_under_way().is_some_and(|requests| requests.under_way().0 > 1)
     }
 
     /// Appends frames to be sent over one byte stream, about `budget` bytes of them. False if nothing is left to send just now.

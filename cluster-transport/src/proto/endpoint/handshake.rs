@@ -1,6 +1,6 @@
 //! The links that have no session yet, and how far each has come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::callers::host_of;
 use super::event::LinkId;
@@ -121,11 +121,35 @@ struct Handshake {
     stage: Stage,
 }
 
-/// All links without a session. Few, so that questions about all of them look at each.
+/// All links without a session. Few, so that questions about all of them look at each, but for those that every input asks.
 #[derive(Debug, Default)]
 pub(super) struct Handshakes {
     links: BTreeMap<LinkId, Handshake>,
+    deadlines: BTreeSet<(Instant, LinkId)>,
+    /// The links at whose other end a node is known to be.
+    known: BTreeSet<(NodeId, LinkId)>,
+    /// The links on which a `Go` would begin a session.
+    offered: BTreeMap<SessionId, LinkId>,
+    counts: Counts,
     last: u64,
+}
+
+/// How many links there are of each kind.
+#[derive(Debug, Default)]
+struct Counts {
+    targets: usize,
+    probes: usize,
+    accepted: usize,
+}
+
+impl Counts {
+    fn of(&mut self, stage: &Stage) -> &mut usize {
+        match stage.dial().map(|dial| dial.purpose) {
+            Some(Purpose::Target) => &mut self.targets,
+            Some(Purpose::Probe) => &mut self.probes,
+            None => &mut self.accepted,
+        }
+    }
 }
 
 impl Handshakes {
@@ -136,29 +160,49 @@ impl Handshakes {
     }
 
     pub(super) fn insert(&mut self, link: LinkId, deadline: Instant, stage: Stage) {
+        self.take(link);
+        *self.counts.of(&stage) += 1;
+        self.deadlines.insert((deadline, link));
+        self.known.extend(stage.node().map(|node| (node.clone(), link)));
+        if let Stage::GoAwaited { offer, .. } = &stage {
+            self.offered.insert(offer.session, link);
+        }
         self.links.insert(link, Handshake { deadline, stage });
     }
 
     /// Takes a link out, to put it back with its deadline one stage further or to end it.
     pub(super) fn take(&mut self, link: LinkId) -> Option<(Instant, Stage)> {
-        self.links.remove(&link).map(|handshake| (handshake.deadline, handshake.stage))
+        let Handshake { deadline, stage } = self.links.remove(&link)?;
+        self.deadlines.remove(&(deadline, link));
+        if let Some(node) = stage.node() {
+            self.known.remove(&(node.clone(), link));
+        }
+        if let Stage::GoAwaited { offer, .. } = &stage {
+            self.offered.remove(&offer.session);
+        }
+        *self.counts.of(&stage) -= 1;
+        Some((deadline, stage))
     }
 
+    /// How far a link has come. Its purpose stays what it is.
     pub(super) fn stage_mut(&mut self, link: LinkId) -> Option<&mut Stage> {
         self.links.get_mut(&link).map(|handshake| &mut handshake.stage)
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.links.values().map(|handshake| handshake.deadline).min()
+        self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
     pub(super) fn overdue(&self, now: Instant) -> Vec<LinkId> {
-        self.matching(|handshake| handshake.deadline <= now)
+        let late = self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now);
+        let mut late: Vec<LinkId> = late.map(|(_, link)| *link).collect();
+        late.sort_unstable();
+        late
     }
 
     /// How many accepted links there are.
     pub(super) fn accepted(&self) -> usize {
-        self.links.values().filter(|handshake| handshake.stage.dial().is_none()).count()
+        self.counts.accepted
     }
 
     /// How many of them came from this host.
@@ -169,8 +213,10 @@ impl Handshakes {
 
     /// How many dials run for this purpose.
     pub(super) fn dials(&self, purpose: Purpose) -> usize {
-        let dials = self.links.values().filter_map(|handshake| handshake.stage.dial());
-        dials.filter(|dial| dial.purpose == purpose).count()
+        match purpose {
+            Purpose::Target => self.counts.targets,
+            Purpose::Probe => self.counts.probes,
+        }
     }
 
     pub(super) fn dialling(&self, address: &Address) -> Vec<LinkId> {
@@ -179,31 +225,31 @@ impl Handshakes {
 
     /// Whether this incarnation dialled us and its `Go` has not come.
     pub(super) fn awaits_go_of(&self, node: &NodeId, incarnation: Incarnation) -> bool {
-        self.offers_awaiting_go().any(|offer| offer.node == *node && offer.incarnation == incarnation)
+        let awaits = |(_, handshake): (LinkId, &Handshake)| matches!(&handshake.stage, Stage::GoAwaited { offer, .. } if offer.incarnation == incarnation);
+        self.of_node(node).any(awaits)
     }
 
     /// Whose `Go` would begin this session.
     pub(super) fn awaits_go_for(&self, session: SessionId) -> Option<&NodeId> {
-        self.offers_awaiting_go().find(|offer| offer.session == session).map(|offer| &offer.node)
-    }
-
-    fn offers_awaiting_go(&self) -> impl Iterator<Item = &Offer> {
-        self.links.values().filter_map(|handshake| match &handshake.stage {
-            Stage::GoAwaited { offer, .. } => Some(&**offer),
-            _ => None,
-        })
+        self.links.get(self.offered.get(&session)?)?.stage.node()
     }
 
     /// The links on which our `Go` to this node is withheld.
     pub(super) fn withheld_from(&self, node: &NodeId) -> Vec<LinkId> {
-        self.matching(|handshake| {
-            matches!(&handshake.stage, Stage::GoWithheld(welcomed) if welcomed.offer.node == *node)
-        })
+        let withheld = |(link, handshake): (LinkId, &Handshake)| {
+            matches!(handshake.stage, Stage::GoWithheld(_)).then_some(link)
+        };
+        self.of_node(node).filter_map(withheld).collect()
     }
 
     /// The links at whose other end this node is known to be.
     pub(super) fn with(&self, node: &NodeId) -> Vec<LinkId> {
-        self.matching(|handshake| handshake.stage.node() == Some(node))
+        self.of_node(node).map(|(link, _)| link).collect()
+    }
+
+    fn of_node(&self, node: &NodeId) -> impl Iterator<Item = (LinkId, &Handshake)> {
+        let known = self.known.range((node.clone(), LinkId(0))..=(node.clone(), LinkId(u64::MAX)));
+        known.filter_map(|(_, link)| Some((*link, self.links.get(link)?)))
     }
 
     pub(super) fn all(&self) -> Vec<LinkId> {

@@ -55,7 +55,10 @@ impl RingBudget {
 
     pub(super) fn add(&self, peer: &Arc<PeerLanes>) {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        peers.retain(|peer| peer.strong_count() > 0);
+        // Before there would have to be more memory for them: so each costs one look, however many there are.
+        if peers.len() == peers.capacity() {
+            peers.retain(|peer| peer.strong_count() > 0);
+        }
         peers.push(Arc::downgrade(peer));
     }
 

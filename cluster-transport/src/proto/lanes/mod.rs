@@ -15,6 +15,7 @@ mod outcome;
 mod room;
 mod settings;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -46,6 +47,8 @@ pub struct PeerLanes {
     /// The lanes that may have something to acknowledge.
     owing: LaneFlags,
     requests: Mutex<Requests>,
+    /// Whether anything of requests may be under way. Set under their lock.
+    requesting: AtomicBool,
 }
 
 impl PeerLanes {
@@ -71,6 +74,7 @@ impl PeerLanes {
             handed: PerLane::default(),
             owing: LaneFlags::default(),
             requests: Mutex::new(Requests::new(settings.max_requests)),
+            requesting: AtomicBool::new(false),
         }
     }
 
@@ -143,6 +147,11 @@ impl PeerLanes {
     /// What a lane has sent, shed and not yet been acknowledged.
     pub fn lag(&self, lane: Lane) -> LaneLag {
         lock(&self.outbound[lane]).lag()
+    }
+
+    /// How many bytes of a lane are not sent, or not acknowledged yet.
+    pub fn held(&self, lane: Lane) -> usize {
+        lock(&self.outbound[lane]).unacknowledged()
     }
 
     /// The next numbers expected from the peer.
@@ -262,7 +271,23 @@ impl PeerLanes {
 
     /// The requests under way in both directions.
     pub fn requests(&self) -> MutexGuard<'_, Requests> {
-        lock(&self.requests)
+        let requests = lock(&self.requests);
+        self.requesting.store(true, Ordering::Release);
+        requests
+    }
+
+    /// As [`requests`](Self::requests), unless there are none: most pairs never ask each other anything, and their sessions ask this at
+    /// every turn.
+    pub(super) fn requests_under_way(&self) -> Option<MutexGuard<'_, Requests>> {
+        if !self.requesting.load(Ordering::Acquire) {
+            return None;
+        }
+        let requests = lock(&self.requests);
+        if requests.is_idle() {
+            self.requesting.store(false, Ordering::Release);
+            return None;
+        }
+        Some(requests)
     }
 }
 

@@ -202,6 +202,11 @@ impl Outbound {
         self.unsent_bytes + self.open_bytes() + self.aside.bytes()
     }
 
+    /// Bytes that are not sent, or not acknowledged.
+    pub(super) fn unacknowledged(&self) -> usize {
+        self.unsent() + self.sent_bytes
+    }
+
     #[inline]
     fn open_bytes(&self) -> usize {
         if self.open_count == 0 { 0 } else { self.open.len() }
