@@ -55,7 +55,7 @@ impl Members {
     }
 
     fn handle_claims(&mut self, now: Instant, from: &NodeId, claims: &Claims) {
-        let Some(member) = self.table.get_mut(from) else { return };
+        let Some(member) = self.table.get_mut_of_session(from) else { return };
         member.claims = *claims;
         let (compare, agreed) = self.agreement.handle_digest(now, from, claims.digest);
         if compare {
@@ -92,7 +92,7 @@ impl Members {
 
     fn handle_question(&mut self, now: Instant, from: &NodeId, question: Question) {
         let ping = self.take_ping();
-        let asked = self.table.get_mut(&question.node);
+        let asked = self.table.get_mut_of_session(&question.node);
         let known =
             asked.filter(|member| member.incarnation == question.incarnation && member.session.is_some());
         let heard = match known {
@@ -156,11 +156,11 @@ impl Members {
         let timing = self.settings.timing;
         self.health.beat(self.next_beat, now);
         self.tell_the_untold();
-        let heartbeat = Message::Heartbeat(self.claims());
-        for (node, member) in self.table.iter_mut() {
+        let heartbeat = Message::Heartbeat(self.claims()).encode();
+        for (node, member) in self.table.iter_mut_of_session() {
             member.askers.expire(now - timing.verdict());
             if member.session.is_some() {
-                self.outbox.push(node, &heartbeat);
+                self.outbox.push_shared(node, &heartbeat);
             }
         }
         // Up to a tenth early, so that the beats of many nodes do not fall together.

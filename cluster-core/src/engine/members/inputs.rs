@@ -66,7 +66,7 @@ impl Members {
     /// Bytes came from a member. Called for each read, and cheap.
     pub fn handle_heard(&mut self, now: Instant, node: &NodeId, session: SessionId) {
         self.awake(now);
-        let Some(member) = self.table.get_mut(node) else { return };
+        let Some(member) = self.table.get_mut_of_session(node) else { return };
         if member.session != Some(session) {
             return;
         }
@@ -105,22 +105,14 @@ impl Members {
     /// A probe could not be dialled now, because too many others are under way: it is asked for again.
     pub fn handle_probe_deferred(&mut self, now: Instant, address: &Address) {
         self.awake(now);
-        for (_, member) in self.table.iter_mut() {
-            if let Some(doubt) = &mut member.doubt {
-                doubt.handle_deferred(now, address);
-            }
-        }
+        self.table.doubts_mut().for_each(|doubt| doubt.handle_deferred(now, address));
         self.settle(now);
     }
 
     /// A dial is connected and waits for the other side's handshake: whatever is there, it is not gone.
     pub fn handle_dial_connected(&mut self, now: Instant, address: &Address) {
         self.awake(now);
-        for (_, member) in self.table.iter_mut() {
-            if let Some(doubt) = &mut member.doubt {
-                doubt.handle_connected(address);
-            }
-        }
+        self.table.doubts_mut().for_each(|doubt| doubt.handle_connected(address));
         self.settle(now);
     }
 
@@ -144,10 +136,8 @@ impl Members {
             | DialOutcome::CutOff(_)
             | DialOutcome::Refused { .. } => {
                 let timing = self.settings.timing;
-                for (_, member) in self.table.iter_mut() {
-                    if let Some(doubt) = &mut member.doubt {
-                        doubt.handle_outcome(now, address, outcome, timing);
-                    }
+                for doubt in self.table.doubts_mut() {
+                    doubt.handle_outcome(now, address, outcome, timing);
                 }
             }
         }
@@ -160,10 +150,8 @@ impl Members {
         self.drop_absent(&dropped);
         let timing = self.settings.timing;
         let mut alive = false;
-        for (_, member) in self.table.iter_mut() {
-            if let Some(doubt) = &mut member.doubt {
-                alive |= doubt.handle_met(now, address, who, incarnation, timing) == Sign::Alive;
-            }
+        for doubt in self.table.doubts_mut() {
+            alive |= doubt.handle_met(now, address, who, incarnation, timing) == Sign::Alive;
         }
         // A member without a session recovers with its next one only.
         if let Some(member) = self.table.get_mut(who)

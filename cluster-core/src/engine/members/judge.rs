@@ -22,27 +22,35 @@ const SELF_DOUBT_PEERS: usize = 3;
 impl Members {
     /// Draws all conclusions. Every input that can change one ends with this.
     pub(super) fn settle(&mut self, now: Instant) {
-        let mut survey = self.table.survey();
+        let mut survey = self.look();
         let is_silent = survey.quietest.is_some_and(|heard| now >= heard + self.patience());
-        if self.presence != Presence::Leaving && (survey.doubts || is_silent || self.self_doubt) {
+        if self.presence != Presence::Leaving && (survey.doubts > 0 || is_silent || self.self_doubt) {
             self.doubt_the_silent(now);
             self.judge_self();
             self.investigate(now);
             self.pass_verdicts(now);
-            survey = self.table.survey();
+            survey = self.table.survey_all();
         }
         if survey.held_until.is_some_and(|until| until <= now) {
             self.end_holds(now);
-            survey = self.table.survey();
+            survey = self.table.survey_all();
         }
         if survey.catching_up_since.is_some_and(|since| since + self.settings.ready_wait <= now) {
             self.degrade(now);
-            survey = self.table.survey();
+            survey = self.table.survey_all();
         }
         self.targets.refresh(now);
         let change = self.readiness.evaluate(now, &self.facts(now, &survey));
         self.tell_readiness(now, change);
         self.wake = self.next_wake(now, &survey);
+    }
+
+    /// Looks at all members, if anything that depends on each of them may follow before the next beat.
+    fn look(&mut self) -> Survey {
+        let survey = self.table.survey();
+        let step = survey.next_step(self.patience(), self.settings.ready_wait);
+        let is_far = survey.doubts == 0 && step.is_none_or(|step| step > self.next_beat);
+        if is_far { survey } else { self.table.survey_all() }
     }
 
     pub(super) fn tell_readiness(&mut self, now: Instant, change: Option<Change>) {
@@ -164,9 +172,8 @@ impl Members {
     fn facts(&self, now: Instant, survey: &Survey) -> Facts {
         // Whom others reach and we do not holds nobody back.
         let holds_back = |member: &Member| member.catch_up.is_waiting() && !member.is_unreachable_from_here();
-        let is_told = survey.catching_up_since.is_some() && !self.is_ready();
-        let all = is_told.then(|| self.table.iter()).into_iter().flatten();
-        let late = all.filter(|(_, member)| holds_back(member)).map(|(node, _)| node.clone());
+        let waited_for = (!self.is_ready()).then(|| self.table.waited_for()).into_iter().flatten();
+        let late = waited_for.filter(|(_, member)| holds_back(member)).map(|(node, _)| node.clone());
         Facts {
             discovery_pending: self.discovery_pending,
             addresses_waiting: self.targets.pending(now).0,
@@ -192,12 +199,10 @@ impl Members {
             self.readiness.next_deadline(),
         ];
         let own = own.into_iter().flatten().min().unwrap_or(self.next_beat);
-        let step = if survey.doubts || self.presence == Presence::Leaving {
+        let step = if survey.doubts > 0 || self.presence == Presence::Leaving {
             self.table.iter().filter_map(|(_, member)| self.next_step(now, member)).min()
         } else {
-            let silence = survey.quietest.map(|heard| heard + self.patience());
-            let caught_up = survey.catching_up_since.map(|since| since + self.settings.ready_wait);
-            silence.into_iter().chain(caught_up).chain(survey.held_until).min()
+            survey.next_step(self.patience(), self.settings.ready_wait)
         };
         step.map_or(own, |step| step.min(own))
     }

@@ -54,7 +54,7 @@ pub use self::timing::{DEFAULT_HEARTBEAT, doubted_after};
 pub use self::verbs::{Drain, DrainError, HoldError, MAX_HOLD, UnknownNode};
 pub use self::wire::{Claims, MAX_ADDRESSES, StateRow};
 #[cfg(any(test, feature = "sim"))]
-pub(crate) use wire::recode;
+pub(crate) use wire::{is_heartbeat, recode};
 
 use crate::engine::registers::Awaited;
 

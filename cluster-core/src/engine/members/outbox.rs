@@ -19,13 +19,22 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn push(&mut self, to: &NodeId, message: &Message) {
+        self.push_encoded(to, || message.encode());
+    }
+
+    /// As [`push`](Self::push), for a message that goes to many: encoded once, and shared.
+    pub(super) fn push_shared(&mut self, to: &NodeId, message: &Bytes) {
+        self.push_encoded(to, || message.clone());
+    }
+
+    fn push_encoded(&mut self, to: &NodeId, message: impl FnOnce() -> Bytes) {
         let waiting = self.waiting.entry(to.clone()).or_default();
         if *waiting == MAX_WAITING {
             self.dropped += 1;
             return;
         }
         *waiting += 1;
-        self.queue.push_back((to.clone(), message.encode()));
+        self.queue.push_back((to.clone(), message()));
     }
 
     pub(super) fn pop(&mut self) -> Option<(NodeId, Bytes)> {

@@ -2,7 +2,8 @@
 //!
 //! A node is one member however many sessions it had. The highest incarnation on record is never replaced by a lower one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use cluster_transport::proto::{Address, Incarnation, Instant, NodeId, SessionId};
 
@@ -31,6 +32,16 @@ pub struct Member {
     pub(super) askers: Askers,
     /// Whether it said that it drains. Nobody ever takes that back in the same life.
     pub(super) drains: bool,
+    /// What the last survey counted of it.
+    counted: Counted,
+}
+
+/// What a survey counts of one member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counted {
+    in_session: bool,
+    is_doubted: bool,
+    is_waited_for: bool,
 }
 
 impl Member {
@@ -46,6 +57,7 @@ impl Member {
             doubt: None,
             askers: Askers::default(),
             drains: false,
+            counted: Counted::default(),
         }
     }
 
@@ -133,13 +145,13 @@ pub(super) enum Admission {
     Full,
 }
 
-/// What can be said of all members together.
+/// What can be said of all members together. The moments may be too early, unless all members were looked at.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Survey {
     /// When the last byte came from the one that has said nothing for longest, of those that are not in doubt.
     pub(super) quietest: Option<Instant>,
-    /// Whether any is in doubt.
-    pub(super) doubts: bool,
+    /// How many are in doubt.
+    pub(super) doubts: usize,
     /// Since when this node has waited to catch up with a member, at the longest.
     pub(super) catching_up_since: Option<Instant>,
     /// When the first hold ends.
@@ -148,10 +160,36 @@ pub(super) struct Survey {
     pub(super) in_session: usize,
 }
 
-#[derive(Debug, Default)]
+/// Members that changed since the last survey; beyond so many, it looks at all.
+const MAX_CHANGED: usize = 16;
+
+/// Which members a survey has to look at.
+#[derive(Debug)]
+enum Changed {
+    These(Vec<NodeId>),
+    Any,
+}
+
+#[derive(Debug)]
 pub(super) struct Table {
     members: BTreeMap<NodeId, Member>,
     records: BTreeMap<NodeId, (Incarnation, Instant)>,
+    survey: Survey,
+    changed: Changed,
+    /// Those that this node waits to catch up with, as of the last survey.
+    waited_for: BTreeSet<NodeId>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            members: BTreeMap::new(),
+            records: BTreeMap::new(),
+            survey: Survey::default(),
+            changed: Changed::These(Vec::new()),
+            waited_for: BTreeSet::new(),
+        }
+    }
 }
 
 impl Table {
@@ -173,12 +211,17 @@ impl Table {
 
     pub(super) fn insert(&mut self, node: NodeId, member: Member) {
         self.records.remove(&node);
-        self.members.insert(node, member);
+        self.note_change(&node);
+        if let Some(before) = self.members.insert(node, member) {
+            self.survey.discount(before.counted);
+        }
     }
 
     /// Takes a member out and keeps its incarnation on record.
     pub(super) fn remove(&mut self, now: Instant, node: &NodeId) -> Option<Member> {
         let member = self.members.remove(node)?;
+        self.survey.discount(member.counted);
+        self.waited_for.remove(node);
         if self.records.len() >= MAX_RECORDS {
             let oldest = self.records.iter().min_by_key(|(_, (_, removed))| *removed);
             let oldest = oldest.map(|(node, _)| node.clone());
@@ -192,7 +235,14 @@ impl Table {
         self.members.get(node)
     }
 
+    /// For a change of anything.
     pub(super) fn get_mut(&mut self, node: &NodeId) -> Option<&mut Member> {
+        self.note_change(node);
+        self.members.get_mut(node)
+    }
+
+    /// For a change of what no survey is about: claims, askers, and that it was heard, which makes nobody more quiet.
+    pub(super) fn get_mut_of_session(&mut self, node: &NodeId) -> Option<&mut Member> {
         self.members.get_mut(node)
     }
 
@@ -201,33 +251,106 @@ impl Table {
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&NodeId, &mut Member)> {
+        self.changed = Changed::Any;
         self.members.iter_mut()
+    }
+
+    /// As [`get_mut_of_session`](Self::get_mut_of_session), all of them.
+    pub(super) fn iter_mut_of_session(&mut self) -> impl Iterator<Item = (&NodeId, &mut Member)> {
+        self.members.iter_mut()
+    }
+
+    /// The running doubts.
+    pub(super) fn doubts_mut(&mut self) -> impl Iterator<Item = &mut Doubt> {
+        let all = (self.survey().doubts > 0).then(|| self.iter_mut());
+        all.into_iter().flatten().filter_map(|(_, member)| member.doubt.as_mut())
     }
 
     pub(super) fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// One look at all members: in a quiet cluster nothing has to look at each of them again.
-    pub(super) fn survey(&self) -> Survey {
-        let mut survey = Survey::default();
-        for member in self.members.values() {
-            survey.in_session += usize::from(member.session.is_some());
-            survey.catching_up_since = earlier(survey.catching_up_since, member.catch_up.waits_since());
-            survey.held_until = earlier(survey.held_until, member.held_until);
-            if member.doubt.is_some() {
-                survey.doubts = true;
-            } else {
-                let quietest = survey.quietest.get_or_insert(member.last_heard);
-                *quietest = member.last_heard.min(*quietest);
+    /// Those that this node waits to catch up with, as of the last survey.
+    pub(super) fn waited_for(&self) -> impl Iterator<Item = (&NodeId, &Member)> {
+        self.waited_for.iter().filter_map(|node| Some((node, self.members.get(node)?)))
+    }
+
+    fn note_change(&mut self, node: &NodeId) {
+        match &mut self.changed {
+            Changed::These(nodes) if nodes.last() == Some(node) => {}
+            Changed::These(nodes) if nodes.len() < MAX_CHANGED => nodes.push(node.clone()),
+            changed => *changed = Changed::Any,
+        }
+    }
+
+    /// A look at the members that have changed. The moments of the survey come from the others too, and may be over.
+    pub(super) fn survey(&mut self) -> Survey {
+        match std::mem::replace(&mut self.changed, Changed::These(Vec::new())) {
+            Changed::Any => return self.survey_all(),
+            Changed::These(nodes) => {
+                for node in nodes {
+                    if let Some(member) = self.members.get_mut(&node) {
+                        self.survey.count(&node, member, &mut self.waited_for);
+                    }
+                }
             }
         }
-        survey
+        self.survey
+    }
+
+    /// One look at all members.
+    pub(super) fn survey_all(&mut self) -> Survey {
+        self.changed = Changed::These(Vec::new());
+        let Survey { doubts, in_session, .. } = self.survey;
+        self.survey = Survey { doubts, in_session, ..Survey::default() };
+        for (node, member) in &mut self.members {
+            self.survey.count(node, member, &mut self.waited_for);
+        }
+        self.survey
     }
 
     /// The nodes that have a session.
     pub(super) fn in_session(&self) -> impl Iterator<Item = &NodeId> {
         self.members.iter().filter(|(_, member)| member.session.is_some()).map(|(node, _)| node)
+    }
+}
+
+impl Survey {
+    /// Counts a member as it is now, in place of what it was.
+    fn count(&mut self, node: &NodeId, member: &mut Member, waited_for: &mut BTreeSet<NodeId>) {
+        self.catching_up_since = earlier(self.catching_up_since, member.catch_up.waits_since());
+        self.held_until = earlier(self.held_until, member.held_until);
+        let heard = member.doubt.is_none().then_some(member.last_heard);
+        self.quietest = earlier(self.quietest, heard);
+        let now = Counted {
+            in_session: member.session.is_some(),
+            is_doubted: member.doubt.is_some(),
+            is_waited_for: member.catch_up.is_waiting(),
+        };
+        let before = std::mem::replace(&mut member.counted, now);
+        if before == now {
+            return;
+        }
+        self.discount(before);
+        self.in_session += usize::from(now.in_session);
+        self.doubts += usize::from(now.is_doubted);
+        if !now.is_waited_for {
+            waited_for.remove(node);
+        } else if !before.is_waited_for {
+            waited_for.insert(node.clone());
+        }
+    }
+
+    fn discount(&mut self, counted: Counted) {
+        self.in_session -= usize::from(counted.in_session);
+        self.doubts -= usize::from(counted.is_doubted);
+    }
+
+    /// The earliest of its moments, after which something follows from it.
+    pub(super) fn next_step(&self, patience: Duration, ready_wait: Duration) -> Option<Instant> {
+        let silence = self.quietest.map(|heard| heard + patience);
+        let caught_up = self.catching_up_since.map(|since| since + ready_wait);
+        silence.into_iter().chain(caught_up).chain(self.held_until).min()
     }
 }
 
@@ -254,6 +377,50 @@ mod tests {
         table.remove(Instant::ORIGIN, &node);
         let admissions = [4, 5, 6].map(|epoch| table.admission(&node, incarnation(epoch)));
         assert_eq!(admissions, [Admission::Older { epoch: 5 }, Admission::New, Admission::New]);
+    }
+
+    #[test]
+    fn a_look_at_what_has_changed_counts_as_a_look_at_all_does_and_is_never_later() {
+        let node = |i: u64| format!("n{i}").parse::<NodeId>().unwrap();
+        let mut table = Table::default();
+        for step in 0..2_000_u64 {
+            // Any mixture of changes: the numbers spread them over 30 nodes and 8 kinds.
+            let (node, kind) = (node(step * 7 % 30), step * 13 / 5 % 8);
+            let now = Instant::after_origin(Duration::from_millis(step));
+            match (kind, table.get_mut(&node)) {
+                (_, None) => table.insert(node, Member::new(now, incarnation(1))),
+                (0, Some(_)) => drop(table.remove(now, &node)),
+                (1, Some(member)) => member.session = Some(SessionId(step)),
+                (2, Some(member)) => member.session = None,
+                (3, Some(member)) => {
+                    let subject = (node, member.incarnation);
+                    member.doubt =
+                        Some(Doubt::new(subject, DoubtCause::Silence, &[], member.last_heard, now));
+                }
+                (4, Some(member)) => member.doubt = None,
+                (5, Some(member)) => member.catch_up.restart(now, step),
+                (6, Some(member)) => {
+                    member.catch_up.handle_greeting(0);
+                    member.catch_up.handle_applied(0);
+                }
+                (_, Some(member)) => (member.last_heard, member.held_until) = (now, Some(now)),
+            }
+            if step % 3 > 0 {
+                continue;
+            }
+            let some = table.survey();
+            let waited_for: Vec<NodeId> = table.waited_for().map(|(node, _)| node.clone()).collect();
+            let all = table.survey_all();
+            assert_eq!((some.doubts, some.in_session), (all.doubts, all.in_session), "step {step}");
+            let is_doubted = |(_, member): &(&NodeId, &Member)| member.doubt.is_some();
+            assert_eq!(table.iter().filter(is_doubted).count(), all.doubts, "step {step}");
+            assert_eq!(table.in_session().count(), all.in_session, "step {step}");
+            let waits = table.iter().filter(|(_, member)| member.catch_up.is_waiting());
+            assert!(waits.map(|(node, _)| node).eq(&waited_for), "step {step}");
+            let steps = |survey: Survey| survey.next_step(Duration::ZERO, Duration::ZERO);
+            let is_in_time = |all| steps(some).is_some_and(|some| some <= all);
+            assert!(steps(all).is_none_or(is_in_time), "step {step}");
+        }
     }
 
     #[test]

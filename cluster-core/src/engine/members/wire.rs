@@ -136,6 +136,12 @@ impl Message {
     }
 }
 
+/// Whether a message of the control lane is a heartbeat.
+#[cfg(any(test, feature = "sim"))]
+pub(crate) fn is_heartbeat(message: &[u8]) -> bool {
+    message.first() == Some(&HEARTBEAT)
+}
+
 /// Decodes a message and encodes it again.
 #[cfg(any(test, feature = "sim"))]
 pub(crate) fn recode(bytes: &[u8]) -> Result<Option<Bytes>, PeerFault> {

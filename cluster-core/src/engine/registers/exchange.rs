@@ -154,6 +154,9 @@ impl Registers {
 
     fn poll_own(&mut self, to: &NodeId, limit: usize) -> Option<Offer> {
         let peer = self.peers.get_mut(to)?;
+        if peer.pushed >= self.own.last() {
+            return None;
+        }
         let mut part = Part::new(limit);
         for (at, key) in self.own.after(peer.pushed) {
             let Some(slot) = self.table.get(key) else { continue };

@@ -31,7 +31,9 @@ impl State {
     pub fn do_chore(&mut self, now: Instant) -> Option<NodeId> {
         if let Some(ended) = self.ended.last_mut() {
             if ended.clear(&mut self.table, CHORE) {
+                let member = ended.member();
                 self.ended.pop();
+                self.release_member(member);
             }
             return None;
         }

@@ -33,6 +33,9 @@ pub struct State {
     pub(super) log: OwnerLog,
     pub(super) subscriptions: Subscriptions,
     pub(super) peers: BTreeMap<NodeId, Peer>,
+    /// The numbers of replicas that are no more, and the lowest that none ever had.
+    free_members: BTreeSet<MemberIndex>,
+    next_member: MemberIndex,
     /// The owners that have not heard yet how far we are.
     pub(super) unacknowledged: BTreeSet<NodeId>,
     /// Of members that are gone, and of what is no member's.
@@ -60,6 +63,8 @@ impl State {
             log: OwnerLog::new(seed, limits.tombstones),
             subscriptions: Subscriptions::default(),
             peers: BTreeMap::new(),
+            free_members: BTreeSet::new(),
+            next_member: MemberIndex(0),
             unacknowledged: BTreeSet::new(),
             counters: StateCounters::default(),
             ended: Vec::new(),
@@ -96,12 +101,19 @@ impl State {
         self.turns.poll_given()
     }
 
-    /// The lowest number that no peer has.
-    pub(super) fn free_member(&self) -> MemberIndex {
-        let replicas = self.peers.values().map(|peer| &peer.replica).chain(&self.ended);
-        let taken: BTreeSet<MemberIndex> = replicas.map(Replica::member).collect();
-        let free = (0..).map(MemberIndex).find(|index| !taken.contains(index));
-        free.unwrap_or(MemberIndex(u32::MAX))
+    /// The lowest number that no replica has.
+    pub(super) fn take_member(&mut self) -> MemberIndex {
+        let again = self.free_members.pop_first();
+        again.unwrap_or_else(|| {
+            let next = self.next_member;
+            self.next_member = MemberIndex(next.0.saturating_add(1));
+            next
+        })
+    }
+
+    /// The replica with this number is no more.
+    pub(super) fn release_member(&mut self, member: MemberIndex) {
+        self.free_members.insert(member);
     }
 
     /// Forgets the tombstones that every peer has applied.

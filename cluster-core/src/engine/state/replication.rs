@@ -29,7 +29,7 @@ impl State {
             return;
         }
         if !self.peers.contains_key(node) {
-            let peer = Peer::new(incarnation, self.free_member());
+            let peer = Peer::new(incarnation, self.take_member());
             self.peers.insert(node.clone(), peer);
         }
         self.turns.end(node);
@@ -70,7 +70,9 @@ impl State {
             self.counters += peer.counters;
             self.sweeping.remove(node);
             peer.replica.begin_end();
-            if !peer.replica.clear(&mut self.table, CHORE) {
+            if peer.replica.clear(&mut self.table, CHORE) {
+                self.release_member(peer.replica.member());
+            } else {
                 self.ended.push(peer.replica);
             }
             self.release_tombstones();
