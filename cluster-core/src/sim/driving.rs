@@ -13,9 +13,9 @@ use super::desk::Waiting;
 use super::host::Stamp;
 use super::network::Network;
 use super::process::Process;
-use crate::engine::members::{Action, MemberEvent};
-use crate::engine::state::Intake;
+use crate::engine::members::{Action, MemberEvent, is_heartbeat};
 use crate::engine::state::message::MAX_DELTA;
+use crate::engine::state::{Intake, StateEvent};
 use crate::engine::{ClusterEvent, ContinuityEvent, EngineEvent, Notification, Transmit, wiring};
 
 impl Process {
@@ -54,7 +54,7 @@ impl Process {
             self.take_event(event, network);
         }
         while let Some(node) = self.engine.poll_turn() {
-            self.endpoint.session_with(&node).into_iter().for_each(|session| self.stir(session));
+            self.endpoint.session_with(&node).into_iter().for_each(|session| self.stir_to_tell(session));
         }
         stirred
     }
@@ -158,6 +158,10 @@ impl Process {
                 self.host.on_member(&event);
                 self.count_member(event, network);
             }
+            // Its owner is asked for a pass.
+            EngineEvent::State(StateEvent::Differs { owner, .. }) => {
+                self.endpoint.session_with(&owner).into_iter().for_each(|session| self.stir_to_tell(session));
+            }
             EngineEvent::State(_) => {}
         }
     }
@@ -208,7 +212,8 @@ impl Process {
     }
 
     fn take_batch(&mut self, now: Instant, id: SessionId, batch: Batch) {
-        let Some(live) = self.sessions.get(&id) else { return };
+        let Some(live) = self.sessions.get_mut(&id) else { return };
+        live.may_tell |= batch.lane() != Lane::Control || !batch.iter().all(is_heartbeat);
         let (peer, lanes): (_, Arc<PeerLanes>) = (live.peer.clone(), Arc::clone(&live.lanes));
         let (lane, end) = (batch.lane(), batch.end());
         match lane {
@@ -227,13 +232,16 @@ impl Process {
 
     /// Cuts deltas as long as the lane has room for them.
     fn fill_state(&mut self, id: SessionId) {
-        let Some(live) = self.sessions.get(&id) else { return };
+        let Some(live) = self.sessions.get_mut(&id).filter(|live| live.may_tell) else { return };
         loop {
             let room = live.lanes.room(Lane::State).min(MAX_DELTA + 1_024);
             if room < MAX_DELTA / 2 {
                 return;
             }
-            let Some(message) = self.engine.poll_state(&live.peer, id, room) else { return };
+            let Some(message) = self.engine.poll_state(&live.peer, id, room) else {
+                live.may_tell = false;
+                return;
+            };
             if live.lanes.push(Lane::State, Payload::Shared(message)).is_err() {
                 return;
             }

@@ -131,13 +131,11 @@ impl Process {
             link.buffer =
                 if link.buffer.is_empty() { bytes } else { [&*link.buffer, &*bytes].concat().into() };
         }
-        while let Some(frame) = self.next_frame(conduit) {
-            match self.session_on(conduit) {
-                Some(session) => {
-                    if let Some(live) = self.sessions.get_mut(&session) {
-                        live.session.handle_frame(now, frame);
-                    }
-                }
+        while let Some((session, frame)) = self.next_frame(conduit) {
+            match session.and_then(|session| self.sessions.get_mut(&session)) {
+                Some(live) => live.session.handle_frame(now, frame),
+                // Of a session that has ended.
+                None if session.is_some() => {}
                 None => {
                     self.handshake_frame(now, conduit, frame);
                     // A frame may belong to the session that the one before it begins.
@@ -153,14 +151,15 @@ impl Process {
         }
     }
 
-    fn next_frame(&mut self, conduit: Conduit) -> Option<Bytes> {
-        let buffer = &mut self.conduits.get_mut(&conduit)?.buffer;
-        let length = usize::try_from(u32::from_be_bytes(*buffer.first_chunk::<PREFIX>()?)).ok()?;
-        if buffer.len() < PREFIX + length {
+    /// The next whole frame of a link, and the session that is on it.
+    fn next_frame(&mut self, conduit: Conduit) -> Option<(Option<SessionId>, Bytes)> {
+        let link = self.conduits.get_mut(&conduit)?;
+        let length = usize::try_from(u32::from_be_bytes(*link.buffer.first_chunk::<PREFIX>()?)).ok()?;
+        if link.buffer.len() < PREFIX + length {
             return None;
         }
-        buffer.advance(PREFIX);
-        Some(buffer.split_to(length))
+        link.buffer.advance(PREFIX);
+        Some((link.session, link.buffer.split_to(length)))
     }
 
     fn handshake_frame(&mut self, now: Instant, conduit: Conduit, frame: Bytes) {
@@ -295,7 +294,9 @@ fn gather(out: &mut VecDeque<Bytes>, budget: usize) -> Bytes {
     if out.is_empty() || first.len() >= budget {
         return first;
     }
-    let mut bytes = BytesMut::from(&*first);
+    let total: usize = first.len() + out.iter().map(Bytes::len).sum::<usize>();
+    let mut bytes = BytesMut::with_capacity(total.min(budget + first.len()));
+    bytes.extend_from_slice(&first);
     while bytes.len() < budget
         && let Some(piece) = out.pop_front()
     {

@@ -70,6 +70,8 @@ pub(super) struct Live {
     /// The earliest of its deadlines, as of the last time that it was looked at.
     deadline: Option<Instant>,
     is_stirred: bool,
+    /// Whether the engine may have state or registers for the peer. What a heartbeat leads to is said by the engine.
+    pub(super) may_tell: bool,
 }
 
 impl Process {
@@ -106,11 +108,19 @@ impl Process {
         }
     }
 
+    /// Has a session look for something to say, state and registers too.
+    pub(super) fn stir_to_tell(&mut self, session: SessionId) {
+        if let Some(live) = self.sessions.get_mut(&session) {
+            live.may_tell = true;
+        }
+        self.stir(session);
+    }
+
     /// Has every session look for something to say.
     pub(super) fn stir_all(&mut self) {
         let mut all: Vec<SessionId> = self.sessions.keys().copied().collect();
         all.sort_unstable();
-        all.into_iter().for_each(|session| self.stir(session));
+        all.into_iter().for_each(|session| self.stir_to_tell(session));
     }
 
     /// The next session that is to look for something to say.
@@ -250,8 +260,9 @@ impl Process {
             link.session = Some(id);
         }
         self.lanes.insert(peer.clone(), Arc::clone(&lanes));
-        let (out, write_by, deadline, is_stirred) = (VecDeque::new(), None, None, false);
-        self.sessions.insert(id, Live { peer, session, lanes, conduit, out, write_by, deadline, is_stirred });
+        let (out, write_by, deadline, is_stirred, may_tell) = (VecDeque::new(), None, None, false, true);
+        let live = Live { peer, session, lanes, conduit, out, write_by, deadline, is_stirred, may_tell };
+        self.sessions.insert(id, live);
         self.stir(id);
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use cluster_transport::proto::endpoint::{Endpoint, EndpointSettings};
-use cluster_transport::proto::lanes::{LaneLag, LaneSettings};
+use cluster_transport::proto::lanes::LaneSettings;
 use cluster_transport::proto::{Address, Incarnation, Instant, Lane, NodeId};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -420,11 +420,14 @@ impl Sim {
         self.process(node).map(|process| process.life)
     }
 
-    /// How far each peer's lanes are behind.
-    pub(super) fn lags(&self, node: usize) -> impl Iterator<Item = (&NodeId, Lane, LaneLag, &LaneSettings)> {
+    /// How many bytes each peer's lanes hold.
+    pub(super) fn held_by_lanes(
+        &self,
+        node: usize,
+    ) -> impl Iterator<Item = (&NodeId, Lane, usize, &LaneSettings)> {
         let lanes = self.process(node).into_iter().flat_map(|process| &process.lanes);
         lanes.flat_map(|(peer, lanes)| {
-            Lane::ALL.into_iter().map(move |lane| (peer, lane, lanes.lag(lane), lanes.settings()))
+            Lane::ALL.into_iter().map(move |lane| (peer, lane, lanes.held(lane), lanes.settings()))
         })
     }
 

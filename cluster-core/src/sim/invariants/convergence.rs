@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use cluster_transport::proto::NodeId;
+
 use super::Violation;
 use crate::engine::state::RoomCount;
 use crate::engine::{RoomId, RoomInfo};
@@ -17,8 +19,9 @@ pub(super) fn check(sim: &Sim) -> Result<(), Violation> {
         .into_iter()
         .map(|(number, count)| (room(number).id(), (room(number), count)))
         .collect();
+    let owners = owners(sim);
     for node in sim.running() {
-        agrees_with_itself(sim, node)?;
+        agrees_with_itself(sim, node, &owners)?;
         compare(&truth, &reported(sim, node)).map_err(|what| Violation::new(format!("n{node}: {what}")))?;
         let host = sim.host(node).rooms().present();
         if !host.values().eq(truth.values().map(|(info, _)| info)) {
@@ -32,17 +35,25 @@ pub(super) fn check(sim: &Sim) -> Result<(), Violation> {
     Ok(())
 }
 
+/// What each owner has: its version and the hash of its state.
+type Owners = BTreeMap<NodeId, (u64, u128)>;
+
+fn owners(sim: &Sim) -> Owners {
+    let own = |node| {
+        let state = sim.engine(node).state();
+        (Sim::id(node), (state.version(), state.hash()))
+    };
+    sim.running().map(own).collect()
+}
+
 /// Members, views and readiness are as they are to be in a whole network.
-fn agrees_with_itself(sim: &Sim, node: usize) -> Result<(), Violation> {
-    let engine = sim.engine(node);
-    let others = sim.running().filter(|other| *other != node).map(Sim::id);
-    if !engine.members().members().map(|(id, _)| id.clone()).eq(sorted(others)) {
+fn agrees_with_itself(sim: &Sim, node: usize, owners: &Owners) -> Result<(), Violation> {
+    let (engine, me) = (sim.engine(node), Sim::id(node));
+    if !engine.members().members().map(|(id, _)| id).eq(owners.keys().filter(|other| **other != me)) {
         return Err(Violation::new(format!("n{node} does not have all members")));
     }
     for view in engine.state().view() {
-        let owner = sim.running().find(|owner| Sim::id(*owner) == view.node);
-        let own = owner.map(|owner| sim.engine(owner).state());
-        if own.is_none_or(|own| (own.version(), own.hash()) != (view.version, view.hash)) {
+        if owners.get(&view.node) != Some(&(view.version, view.hash)) {
             return Err(Violation::new(format!("n{node} holds {view:?}, which is not what its owner has")));
         }
     }
@@ -58,12 +69,6 @@ fn agrees_with_itself(sim: &Sim, node: usize) -> Result<(), Violation> {
         )));
     }
     Ok(())
-}
-
-fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
-    let mut items: Vec<T> = items.collect();
-    items.sort_unstable();
-    items.into_iter()
 }
 
 /// What a node answers to `list`, collection by collection: those that stay and those that are moving, together.

@@ -5,14 +5,21 @@ use std::collections::BTreeMap;
 use cluster_transport::proto::{Incarnation, NodeId};
 
 use super::Violation;
+use crate::engine::state::OwnerView;
 use crate::sim::Sim;
 
-/// Which process holds whose state.
-type Holding = (usize, u64, NodeId);
+/// What one process holds of one owner.
+#[derive(Clone, Debug)]
+struct Held {
+    owner: NodeId,
+    /// How often the owner had joined: whoever was removed meanwhile begins anew.
+    joins: u64,
+    version: (Incarnation, u64),
+}
 
-/// The versions that were seen last.
+/// The versions that were seen last, by process: a node and its life, and the owners in the order of their ids.
 #[derive(Debug, Default)]
-pub(in crate::sim) struct Versions(BTreeMap<Holding, (Incarnation, u64)>);
+pub(in crate::sim) struct Versions(BTreeMap<(usize, u64), Vec<Held>>);
 
 impl Versions {
     /// Looks at all nodes again.
@@ -20,20 +27,36 @@ impl Versions {
         let mut seen = BTreeMap::new();
         for node in sim.running() {
             let Some(life) = sim.life_of(node) else { continue };
-            for view in sim.engine(node).state().view() {
-                // Whoever was removed meanwhile begins anew.
-                let joined = sim.host(node).joins(&view.node);
-                let version = (view.incarnation, view.version);
-                let before = self.0.get(&(node, life + (joined << 32), view.node.clone()));
-                judge(before.copied(), version).map_err(|what| {
-                    Violation::new(format!("n{node} held version {what} of {}", view.node))
-                })?;
-                seen.insert((node, life + (joined << 32), view.node), version);
-            }
+            let held: Vec<Held> = held_by(sim, node).collect();
+            let before = self.0.remove(&(node, life)).unwrap_or_default();
+            compare(&before, &held).map_err(|what| Violation::new(format!("n{node} held version {what}")))?;
+            seen.insert((node, life), held);
         }
         self.0 = seen;
         Ok(())
     }
+}
+
+fn held_by(sim: &Sim, node: usize) -> impl Iterator<Item = Held> {
+    let held = move |view: OwnerView| Held {
+        joins: sim.host(node).joins(&view.node),
+        owner: view.node,
+        version: (view.incarnation, view.version),
+    };
+    sim.engine(node).state().view().map(held)
+}
+
+/// Goes through both in the order of the owners.
+fn compare(before: &[Held], now: &[Held]) -> Result<(), String> {
+    let mut before = before.iter().peekable();
+    for held in now {
+        while before.next_if(|earlier| earlier.owner < held.owner).is_some() {}
+        let same = before.next_if(|earlier| earlier.owner == held.owner);
+        let same = same.filter(|earlier| earlier.joins == held.joins);
+        judge(same.map(|earlier| earlier.version), held.version)
+            .map_err(|what| format!("{what} of {}", held.owner))?;
+    }
+    Ok(())
 }
 
 fn judge(before: Option<(Incarnation, u64)>, now: (Incarnation, u64)) -> Result<(), String> {
@@ -56,5 +79,22 @@ mod tests {
         assert_eq!(judge(Some((life(1), 3)), (life(1), 3)), Ok(()));
         assert_eq!(judge(Some((life(1), 3)), (life(2), 0)), Ok(()));
         assert!(judge(Some((life(1), 3)), (life(1), 2)).is_err());
+    }
+
+    #[test]
+    fn it_compares_what_is_held_of_the_same_owner_since_it_joined() {
+        let incarnation = Incarnation { epoch: 1, nonce: 0 };
+        let held = |rows: &[(usize, u64, u64)]| -> Vec<Held> {
+            let held = |(owner, joins, version): &(usize, u64, u64)| Held {
+                owner: Sim::id(*owner),
+                joins: *joins,
+                version: (incarnation, *version),
+            };
+            rows.iter().map(held).collect()
+        };
+        let before = held(&[(1, 1, 5), (2, 1, 7), (4, 1, 9)]);
+        assert_eq!(compare(&before, &held(&[(2, 1, 7), (3, 1, 1), (4, 2, 1), (5, 1, 0)])), Ok(()));
+        let error = compare(&before, &held(&[(0, 1, 0), (2, 1, 7), (4, 1, 8)])).unwrap_err();
+        assert_eq!(error, "9, and now has 8 of n4");
     }
 }
