@@ -1,4 +1,4 @@
-# What the scripts of this folder share; they source it in the repository's root.
+# What fuzz/run and fuzz/coverage share; they source it in the repository's root.
 
 # The targets that are named, or all of them.
 # shellcheck disable=SC2034
