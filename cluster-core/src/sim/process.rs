@@ -38,7 +38,8 @@ pub(super) struct Process {
     pub(super) endpoint: Endpoint,
     pub(super) host: Host,
     pub(super) published: u64,
-    pub(super) sessions: NumberMap<SessionId, Live>,
+    /// Boxed: half of the places of a table are empty.
+    pub(super) sessions: NumberMap<SessionId, Box<Live>>,
     /// The lanes to each member, in session or not: what is owed to it waits there.
     pub(super) lanes: BTreeMap<NodeId, Arc<PeerLanes>>,
     /// The own changes that sessions were last asked to tell of.
@@ -262,7 +263,7 @@ impl Process {
         self.lanes.insert(peer.clone(), Arc::clone(&lanes));
         let (out, write_by, deadline, is_stirred, may_tell) = (VecDeque::new(), None, None, false, true);
         let live = Live { peer, session, lanes, conduit, out, write_by, deadline, is_stirred, may_tell };
-        self.sessions.insert(id, live);
+        self.sessions.insert(id, Box::new(live));
         self.stir(id);
     }
 

@@ -36,7 +36,8 @@ enum Chance {
 
 #[derive(Debug)]
 struct Target {
-    sources: BTreeSet<Source>,
+    /// Each once; nearly always a single one.
+    sources: Vec<Source>,
     chance: Chance,
 }
 
@@ -70,7 +71,9 @@ impl Targets {
 
     pub(super) fn add(&mut self, address: &Address, source: Source) {
         if let Some(target) = self.targets.get_mut(address) {
-            target.sources.insert(source.clone());
+            if !target.sources.contains(&source) {
+                target.sources.push(source.clone());
+            }
             self.named.entry(source).or_default().insert(address.clone());
         } else if self.targets.len() < MAX_TARGETS {
             let chance = match source {
@@ -79,14 +82,14 @@ impl Targets {
             };
             self.undialled += usize::from(chance == Chance::Named);
             self.named.entry(source.clone()).or_default().insert(address.clone());
-            self.targets.insert(address.clone(), Target { sources: BTreeSet::from([source]), chance });
+            self.targets.insert(address.clone(), Target { sources: vec![source], chance });
             self.actions.push_back(Action::AddTarget(address.clone()));
         }
     }
 
     pub(super) fn remove(&mut self, address: &Address, source: &Source) {
         let Some(target) = self.targets.get_mut(address) else { return };
-        target.sources.remove(source);
+        target.sources.retain(|other| other != source);
         let is_nobodys = target.sources.is_empty();
         if let Some(addresses) = self.named.get_mut(source) {
             addresses.remove(address);
