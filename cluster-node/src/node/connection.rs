@@ -60,6 +60,11 @@ impl Connection {
         text
     }
 
+    /// Resolves when so little waits for the client that it may ask for more. For one task; cancel safe.
+    pub async fn room(&self) {
+        self.outbox.room().await;
+    }
+
     /// Resolves when more waits for the client than may: it has to go.
     pub async fn too_slow(&self) -> TooSlow {
         self.outbox.overflow().await

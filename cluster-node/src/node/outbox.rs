@@ -46,6 +46,7 @@ pub(super) struct Outbox {
     load: Load,
     queue: Mutex<Queue>,
     filled: Notify,
+    drained: Notify,
     overflow: CancellationToken,
     why: OnceLock<TooSlow>,
 }
@@ -62,8 +63,15 @@ struct Queue {
 impl Outbox {
     /// An empty queue that takes this many bytes.
     pub(super) fn new(limit: usize, load: &Load) -> Self {
-        let (queue, filled, overflow) = (Mutex::default(), Notify::new(), CancellationToken::new());
-        Self { limit, load: load.clone(), queue, filled, overflow, why: OnceLock::new() }
+        Self {
+            limit,
+            load: load.clone(),
+            queue: Mutex::default(),
+            filled: Notify::new(),
+            drained: Notify::new(),
+            overflow: CancellationToken::new(),
+            why: OnceLock::new(),
+        }
     }
 
     /// Adds a text. Nothing happens once one did not fit.
@@ -89,6 +97,14 @@ impl Outbox {
                 return text;
             }
             self.filled.notified().await;
+        }
+    }
+
+    /// Resolves when so little waits that the client may ask for more: it is not to be sent away for answers that it asked for
+    /// faster than it reads. For one task; cancel safe.
+    pub(super) async fn room(&self) {
+        while self.queue().bytes > HOLD_BACK {
+            self.drained.notified().await;
         }
     }
 
@@ -131,6 +147,9 @@ impl Outbox {
         queue.written = None;
         let (text, _) = queue.texts.pop_front()?;
         queue.bytes = queue.bytes.saturating_sub(cost(&text));
+        if queue.bytes <= HOLD_BACK {
+            self.drained.notify_one();
+        }
         queue.written = Some(self.load.reserve().hold(text.bytes()));
         Some(text.0.0.clone())
     }
@@ -143,6 +162,9 @@ impl Outbox {
 fn cost(text: &Text) -> usize {
     text.bytes().saturating_add(OVERHEAD)
 }
+
+/// With more bytes than this waiting for a client, nothing more is read from it.
+const HOLD_BACK: usize = 64 * 1024;
 
 /// What a text costs beside its bytes, so that many small ones are bounded too.
 const OVERHEAD: usize = 64;
@@ -201,6 +223,17 @@ mod tests {
         assert_eq!(drained(&outbox).len(), 1);
         push(&outbox, "y".repeat(1_000));
         assert_eq!((drained(&outbox).len(), outbox.overflow().now_or_never()), (1, None));
+    }
+
+    #[test]
+    fn there_is_room_again_when_the_client_has_read() {
+        let (_, outbox) = outbox(usize::MAX);
+        push(&outbox, "x".repeat(HOLD_BACK));
+        let mut room = Box::pin(outbox.room());
+        assert!(room.as_mut().now_or_never().is_none());
+        assert!(outbox.next().now_or_never().is_some());
+        assert!(room.now_or_never().is_some());
+        assert!(outbox.room().now_or_never().is_some());
     }
 
     #[test]

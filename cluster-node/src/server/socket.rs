@@ -1,7 +1,8 @@
 //! One WebSocket client: a task that reads requests, answers them, and writes what waits for the client.
 //!
 //! The first step of each request is made in the order of arrival, so that a publish never overtakes another; what has to
-//! wait then (for other nodes to know of a subscription) waits beside the others. Reading stops while too many wait.
+//! wait then (for other nodes to know of a subscription) waits beside the others. Reading stops while too many wait, or too
+//! much that the client has not read.
 
 use std::time::Duration;
 
@@ -93,7 +94,7 @@ async fn read(stream: &mut SplitStream<WebSocket>, connection: &Connection, idle
                 push(connection, &answer);
                 continue;
             }
-            message = timeout_at(silent_until, stream.next()), if waiting.len() < MAX_WAITING => message,
+            message = timeout_at(silent_until, next(stream, connection)), if waiting.len() < MAX_WAITING => message,
         };
         let text = match message {
             Err(_) => {
@@ -125,6 +126,15 @@ async fn read(stream: &mut SplitStream<WebSocket>, connection: &Connection, idle
             }
         }
     }
+}
+
+/// The next message of a client, which reads what it asked for before.
+async fn next(
+    stream: &mut SplitStream<WebSocket>,
+    connection: &Connection,
+) -> Option<Result<Message, axum::Error>> {
+    connection.room().await;
+    stream.next().await
 }
 
 fn rejected(connection: &Connection, rejection: &Rejection) -> Response {
