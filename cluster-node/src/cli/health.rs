@@ -1,6 +1,7 @@
 //! `health`: one question to one node, answered by the exit code, for what looks after containers.
 
 use super::remote::{self, Url};
+use super::status::{list, text};
 use super::{Failure, say};
 
 #[derive(Debug, clap::Args)]
@@ -15,7 +16,10 @@ pub(super) struct Arguments {
 
 pub(super) async fn health(arguments: Arguments) -> Result<(), Failure> {
     let wanted = if arguments.live { "live" } else { "ready" };
-    remote::get(&arguments.url, &format!("/_plugin/cluster/health/{wanted}")).await?;
+    let health = remote::get(&arguments.url, &format!("/_plugin/cluster/health/{wanted}")).await?;
     say(format_args!("{} is {wanted}", arguments.url));
+    for reason in list(&health, "/overloaded") {
+        say(format_args!("  OVERLOADED: {}", text(reason)));
+    }
     Ok(())
 }

@@ -141,7 +141,7 @@ fn at<'a>(value: &'a Value, path: &str) -> &'a Value {
 }
 
 /// The list at a path of an answer; an empty one if there is none.
-fn list<'a>(value: &'a Value, path: &str) -> &'a [Value] {
+pub(super) fn list<'a>(value: &'a Value, path: &str) -> &'a [Value] {
     at(value, path).as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
@@ -150,7 +150,7 @@ fn reasons(status: &Value) -> String {
 }
 
 /// What a node says is not trusted to be harmless to a terminal.
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or("?").chars().filter(|letter| !letter.is_control()).collect()
 }
 
