@@ -1,7 +1,7 @@
 //! What was heard of whom: each message once and in order, and every one that is missing with its reason.
 //!
-//! A pair is a life of a listener and a life of a publisher. What lies between two messages that the listener heard is a gap,
-//! what the publisher said after the last of them the tail; both are to be accounted for.
+//! A pair is a life of a listener and a life of a publisher. What lies between two messages that the listener heard is to be accounted
+//! for, and what the publisher said before the first or after the last of them while the listener was there.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use crate::crew::{Fate, Fates};
 use crate::watch::{Removals, unix_ms};
 
-/// What was published so shortly before a listener's connection ended may have been on its way.
+/// What was published so shortly after a listener had subscribed or before its connection ended may have been on its way.
 const ON_ITS_WAY: Duration = Duration::from_secs(10);
 /// What is missing belongs to something that befell either end no further away than this.
 const NEAR: Duration = Duration::from_secs(40);
@@ -32,6 +32,7 @@ pub(crate) type Life = (usize, u64);
 
 #[derive(Debug, Default)]
 struct Heard {
+    first: u64,
     next: u64,
     received: u64,
     gaps: Vec<(u64, u64)>,
@@ -41,11 +42,14 @@ struct Heard {
 struct Books {
     /// When each message of a publisher had gone out, by its number.
     sent: BTreeMap<Life, Vec<u64>>,
-    /// When each listener's connection ended, if it has.
-    listeners: BTreeMap<Life, Option<u64>>,
+    /// When each listener had subscribed, and when its connection ended, if it has.
+    listeners: BTreeMap<Life, (u64, Option<u64>)>,
     heard: BTreeMap<(Life, Life), Heard>,
     wrong: Vec<String>,
 }
+
+/// Of a publisher of whom a listener never heard.
+static NOTHING: Heard = Heard { first: 0, next: 0, received: 0, gaps: Vec::new() };
 
 /// The books of all clients. Clones are the same books.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +70,7 @@ impl fmt::Display for Totals {
         write!(
             f,
             "{sent} published, {received} received; missing: {removed} between members that had removed each other, {died} with \
-             processes that were killed, none without a reason"
+             processes that were killed or stopped, none without a reason"
         )
     }
 }
@@ -79,12 +83,12 @@ impl Ledger {
 
     /// A listener has subscribed.
     pub(crate) fn listens(&self, listener: Life) {
-        self.books().listeners.insert(listener, None);
+        self.books().listeners.insert(listener, (unix_ms(SystemTime::now()), None));
     }
 
     /// Its connection has ended.
     pub(crate) fn ended(&self, listener: Life) {
-        if let Some(ended) = self.books().listeners.get_mut(&listener) {
+        if let Some((_, ended)) = self.books().listeners.get_mut(&listener) {
             *ended = Some(unix_ms(SystemTime::now()));
         }
     }
@@ -94,6 +98,9 @@ impl Ledger {
         let pair = (listener, said.from);
         let is_first = !books.heard.contains_key(&pair);
         let heard = books.heard.entry(pair).or_default();
+        if is_first {
+            heard.first = said.number;
+        }
         heard.received += 1;
         let expected = std::mem::replace(&mut heard.next, said.number + 1);
         if said.number > expected && !is_first {
@@ -133,7 +140,7 @@ impl Ledger {
             let last: BTreeMap<usize, (Life, u64)> =
                 books.sent.iter().map(|(life, sent)| (life.0, (*life, sent.len() as u64))).collect();
             let listening =
-                books.listeners.iter().filter(|(_, ended)| ended.is_none()).map(|(life, _)| *life);
+                books.listeners.iter().filter(|(_, (_, ended))| ended.is_none()).map(|(life, _)| *life);
             let pairs = listening.flat_map(|listener| last.values().map(move |last| (listener, *last)));
             let lacks = |(listener, (from, sent)): (Life, (Life, u64))| {
                 let next = books.heard.get(&(listener, from)).map_or(0, |heard| heard.next);
@@ -149,10 +156,10 @@ impl Ledger {
     pub(crate) fn account(&self, removals: &Removals, fates: &Fates, seed: u64) -> Totals {
         let books = self.books();
         assert_eq!(books.wrong, [""; 0], "(CLUSTER_SEED={seed})");
-        let mut totals =
-            Totals { sent: books.sent.values().map(|sent| sent.len() as u64).sum(), ..Totals::default() };
-        for (&(listener, from), heard) in &books.heard {
-            totals.received += heard.received;
+        let sent = books.sent.values().map(|sent| sent.len() as u64).sum();
+        let received = books.heard.values().map(|heard| heard.received).sum();
+        let mut totals = Totals { sent, received, ..Totals::default() };
+        for ((listener, from), heard) in books.pairs() {
             let pair = (listener.0, from.0);
             for &(at, missing) in &heard.gaps {
                 let excused = removals.near(pair, (at, at), NEAR);
@@ -163,19 +170,22 @@ impl Ledger {
                 );
                 totals.removed += missing;
             }
-            let tail = books.tail(listener, from, heard.next);
-            let (Some(first), Some(last)) = (tail.first(), tail.last()) else { continue };
-            let (span, missing) = ((*first, *last), tail.len() as u64);
-            let died = [pair.0, pair.1].into_iter().any(|node| fates.near(node, Fate::Killed, span, NEAR));
-            if died || fates.near(listener.0, Fate::Stopped, span, NEAR) {
-                totals.died += missing;
-            } else if removals.near(pair, span, NEAR) {
-                totals.removed += missing;
-            } else {
-                panic!(
-                    "the last {missing} messages of {from:?} did not reach {listener:?}, in {span:?}: {removals:?}, {fates:?} \
-                     (CLUSTER_SEED={seed})"
-                );
+            for missing in books.at_the_ends(listener, from, heard) {
+                let (Some(first), Some(last)) = (missing.first(), missing.last()) else { continue };
+                let (span, count) = ((*first, *last), missing.len() as u64);
+                // What a process that is killed had not written yet is lost, and what one had not read that is killed while it is stopped.
+                if fates.near(from.0, Fate::Killed, span, ON_ITS_WAY)
+                    || fates.near(listener.0, Fate::Stopped, span, ON_ITS_WAY)
+                {
+                    totals.died += count;
+                } else if removals.near(pair, span, NEAR) {
+                    totals.removed += count;
+                } else {
+                    panic!(
+                        "{count} messages of {from:?}, said in {span:?}, did not reach {listener:?}, which heard {heard:?}: \
+                         {removals:?}, {fates:?} (CLUSTER_SEED={seed})"
+                    );
+                }
             }
         }
         totals
@@ -187,13 +197,24 @@ impl Ledger {
 }
 
 impl Books {
-    /// When that was published which followed the last message that was heard, and was owed for as long as the listener was there.
-    fn tail(&self, listener: Life, from: Life, next: u64) -> &[u64] {
+    /// Each listener with each publisher, whether it heard anything of it or not.
+    fn pairs(&self) -> impl Iterator<Item = ((Life, Life), &Heard)> {
+        let all =
+            self.listeners.keys().flat_map(|listener| self.sent.keys().map(move |from| (*listener, *from)));
+        all.map(|pair| (pair, self.heard.get(&pair).unwrap_or(&NOTHING)))
+    }
+
+    /// When those messages were published which were owed to the listener, and came before the first that it heard or after the
+    /// last. Owed is what was published while it was there.
+    fn at_the_ends(&self, listener: Life, from: Life, heard: &Heard) -> [&[u64]; 2] {
         let sent = self.sent.get(&from).map(Vec::as_slice).unwrap_or_default();
-        let rest = sent.get(usize::try_from(next).unwrap()..).unwrap_or_default();
-        let Some(ended) = self.listeners.get(&listener).copied().flatten() else { return rest };
-        let owed = rest.partition_point(|at| u128::from(*at) + ON_ITS_WAY.as_millis() <= u128::from(ended));
-        &rest[..owed]
+        let Some((began, ended)) = self.listeners.get(&listener) else { return [&[]; 2] };
+        let way = u64::try_from(ON_ITS_WAY.as_millis()).unwrap();
+        let until = |moment: u64| sent.partition_point(|at| *at < moment);
+        let (start, end) =
+            (until(began + way), ended.map_or(sent.len(), |ended| until(ended.saturating_sub(way))));
+        let number = |number: u64| usize::try_from(number).unwrap().clamp(start.min(end), end);
+        [&sent[start.min(end)..number(heard.first)], &sent[number(heard.next)..end]]
     }
 }
 
