@@ -20,6 +20,10 @@ const now = () => performance.now();
 
 /** The node that is being restarted. */
 let restarting = null;
+/** The node that drains or has ended, from when on: it took no new client since then. */
+let drained = null;
+/** Of clients that were watched as they came to another node than the one that drained. */
+let arrivals = 0;
 
 class Listener {
   constructor(room) {
@@ -44,10 +48,15 @@ class Listener {
     }
   }
 
-  /** It is served by a node that does not drain. */
+  /** Who left another node while one drained, and is served before that one is back, is served by another. */
   async arrive() {
+    const [left] = this.absences.at(-1);
+    const before = drained;
     const { node } = await within(this.kuzzle.query({ controller: 'server', action: 'now' }), 'a node that serves');
-    assert.notEqual(node, restarting, 'it was sent to the node that drains');
+    if (before !== null && before === drained && left > before.since) {
+      assert.notEqual(node, before.node, 'it was sent to the node that drains');
+      arrivals++;
+    }
   }
 
   take({ result }) {
@@ -186,7 +195,11 @@ await run(async ([front, ...nodes]) => {
   const began = now();
   for (const number of nodes.keys()) {
     restarting = `node-${number}`;
-    await ask(`restart ${number}`);
+    await ask(`drain ${number}`);
+    drained = { node: restarting, since: now() };
+    await ask(`end ${number}`);
+    drained = null;
+    await ask(`start ${number}`);
     restarting = null;
   }
   figure('five nodes restarted', now() - began);
@@ -212,6 +225,7 @@ await run(async ([front, ...nodes]) => {
   checkNotifications(publishers, listeners);
   const away = listeners.flatMap(({ absences }) => absences.map(([left, back]) => back - left));
   figure('longest way to another node, until the next message there', Math.max(0, ...away));
-  console.log(`${away.length} moves of ${CLIENTS} clients`);
+  console.log(`${away.length} moves of ${CLIENTS} clients, ${arrivals} watched at their arrival`);
+  assert.ok(arrivals > 0, 'somebody was watched');
   assert.equal(await count(publishers[0].kuzzle, roomIds[0]), A_ROOM);
 }, 6);

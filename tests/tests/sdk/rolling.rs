@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use cluster_tests::{Front, NodeProcess, binary, reserve_port, script};
+use cluster_tests::{Front, NodeProcess, binary, http, reserve_port, script};
 use tempfile::TempDir;
 
 const NODES: usize = 5;
@@ -53,10 +53,20 @@ impl Fleet {
         self.nodes.iter().map(NodeProcess::port).collect()
     }
 
-    /// Ends a node as a service manager does, and starts it again when it has gone.
-    fn restart(&mut self, number: usize) {
-        self.nodes[number].signal("TERM");
+    /// Tells a node to end, as a service manager does, and waits until it takes no new clients.
+    fn drain(&self, number: usize) {
+        let node = &self.nodes[number];
+        node.signal("TERM");
+        while http::get(node.port(), "/_plugin/cluster/health/ready").is_some_and(|(status, _)| status == 200)
+        {
+        }
+    }
+
+    fn end(&mut self, number: usize) {
         assert_eq!(self.nodes[number].ended(), Some(0));
+    }
+
+    fn start_again(&mut self, number: usize) {
         let mut node = self.launch(binary(), number, self.nodes[number].port());
         node.ready();
         self.nodes[number] = node;
@@ -72,8 +82,13 @@ fn a_rolling_restart_leaves_no_client_without_a_node_and_accounts_for_every_noti
     let ports = [vec![front.port()], fleet.ports()].concat();
     script::run("sdk", "rolling.mjs", &ports, |request| {
         let (verb, number) = request.split_once(' ').unwrap_or_else(|| panic!("{request:?} is not expected"));
-        assert_eq!(verb, "restart");
-        fleet.restart(number.parse().expect("a number"));
+        let number = number.parse().expect("a number");
+        match verb {
+            "drain" => fleet.drain(number),
+            "end" => fleet.end(number),
+            "start" => fleet.start_again(number),
+            _ => panic!("{request:?} is not expected"),
+        }
         "done".to_owned()
     });
 }
