@@ -261,9 +261,9 @@ impl HostLoad for Load {
                 self.shed_messages(),
             ),
             Figure::gauge(
-                "client_lateness_ms",
-                "How long a client's task waited for a thread, in milliseconds",
-                float(usize::try_from(lateness).unwrap_or(usize::MAX)),
+                "client_lateness_seconds",
+                "How long a client's task waited for a thread when that was last measured",
+                Duration::from_millis(lateness).as_secs_f64(),
             ),
         ]
     }
