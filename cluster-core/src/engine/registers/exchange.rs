@@ -24,6 +24,7 @@ impl Registers {
         self.peers.insert(node.clone(), Peer::new(now + self.ready_wait, self.at));
         self.patience_ends.get_or_insert(now + self.ready_wait);
         self.to_tell.insert(node.clone());
+        self.awaited.insert(node.clone());
         self.give_up_on(node);
     }
 
@@ -31,6 +32,7 @@ impl Registers {
     pub(in crate::engine) fn handle_session_down(&mut self, now: Instant, node: &NodeId) {
         if self.peers.remove(node).is_some() {
             self.to_tell.remove(node);
+            self.awaited.remove(node);
             self.give_up_on(node);
             self.schedule(now);
         }
@@ -109,6 +111,8 @@ impl Registers {
             for peer in self.peers.values_mut() {
                 peer.patience = peer.patience.filter(|until| *until > now);
             }
+            let peers = &self.peers;
+            self.awaited.retain(|node| peers.get(node).and_then(Peer::awaited).is_some());
             self.patience_ends = self.peers.values().filter_map(Peer::awaited).min();
         }
         if self.tick.is_none_or(|tick| tick > now) {
@@ -199,7 +203,7 @@ impl Registers {
 impl Registers {
     /// Whether something may hold registers that are not here: a peer that has not had its time, or the store.
     pub(in crate::engine) fn is_pending(&self) -> bool {
-        !self.read && (self.store_pending || self.peers.values().any(|peer| peer.awaited().is_some()))
+        !self.read && (self.store_pending || !self.awaited.is_empty())
     }
 
     /// Whose registers readiness waits for.
@@ -228,6 +232,11 @@ impl Registers {
         let is_news = standing.read && !peer.read;
         peer.taken = equal || taken == Taken::All || (peer.taken && !is_news);
         (peer.digest, peer.read) = (Some(standing.digest), standing.read);
+        match peer.awaited() {
+            Some(_) if self.awaited.contains(from) => {}
+            Some(_) => drop(self.awaited.insert(from.clone())),
+            None => drop(self.awaited.remove(from)),
+        }
         let has_read = peer.read && peer.taken;
         if equal {
             peer.differs_since = None;

@@ -62,7 +62,9 @@ pub struct Registers {
     peers: BTreeMap<NodeId, Peer>,
     /// The peers that are to hear what this node holds.
     to_tell: BTreeSet<NodeId>,
-    /// When the first of them ceases to hold back a node that has not read the registers yet, or earlier.
+    /// Those that hold back a node that has not read the registers yet.
+    awaited: BTreeSet<NodeId>,
+    /// When the first of them ceases to, or earlier.
     patience_ends: Option<Instant>,
     pull: Option<Pulling>,
     /// When digests are compared and told again; none while there is nothing to do.
@@ -103,6 +105,7 @@ impl Registers {
             untold: Log::default(),
             peers: BTreeMap::new(),
             to_tell: BTreeSet::new(),
+            awaited: BTreeSet::new(),
             patience_ends: None,
             pull: None,
             tick: None,

@@ -35,14 +35,8 @@ impl Endpoint {
         self.expire(now);
         let link = self.handshakes.next_link();
         let taken = self.handshakes.accepted();
-        let places = self.settings.max_open_handshakes;
-        // Nobody looks at all of them while there are places for anybody.
-        let of_host = if admits(taken, usize::MAX, places) {
-            0
-        } else {
-            self.handshakes.accepted_from(host_of(&caller.remote))
-        };
-        if !admits(taken, of_host, places) {
+        let of_host = self.handshakes.accepted_from(host_of(&caller.remote));
+        if !admits(taken, of_host, self.settings.max_open_handshakes) {
             let text = format!("{taken} handshakes are open already, {of_host} of them from there");
             self.refuse_caller(link, &caller, None, super::admission::stranger(RefuseCode::BUSY, &text));
         } else {

@@ -131,6 +131,8 @@ pub(super) struct Handshakes {
     /// The links on which a `Go` would begin a session.
     offered: BTreeMap<SessionId, LinkId>,
     counts: Counts,
+    /// How many accepted links there are of each host.
+    hosts: BTreeMap<String, usize>,
     last: u64,
 }
 
@@ -162,6 +164,9 @@ impl Handshakes {
     pub(super) fn insert(&mut self, link: LinkId, deadline: Instant, stage: Stage) {
         self.take(link);
         *self.counts.of(&stage) += 1;
+        if let Some(caller) = stage.caller() {
+            *self.hosts.entry(host_of(&caller.remote).to_owned()).or_default() += 1;
+        }
         self.deadlines.insert((deadline, link));
         self.known.extend(stage.node().map(|node| (node.clone(), link)));
         if let Stage::GoAwaited { offer, .. } = &stage {
@@ -181,6 +186,14 @@ impl Handshakes {
             self.offered.remove(&offer.session);
         }
         *self.counts.of(&stage) -= 1;
+        if let Some(host) = stage.caller().map(|caller| host_of(&caller.remote))
+            && let Some(links) = self.hosts.get_mut(host)
+        {
+            *links -= 1;
+            if *links == 0 {
+                self.hosts.remove(host);
+            }
+        }
         Some((deadline, stage))
     }
 
@@ -207,8 +220,7 @@ impl Handshakes {
 
     /// How many of them came from this host.
     pub(super) fn accepted_from(&self, host: &str) -> usize {
-        let callers = self.links.values().filter_map(|handshake| handshake.stage.caller());
-        callers.filter(|caller| host_of(&caller.remote) == host).count()
+        self.hosts.get(host).copied().unwrap_or_default()
     }
 
     /// How many dials run for this purpose.
