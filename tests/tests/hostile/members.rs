@@ -84,24 +84,26 @@ async fn tiny_messages_hold_on_to_no_more_than_their_window() {
 
 #[tokio::test]
 async fn fragments_without_end_are_refused_at_their_announced_size_or_wait_within_the_budget() {
+    let fragment = |number: u64, total: u32, offset: u32, part: &'static [u8]| {
+        let (lane, part) = (Lane::Notifications, bytes::Bytes::from_static(part));
+        Frame::Fragment(Fragment { lane, number, message: 0, total, offset, part }).encode()
+    };
+    // One byte after the other of a message of 64 MiB, which never ends. Made before: the clients' thread is the attacker's too.
+    let thousand = |start: u32| -> Vec<u8> {
+        (start..start + 1_000).flat_map(|at| fragment(at.into(), 64 << 20, at, b"x")).collect()
+    };
+    let thousands: Vec<_> = (0..100_000).step_by(1_000).map(thousand).collect();
     let siege = Siege::begin().await;
     let aftermath = siege
         .under("fragments without end", async |siege| {
-            let fragment = |number: u64, total: u32, offset: u32, part: &'static [u8]| {
-                let (lane, part) = (Lane::Notifications, bytes::Bytes::from_static(part));
-                Frame::Fragment(Fragment { lane, number, message: 0, total, offset, part }).encode()
-            };
             let mut peer = siege.traitor("node-x").await;
             peer.send(&fragment(0, 1 << 30, 0, b"x")).await;
             closed(peer, 1, "over the limit of 67108864").await;
 
-            // One byte after the other of a message of 64 MiB, which never ends.
             let mut peer = siege.traitor("node-y").await;
             let mut tries = 1;
-            for start in (0..100_000_u32).step_by(1_000) {
-                let some: Vec<u8> =
-                    (start..start + 1_000).flat_map(|at| fragment(at.into(), 64 << 20, at, b"x")).collect();
-                assert!(peer.send(&some).await, "the session ended");
+            for some in &thousands {
+                assert!(peer.send(some).await, "the session ended");
                 tries += 1_000;
             }
             // Another message in the middle of it is none.
