@@ -5,7 +5,7 @@
 //! last one; all agree, by their status, which never told of anything that may not be; and the one process that lived all through
 //! it needs no more memory and has no more files open than before.
 //!
-//! `CLUSTER_CHAOS_SECONDS` (default 25) says for how long, `CLUSTER_SEED` what happens.
+//! `CLUSTER_CHAOS_SECONDS` (default 120) says for how long, `CLUSTER_SEED` what happens.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -39,7 +39,7 @@ const LISTENERS: u64 = NODES as u64;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_that_die_stop_and_come_back_lose_nothing_without_a_word() {
-    let seconds = variable("CLUSTER_CHAOS_SECONDS").unwrap_or(25);
+    let seconds = variable("CLUSTER_CHAOS_SECONDS").unwrap_or(120);
     let seed = variable("CLUSTER_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     println!("chaos: {seconds} s with CLUSTER_SEED={seed}");
     let (mut crew, ledger, mut resources) = (Crew::start().await, Ledger::default(), Resources::default());
