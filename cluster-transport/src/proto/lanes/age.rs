@@ -42,6 +42,7 @@ impl Outbound {
     ///
     /// Without a session, what was sent and never acknowledged is shed too; some of it may have arrived.
     pub(super) fn tick(&mut self, now: Instant, max_age: Duration) {
+        self.rest();
         if self.is_given_up() && !self.is_in_session() {
             // Nobody is owed it, and the next session says that there is a gap.
             self.clear();

@@ -50,9 +50,14 @@ impl Blocks {
         }
     }
 
-    /// Gives the kept blocks back: the lane is idle.
+    /// Gives the kept blocks back: the lane holds nothing.
     pub(super) fn forget(&mut self) {
         self.spares = Vec::new();
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.spares.len()
     }
 }
 

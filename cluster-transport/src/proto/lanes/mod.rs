@@ -118,7 +118,7 @@ impl PeerLanes {
         pushed
     }
 
-    /// Time has passed: sheds what has waited for too long. To be called about once a second, and then
+    /// Time has passed: sheds what has waited for too long, and gives memory back that was kept for more. To be called about once a second, and then
     /// [`take_untold`](Self::take_untold).
     pub fn tick(&self, now: Instant) {
         for lane in budget::resumed() {

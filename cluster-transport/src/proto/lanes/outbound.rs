@@ -270,9 +270,6 @@ impl Outbound {
         self.next_part();
         let Some(entry) = self.queue.get(self.sent) else {
             self.idle = self.open_count == 0;
-            if self.idle && self.sent == 0 {
-                self.blocks.forget();
-            }
             return None;
         };
         if self.is_over_window(entry.bytes) {
@@ -300,6 +297,18 @@ impl Outbound {
         self.sent_bytes += entry.bytes;
         self.sent += 1;
         Some(sent)
+    }
+
+    /// Gives back the blocks that were kept for use again, if nothing is held.
+    pub(super) fn rest(&mut self) {
+        if self.queue.is_empty() && self.open_count == 0 {
+            self.blocks.forget();
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept_blocks(&self) -> usize {
+        self.blocks.kept()
     }
 
     /// Whether so many more bytes have to wait for acknowledgements.

@@ -98,3 +98,18 @@ fn what_is_given_up_goes_at_once_and_is_told_to_nobody() {
     let lag = ticking.lanes.lag(LANE);
     assert_eq!((lag.unsent_bytes, ticking.lanes.take_untold(LANE)), (0, 0));
 }
+
+#[test]
+fn blocks_that_a_burst_has_filled_are_given_back_once_it_is_over() {
+    const MESSAGES: u64 = 600;
+    let mut ticking = Ticking::new();
+    ticking.lanes.changing(LANE, |outbound| outbound.start(SESSION, 1 << 20, None));
+    (0..MESSAGES).for_each(|_| ticking.push(&[7; 1_000]));
+    while ticking.lanes.outbound(LANE).poll(SESSION).is_some() {}
+    let kept = |ticking: &Ticking| ticking.lanes.outbound(LANE).kept_blocks();
+    ticking.pass(1);
+    assert!(ticking.lanes.acknowledged(LANE, MESSAGES));
+    assert!(kept(&ticking) > 0, "for the next one");
+    ticking.pass(1);
+    assert_eq!(kept(&ticking), 0);
+}

@@ -127,6 +127,7 @@ impl Outbound {
         } else {
             self.seal();
             self.next += 1;
+            self.unsent_bytes += MARK;
             self.queue.push_back(Entry::withdrawn(self.next - 1, self.next));
         }
     }
@@ -135,7 +136,7 @@ impl Outbound {
     fn withdraw_part(&mut self) {
         let mut unsent = self.queue.iter_mut().skip(self.sent);
         let Some(part) = unsent.find(|entry| entry.is_part()) else { return };
-        self.unsent_bytes -= part.bytes;
+        self.unsent_bytes = self.unsent_bytes - part.bytes + MARK;
         *part = Entry::withdrawn(part.first, part.end);
     }
 
@@ -150,9 +151,12 @@ impl Outbound {
     }
 }
 
+/// What a mark in place of a part counts for: about its frame.
+const MARK: usize = 32;
+
 impl Entry {
-    /// Stands for a part of a message that nobody misses.
+    /// Stands for a part of a message that nobody misses. Who never acknowledges gets a windowful of them and no more.
     fn withdrawn(first: u64, end: u64) -> Self {
-        Self { first, end, bytes: 0, content: Content::Shed { messages: 0 } }
+        Self { first, end, bytes: MARK, content: Content::Shed { messages: 0 } }
     }
 }
