@@ -72,7 +72,6 @@ impl Probe {
         self.refusals = self.refusals.saturating_add(1);
         self.first_refusal.get_or_insert(now);
         self.last_refusal = Some(now);
-        self.cuts = 0;
         if !self.is_refused_twice() {
             self.again_at(now + REFUSALS_APART);
         }
@@ -82,7 +81,9 @@ impl Probe {
         *self = Self { connected: true, next: self.next, cuts: self.cuts, ..Self::default() };
     }
 
+    /// Whoever cuts links off is not a process that is frozen.
     fn cut_off(&mut self, now: Instant) {
+        self.connected = false;
         self.cuts = self.cuts.saturating_add(1);
         if self.cuts <= SOON_AFTER_CUTS {
             self.again_at(now + PROBE_AGAIN);

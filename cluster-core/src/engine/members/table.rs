@@ -212,6 +212,7 @@ impl Table {
     pub(super) fn insert(&mut self, node: NodeId, member: Member) {
         self.records.remove(&node);
         self.note_change(&node);
+        self.waited_for.remove(&node);
         if let Some(before) = self.members.insert(node, member) {
             self.survey.discount(before.counted);
         }

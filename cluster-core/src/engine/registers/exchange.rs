@@ -234,7 +234,10 @@ impl Registers {
         (peer.digest, peer.read) = (Some(standing.digest), standing.read);
         match peer.awaited() {
             Some(_) if self.awaited.contains(from) => {}
-            Some(_) => drop(self.awaited.insert(from.clone())),
+            Some(until) => {
+                self.awaited.insert(from.clone());
+                self.patience_ends = self.patience_ends.into_iter().chain([until]).min();
+            }
             None => drop(self.awaited.remove(from)),
         }
         let has_read = peer.read && peer.taken;

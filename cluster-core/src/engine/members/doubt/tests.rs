@@ -90,6 +90,7 @@ fn an_address_that_cuts_links_off_is_dialled_soon_a_few_times_and_then_at_the_pa
     for ms in 10_001..11_500 {
         if ms == 10_001 || !doubt.take_due_probes(at(ms)).is_empty() {
             dialled.push(ms);
+            doubt.handle_connected(&address(1));
             outcome(&mut doubt, ms, 1, DialOutcome::CutOff("reset".into()));
         }
     }
