@@ -113,8 +113,10 @@ impl Load {
     /// Counts a request, unless so many are under way already.
     pub(crate) fn admit(&self, limit: usize) -> Option<Present> {
         self.0.requests.fetch_add(1, Ordering::Relaxed);
-        let request = self.enter(Thing::Request);
-        (self.present(Thing::Request) <= limit).then_some(request)
+        let one_more = |present: usize| (present < limit).then_some(present + 1);
+        let admitted =
+            self.count(Thing::Request).fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        admitted.ok().map(|_| Present(self.clone(), Thing::Request))
     }
 
     /// The memory for what waits for clients.

@@ -19,7 +19,7 @@ use cluster_core::config::{Config, OnMinority};
 use cluster_core::runtime::{Cluster, StartError};
 
 pub use connection::Connection;
-pub use outbox::TooSlow;
+pub use outbox::{Room, TooSlow};
 
 use crate::filter::RoomKey;
 use crate::load::Load;

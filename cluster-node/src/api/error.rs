@@ -95,6 +95,12 @@ pub enum ApiError {
     /// The message is larger than allowed.
     #[error("Maximum HTTP request size exceeded.")]
     RequestTooLarge,
+    /// The body of a request did not come in time. Not an error of Kuzzle.
+    #[error("The body of the request did not come within {within} s.")]
+    RequestTooSlow {
+        /// How long it may take, in seconds.
+        within: u64,
+    },
     /// No such URL.
     #[error("API URL not found: {0}.")]
     UrlNotFound(String),
@@ -155,6 +161,7 @@ impl ApiError {
             | Self::ShuttingDown
             | Self::NotEnoughNodes
             | Self::RequestTooLarge => Vec::new(),
+            Self::RequestTooSlow { within } => vec![json!(within)],
         }
     }
 
@@ -192,6 +199,7 @@ impl ApiError {
             Self::ShuttingDown => ("api.process.shutting_down", 0x0202_0007, 503),
             Self::NotEnoughNodes => ("api.process.not_enough_nodes", 0x0202_000b, 503),
             Self::RequestTooLarge => ("network.http.request_too_large", 0x0301_0001, 413),
+            Self::RequestTooSlow { .. } => ("network.http.request_timeout", 0x0301_00f0, 408),
             Self::UrlNotFound(_) => ("network.http.url_not_found", 0x0301_0007, 404),
             Self::UnsupportedContent(_) => ("network.http.unsupported_content", 0x0301_0008, 400),
             Self::VolatileParseFailed(_) => ("network.http.volatile_parse_failed", 0x0301_000b, 400),

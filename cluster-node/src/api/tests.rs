@@ -270,6 +270,7 @@ fn errors_have_the_ids_codes_and_statuses_of_kuzzle() {
         (ApiError::ShuttingDown, "api.process.shutting_down 33685511 503 []"),
         (ApiError::NotEnoughNodes, "api.process.not_enough_nodes 33685515 503 []"),
         (ApiError::RequestTooLarge, "network.http.request_too_large 50397185 413 []"),
+        (ApiError::RequestTooSlow { within: 10 }, "network.http.request_timeout 50397424 408 [10]"),
         (ApiError::UrlNotFound(x()), r#"network.http.url_not_found 50397191 404 ["x"]"#),
         (ApiError::UnsupportedContent(x()), r#"network.http.unsupported_content 50397192 400 ["x"]"#),
         (ApiError::VolatileParseFailed(x()), r#"network.http.volatile_parse_failed 50397195 400 ["x"]"#),

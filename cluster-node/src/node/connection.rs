@@ -6,7 +6,7 @@ use axum::extract::ws::Utf8Bytes;
 use cluster_core::engine::ConnectionId;
 
 use super::Node;
-use super::outbox::{Outbox, Text, TooSlow};
+use super::outbox::{Outbox, Room, Text, TooSlow};
 use crate::api::{Request, Response};
 use crate::load::{Present, Thing};
 
@@ -60,9 +60,10 @@ impl Connection {
         text
     }
 
-    /// Resolves when so little waits for the client that it may ask for more. For one task; cancel safe.
-    pub async fn room(&self) {
-        self.outbox.room().await;
+    /// Resolves when so little waits for the client that it may ask for more, and until then at each text that it has read. For
+    /// one task; cancel safe.
+    pub async fn room(&self) -> Room {
+        self.outbox.room().await
     }
 
     /// Resolves when more waits for the client than may: it has to go.

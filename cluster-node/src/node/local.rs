@@ -181,19 +181,20 @@ impl Local {
         self.relieve();
     }
 
-    /// Has the clients go for whom most waits, if more waits for all together than may.
+    /// Has the clients go that take up most of the memory, if more waits for all together than may.
     pub(super) fn relieve(&self) {
         let reserve = self.load.reserve();
-        if !reserve.is_exceeded() {
-            return;
+        while reserve.is_exceeded() {
+            // One at a time: two would send twice as many away as need be.
+            let Ok(_relieving) = self.relieving.try_lock() else { return };
+            let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+            let mut shares: Vec<_> = clients.values().map(|outbox| (outbox.share(), outbox)).collect();
+            shares.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+            let slow = shares.into_iter().take_while(|(bytes, _)| *bytes > 0 && !reserve.is_relieved());
+            if slow.map(|(_, outbox)| outbox.give_way()).count() == 0 {
+                return;
+            }
         }
-        // One at a time: two would send twice as many away as need be.
-        let Ok(_relieving) = self.relieving.try_lock() else { return };
-        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
-        let mut waiting: Vec<_> = clients.values().map(|outbox| (outbox.waiting(), outbox)).collect();
-        waiting.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
-        let slow = waiting.into_iter().take_while(|(bytes, _)| *bytes > 0 && !reserve.is_relieved());
-        slow.for_each(|(_, outbox)| outbox.give_way());
     }
 
     fn subscriptions(&self) -> MutexGuard<'_, Subscriptions> {

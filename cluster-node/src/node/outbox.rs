@@ -21,6 +21,15 @@ pub enum TooSlow {
     AmongOthers,
 }
 
+/// Whether a client may ask for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// It may.
+    Enough,
+    /// It has read something, and there is more to read first.
+    More,
+}
+
 /// A text that may wait for many clients. It is in memory once.
 #[derive(Clone, Debug)]
 pub(super) struct Text(Arc<(Utf8Bytes, Held)>);
@@ -33,6 +42,11 @@ impl Text {
 
     fn bytes(&self) -> usize {
         self.0.0.as_str().len()
+    }
+
+    /// Its bytes, shared out among all for whom it waits.
+    fn share(&self) -> usize {
+        self.bytes() / Arc::strong_count(&self.0)
     }
 }
 
@@ -101,17 +115,25 @@ impl Outbox {
     }
 
     /// Resolves when so little waits that the client may ask for more: it is not to be sent away for answers that it asked for
-    /// faster than it reads. For one task; cancel safe.
-    pub(super) async fn room(&self) {
-        while self.queue().bytes > HOLD_BACK {
-            self.drained.notified().await;
+    /// faster than it reads. Until then also at each text that it has read. For one task; cancel safe.
+    pub(super) async fn room(&self) -> Room {
+        if self.has_room() {
+            return Room::Enough;
         }
+        self.drained.notified().await;
+        if self.has_room() { Room::Enough } else { Room::More }
     }
 
-    /// How many bytes wait here, or are being written.
-    pub(super) fn waiting(&self) -> usize {
+    fn has_room(&self) -> bool {
+        self.queue().bytes <= HOLD_BACK.min(self.limit / 2)
+    }
+
+    /// How much of the memory that all share is taken by what waits here, or is being written: if all whose share is large go, so
+    /// much is free. Looks at each text.
+    pub(super) fn share(&self) -> usize {
         let queue = self.queue();
-        queue.bytes.saturating_add(queue.written.as_ref().map_or(0, Held::bytes))
+        let waiting = queue.texts.iter().map(|(text, held)| text.share().saturating_add(held.bytes()));
+        waiting.chain(queue.written.as_ref().map(Held::bytes)).fold(0, usize::saturating_add)
     }
 
     /// Ends the queue for the sake of the others.
@@ -147,9 +169,7 @@ impl Outbox {
         queue.written = None;
         let (text, _) = queue.texts.pop_front()?;
         queue.bytes = queue.bytes.saturating_sub(cost(&text));
-        if queue.bytes <= HOLD_BACK {
-            self.drained.notify_one();
-        }
+        self.drained.notify_one();
         queue.written = Some(self.load.reserve().hold(text.bytes()));
         Some(text.0.0.clone())
     }
@@ -229,11 +249,33 @@ mod tests {
     fn there_is_room_again_when_the_client_has_read() {
         let (_, outbox) = outbox(usize::MAX);
         push(&outbox, "x".repeat(HOLD_BACK));
-        let mut room = Box::pin(outbox.room());
-        assert!(room.as_mut().now_or_never().is_none());
+        push(&outbox, "y".repeat(HOLD_BACK));
+        assert_eq!(outbox.room().now_or_never(), None);
         assert!(outbox.next().now_or_never().is_some());
-        assert!(room.now_or_never().is_some());
-        assert!(outbox.room().now_or_never().is_some());
+        assert_eq!(outbox.room().now_or_never(), Some(Room::More));
+        assert_eq!(outbox.room().now_or_never(), None);
+        assert!(outbox.next().now_or_never().is_some());
+        assert_eq!(outbox.room().now_or_never(), Some(Room::Enough));
+    }
+
+    #[test]
+    fn a_client_for_whom_little_may_wait_is_held_back_before_that_is_too_much() {
+        let (_, outbox) = outbox(HOLD_BACK);
+        push(&outbox, "x".repeat(HOLD_BACK / 2));
+        assert_eq!((outbox.room().now_or_never(), outbox.overflow().now_or_never()), (None, None));
+    }
+
+    #[test]
+    fn a_shared_text_is_shared_out_and_a_copy_is_not() {
+        let load = Load::new(1_000);
+        let outboxes = [(); 4].map(|()| Outbox::new(1_000, &load));
+        let text = Text::new("x".repeat(100).into(), &load);
+        outboxes.iter().for_each(|outbox| outbox.push(text.clone()));
+        drop(text);
+        let shares = || outboxes.each_ref().map(Outbox::share);
+        assert_eq!(shares(), [25 + OVERHEAD; 4]);
+        assert!(outboxes[0].next().now_or_never().is_some());
+        assert_eq!(shares(), [100, 33 + OVERHEAD, 33 + OVERHEAD, 33 + OVERHEAD]);
     }
 
     #[test]

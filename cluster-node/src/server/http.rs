@@ -16,6 +16,9 @@ use super::{State, socket};
 use crate::api::{ApiError, Request};
 use crate::load::Bound;
 
+/// What each WebSocket takes for reading, all of it from the first read on. A longer message takes more while it is read.
+const READ_BUFFER: usize = 4096;
+
 /// The routes of the client API and those that somebody else serves, and one answer for all that is neither.
 pub(super) fn router(state: State, more: Router) -> Router {
     Router::new()
@@ -47,6 +50,7 @@ async fn upgrade(
     };
     let limits = state.limits;
     let upgrade = upgrade.max_message_size(limits.request_bytes).max_frame_size(limits.request_bytes);
+    let upgrade = upgrade.read_buffer_size(READ_BUFFER);
     // Tracked from here on, so that a server that stops waits for clients that are only just coming.
     let token = state.clients.token();
     upgrade.on_upgrade(async move |socket| {

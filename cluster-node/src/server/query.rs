@@ -1,10 +1,13 @@
 //! HTTP requests as requests of the API, and answers as HTTP responses.
 
+use std::time::Duration;
+
 use axum::body::{self, Body};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use super::State;
 use crate::api::{ApiError, Request, Response};
@@ -12,6 +15,9 @@ use crate::api::{ApiError, Request, Response};
 const NODE: &str = "x-kuzzle-node";
 const REQUEST_ID: &str = "x-kuzzle-request-id";
 const VOLATILE: &str = "x-kuzzle-volatile";
+
+/// How long the body of a request may take: its connection is not idle meanwhile, and gives way to no other.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// The longest request id that is taken from a header.
 const MAX_ID: usize = 128;
@@ -51,7 +57,11 @@ impl State {
                 return Err(ApiError::UnsupportedContent(essence.to_owned()));
             }
         }
-        body::to_bytes(body, self.limits.request_bytes).await.map_err(|_| ApiError::RequestTooLarge)
+        let within = BODY_WITHIN.as_secs();
+        timeout(BODY_WITHIN, body::to_bytes(body, self.limits.request_bytes))
+            .await
+            .map_err(|_| ApiError::RequestTooSlow { within })?
+            .map_err(|_| ApiError::RequestTooLarge)
     }
 }
 

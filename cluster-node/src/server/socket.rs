@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use super::limits::ServerLimits;
 use super::moving::Moving;
 use crate::api::{ApiError, Incoming, Rejection, Response};
 use crate::load::{Bound, Load};
-use crate::node::{Connection, Node, TooSlow};
+use crate::node::{Connection, Node, Room, TooSlow};
 
 /// How many requests of a client may wait for other nodes.
 const MAX_WAITING: usize = 256;
@@ -94,7 +95,7 @@ async fn read(stream: &mut SplitStream<WebSocket>, connection: &Connection, idle
                 push(connection, &answer);
                 continue;
             }
-            message = timeout_at(silent_until, next(stream, connection)), if waiting.len() < MAX_WAITING => message,
+            message = next(stream, connection, idle, &mut silent_until), if waiting.len() < MAX_WAITING => message,
         };
         let text = match message {
             Err(_) => {
@@ -128,13 +129,17 @@ async fn read(stream: &mut SplitStream<WebSocket>, connection: &Connection, idle
     }
 }
 
-/// The next message of a client, which reads what it asked for before.
+/// The next message of a client, which reads what it asked for before. As long as it does that it is not silent. Cancel safe.
 async fn next(
     stream: &mut SplitStream<WebSocket>,
     connection: &Connection,
-) -> Option<Result<Message, axum::Error>> {
-    connection.room().await;
-    stream.next().await
+    idle: Duration,
+    silent_until: &mut Instant,
+) -> Result<Option<Result<Message, axum::Error>>, Elapsed> {
+    while timeout_at(*silent_until, connection.room()).await? == Room::More {
+        *silent_until = Instant::now() + idle;
+    }
+    timeout_at(*silent_until, stream.next()).await
 }
 
 fn rejected(connection: &Connection, rejection: &Rejection) -> Response {
