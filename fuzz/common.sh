@@ -28,6 +28,8 @@ build() {
         cargo build --locked --package cluster-fuzz "${bins[@]}" "$@"
     mkdir -p "$folder"
     for target in "${targets[@]}"; do
-        ln -f "${CARGO_TARGET_DIR:-target}/debug/$target" "$folder/$target"
+        # A target folder on another file system has to be copied from.
+        ln -f "${CARGO_TARGET_DIR:-target}/debug/$target" "$folder/$target" 2>/dev/null ||
+            cp "${CARGO_TARGET_DIR:-target}/debug/$target" "$folder/$target"
     done
 }

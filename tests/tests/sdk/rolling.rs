@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use cluster_tests::{Front, NodeProcess, binary, http, reserve_port, script};
+use cluster_tests::{Front, GIVE_UP, NodeProcess, binary, http, reserve_port, script};
 use tempfile::TempDir;
 
 const NODES: usize = 5;
@@ -57,8 +59,13 @@ impl Fleet {
     fn drain(&self, number: usize) {
         let node = &self.nodes[number];
         node.signal("TERM");
-        while http::get(node.port(), "/_plugin/cluster/health/ready").is_some_and(|(status, _)| status == 200)
-        {
+        let is_ready = || {
+            http::get(node.port(), "/_plugin/cluster/health/ready").is_some_and(|(status, _)| status == 200)
+        };
+        let began = Instant::now();
+        while is_ready() {
+            assert!(began.elapsed() < GIVE_UP, "node {number} does not drain");
+            sleep(Duration::from_millis(10));
         }
     }
 
