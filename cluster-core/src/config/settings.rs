@@ -60,12 +60,13 @@ settings! {
     /// How many rooms the clients of this node may be in. Default 1,000,000; the next ones are refused.
     public server_rooms: usize = DEFAULT_SERVER_ROOMS, "server.limits.rooms", Amount(1..=100_000_000);
 
-    /// How many bytes may wait for a client. Default, and worst-case memory a client: 8 MiB and one message; then it has to go.
+    /// How many bytes may wait for a client. Default 8 MiB; then it has to go. Worst-case memory a client:
+    /// that, a request, and once more the longest text that it was ever sent.
     public server_outgoing_bytes: usize = DEFAULT_SERVER_OUTGOING_BYTES, "server.limits.outgoingBytes",
         Amount(FRAME..=GIB);
 
-    /// How many bytes may wait for all clients together. Default, and worst-case memory: 256 MiB and one message; then those for whom
-    /// most waits have to go.
+    /// How many bytes may wait for all clients together. Default 256 MiB; then those that take up most of it have to go. What a
+    /// connection keeps for reading and writing is not counted: docs/SECURITY.md has what that may be.
     public server_outgoing_bytes_total: usize = DEFAULT_SERVER_OUTGOING_BYTES_TOTAL,
         "server.limits.outgoingBytesTotal", Amount(FRAME..=64 * GIB);
 

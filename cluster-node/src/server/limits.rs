@@ -81,8 +81,8 @@ impl ServerLimits {
         Self { plain_for, ..self }
     }
 
-    /// How many bytes may wait for a client before it is told to go. Default, and worst-case memory a client:
-    /// [`DEFAULT_OUTGOING_BYTES`], and one message.
+    /// How many bytes may wait for a client before it is told to go. Default [`DEFAULT_OUTGOING_BYTES`]. Worst-case memory a
+    /// client: that, a request, and once more the longest text that it was ever sent.
     #[must_use]
     pub fn with_outgoing_bytes(self, outgoing_bytes: usize) -> Self {
         Self { outgoing_bytes, ..self }

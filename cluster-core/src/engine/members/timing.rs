@@ -12,8 +12,8 @@ pub fn doubted_after(heartbeat: Duration) -> Duration {
 
 /// The second of two refusals comes this long after the first: a process that restarts at once has bound its port by then.
 pub(super) const REFUSALS_APART: Duration = Duration::from_millis(100);
-/// A probe for which there was no room among the dials, or whose link was cut off, is dialled again after this long: as long
-/// as a refusal takes, and longer than a dying process needs to close what it has open.
+/// A probe for which there was no room among the dials, or whose link was cut off, is dialled again after this long: half of
+/// what two refusals are apart, and longer than a dying process mostly needs to close what it has open.
 pub(super) const PROBE_AGAIN: Duration = Duration::from_millis(50);
 /// How long an address may hold readiness back: many round trips, and less than a user notices.
 pub(super) const DIAL_WAIT: Duration = Duration::from_millis(500);

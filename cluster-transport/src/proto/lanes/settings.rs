@@ -7,7 +7,7 @@ use super::super::{Lane, PerLane};
 /// What one node allows on the lanes to and from one peer.
 ///
 /// Worst case of memory a peer: the ring for what goes out, the windows for what was received and not yet taken by the
-/// application, and `reassembly` for messages in parts.
+/// application, and `reassembly` for messages in parts; for a second after a burst 2 MiB for each lane with a ring, too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LaneSettings {
