@@ -219,6 +219,23 @@ fn an_unread_peer_is_read_as_well_but_does_not_speak_for_the_cluster() {
 }
 
 #[test]
+fn who_turns_out_to_hold_more_is_waited_for_no_longer_than_from_its_session_on() {
+    let mut a = unread("a", StoreUse::Absent);
+    let standing = |digest, read| encode(STANDING, &Standing { digest, read });
+    a.handle_session_up(at(0), &node("b"));
+    a.handle_session_up(at(5_000), &node("c"));
+    control(&mut a, at(5_000), "c", &standing(0, false)).unwrap();
+    a.handle_timeout(at(10_000));
+    assert_eq!(a.awaited(), None, "b has had its time, and c holds the same as this node");
+    control(&mut a, at(10_000), "c", &standing(7, true)).unwrap();
+    assert_eq!(a.awaited(), Some(Awaited::Members));
+    for ms in (10_000..=15_000).step_by(100) {
+        a.handle_timeout(at(ms));
+    }
+    assert_eq!((a.is_read(), a.awaited()), (false, None));
+}
+
+#[test]
 fn what_no_member_sends_is_a_fault() {
     let mut a = registers("a");
     a.handle_session_up(at(0), &node("b"));
