@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use cluster_core::sim::schedule::Step;
 use cluster_tests::{NodeProcess, Pki, reserve_port};
 
-use crate::watch::{is_near, unix_ms};
+use crate::watch::{are_near, unix_ms};
 
 /// How many processes there are.
 pub(crate) const NODES: usize = 4;
@@ -19,22 +19,33 @@ const WITNESS: usize = 0;
 pub(crate) enum Fate {
     /// It ended by `kill -9`.
     Killed,
-    /// It did not run for a while: told of the beginning and of the end.
+    /// It did not run for a while.
     Stopped,
 }
 
-/// What befell whom, and when, in milliseconds since 1970.
+/// What befell whom, from when until when, in milliseconds since 1970.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Fates(Vec<(usize, Fate, u64)>);
+pub(crate) struct Fates(Vec<(usize, Fate, (u64, u64))>);
 
 impl Fates {
-    fn note(&mut self, node: usize, fate: Fate) {
-        self.0.push((node, fate, unix_ms(SystemTime::now())));
+    fn killed(&mut self, node: usize, now: u64) {
+        self.goes_on(node, now);
+        self.0.push((node, Fate::Killed, (now, now)));
     }
 
-    /// Whether this befell a node around these moments.
+    fn stopped(&mut self, node: usize, now: u64) {
+        self.0.push((node, Fate::Stopped, (now, u64::MAX)));
+    }
+
+    /// It runs again, or nobody runs there any more.
+    fn goes_on(&mut self, node: usize, now: u64) {
+        let lasting = self.0.iter_mut().filter(|(of, _, (_, until))| *of == node && *until == u64::MAX);
+        lasting.for_each(|(_, _, (_, until))| *until = now);
+    }
+
+    /// Whether this befell a node around these moments, or lasted then.
     pub(crate) fn near(&self, node: usize, fate: Fate, between: (u64, u64), reach: Duration) -> bool {
-        self.0.iter().any(|(of, what, when)| (*of, *what) == (node, fate) && is_near(*when, between, reach))
+        self.0.iter().any(|(of, what, span)| (*of, *what) == (node, fate) && are_near(*span, between, reach))
     }
 }
 
@@ -152,7 +163,7 @@ impl Crew {
         seat.is_stopped = false;
         let killed = seat.process.take().is_some();
         if killed {
-            self.fates.note(node, Fate::Killed);
+            self.fates.killed(node, unix_ms(SystemTime::now()));
         }
         killed
     }
@@ -164,7 +175,12 @@ impl Crew {
             Some(process) if seat.is_stopped != stops => {
                 process.signal(signal);
                 seat.is_stopped = stops;
-                self.fates.note(node, Fate::Stopped);
+                let now = unix_ms(SystemTime::now());
+                if stops {
+                    self.fates.stopped(node, now);
+                } else {
+                    self.fates.goes_on(node, now);
+                }
                 true
             }
             _ => false,
@@ -198,4 +214,20 @@ impl Crew {
         let launched = tokio::task::spawn_blocking(move || NodeProcess::launch(&name, &settings));
         self.seats[node].process = Some(launched.await.unwrap());
     }
+}
+
+#[test]
+fn a_stop_lasts_until_the_process_goes_on_or_is_killed() {
+    let mut fates = Fates::default();
+    fates.stopped(0, 100_000);
+    let is_stopped = |fates: &Fates, at: u64| fates.near(0, Fate::Stopped, (at, at), Duration::from_secs(1));
+    assert_eq!([98_999, 99_000, 500_000].map(|at| is_stopped(&fates, at)), [false, true, true]);
+    fates.goes_on(0, 200_000);
+    fates.stopped(1, 300_000);
+    fates.stopped(0, 300_000);
+    fates.killed(0, 400_000);
+    let seen = [150_000, 201_000, 201_001, 350_000, 401_001].map(|at| is_stopped(&fates, at));
+    assert_eq!(seen, [true, true, false, true, false]);
+    assert!(fates.near(0, Fate::Killed, (399_000, 400_500), Duration::ZERO));
+    assert!(!fates.near(1, Fate::Killed, (0, u64::MAX), Duration::ZERO));
 }

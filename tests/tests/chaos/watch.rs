@@ -24,7 +24,9 @@ impl Removals {
     /// Whether one of the two gave the other up around these moments.
     pub(crate) fn near(&self, (a, b): (usize, usize), between: (u64, u64), reach: Duration) -> bool {
         let concerns = |one: usize, other: usize| [(one, other), (other, one)].contains(&(a, b));
-        self.0.iter().any(|(one, other, when)| concerns(*one, *other) && is_near(*when, between, reach))
+        self.0
+            .iter()
+            .any(|(one, other, when)| concerns(*one, *other) && are_near((*when, *when), between, reach))
     }
 }
 
@@ -101,8 +103,8 @@ pub(crate) fn unix_ms(at: SystemTime) -> u64 {
     u64::try_from(at.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-/// Whether a moment is between two others or this close to one of them.
-pub(crate) fn is_near(at: u64, (from, to): (u64, u64), reach: Duration) -> bool {
+/// Whether two spans have a moment in common, or come this close to each other.
+pub(crate) fn are_near(one: (u64, u64), other: (u64, u64), reach: Duration) -> bool {
     let reach = u64::try_from(reach.as_millis()).unwrap();
-    (from.saturating_sub(reach)..=to + reach).contains(&at)
+    one.0 <= other.1.saturating_add(reach) && other.0 <= one.1.saturating_add(reach)
 }
