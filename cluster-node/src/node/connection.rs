@@ -16,7 +16,7 @@ pub struct Connection {
     node: Node,
     id: ConnectionId,
     outbox: Arc<Outbox>,
-    _present: Present,
+    present: Arc<Present>,
 }
 
 impl Connection {
@@ -25,12 +25,17 @@ impl Connection {
         let load = node.load();
         let outbox = Arc::new(Outbox::new(outgoing, load));
         let id = node.local.connect(outbox.clone());
-        Self { node: node.clone(), id, outbox, _present: load.enter(Thing::Client) }
+        Self { node: node.clone(), id, outbox, present: Arc::new(load.enter(Thing::Client)) }
     }
 
     /// The node.
     pub fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// The client is counted among those that are there for as long as this is kept, even if that is longer than the connection.
+    pub(crate) fn present(&self) -> Arc<Present> {
+        Arc::clone(&self.present)
     }
 
     /// Does what the client asks for. Cancelling it leaves nothing half done, but may leave it done.

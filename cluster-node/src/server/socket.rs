@@ -53,6 +53,8 @@ pub(super) async fn serve(
         ending = read(&mut stream, &connection, limits.idle_timeout) => ending,
         ending = write(&mut sink, &connection) => ending,
     };
+    // Its subscriptions end at once. Its place is taken until it has gone.
+    let _present = connection.present();
     drop(connection);
     let farewell = async {
         if let Ending::Close { code, reason } = ending {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async, connect_async};
 
@@ -179,10 +180,16 @@ pub(crate) async fn connections(node: &Node, limit: usize, length: Duration) -> 
     let each = (10 * limit).div_ceil(CROWD);
     let crowd = (0..CROWD).map(|_| async {
         let (mut connected, mut silent, mut refused, mut tried) = (Vec::new(), Vec::new(), 0_u64, 0_usize);
+        let mut plain = 0_u64;
         while tried < each || Instant::now() < until {
             match connect_async(format!("ws://{}/", node.address)).await {
                 Ok((socket, _)) => connected.push(socket),
                 Err(tungstenite::Error::Http(answer)) if answer.status() == 503 => refused += 1,
+                // Before its request was read it was an idle connection as the silent ones are, and gave way to another.
+                Err(
+                    tungstenite::Error::Protocol(ProtocolError::HandshakeIncomplete)
+                    | tungstenite::Error::Io(_),
+                ) => plain += 1,
                 Err(other) => panic!("neither connected nor refused: {other}"),
             }
             if tried < each {
@@ -190,7 +197,6 @@ pub(crate) async fn connections(node: &Node, limit: usize, length: Duration) -> 
             }
             tried += 1;
         }
-        let mut plain = 0;
         for stream in &mut silent {
             // Nothing comes to one that is still there.
             plain += u64::from(timeout(Duration::ZERO, stream.read(&mut [0; 1])).await.is_ok());
