@@ -2,7 +2,8 @@
 //!
 //! On most lanes all parts of one are queued at once, and what comes later follows them. On the requests lane, where nothing
 //! depends on order, they are kept aside and take turns with the short messages, part by part. One that nobody wants any more is
-//! withdrawn from there: of what was sent of it a mark says that no more will come.
+//! withdrawn from there; a mark takes the place of its numbers, since a `Leave` may have counted them, and says that no more of it
+//! will come.
 
 use std::collections::VecDeque;
 
@@ -11,6 +12,24 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::super::super::Lane;
 use super::super::super::frame::{FRAGMENT_HEAD, Fragment, PREFIX};
 use super::{Content, Entry, MAX_PART, Outbound, Part};
+
+/// What waits for its turn.
+#[derive(Debug)]
+enum Waiting {
+    Message(Rest),
+    /// So many numbers of messages that were withdrawn.
+    Withdrawn(u64),
+}
+
+impl Waiting {
+    /// How many numbers it will take.
+    fn parts(&self) -> u64 {
+        match self {
+            Self::Message(rest) => rest.parts(),
+            Self::Withdrawn(numbers) => *numbers,
+        }
+    }
+}
 
 /// What is left of a long message.
 #[derive(Debug)]
@@ -46,7 +65,7 @@ impl Rest {
 /// The long messages that take turns with the short ones, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Aside {
-    waiting: VecDeque<Rest>,
+    waiting: VecDeque<Waiting>,
     bytes: usize,
     /// Whether a part is in the queue.
     has_turn: bool,
@@ -61,7 +80,7 @@ impl Aside {
 
     /// How many numbers they will take.
     pub(super) fn parts(&self) -> u64 {
-        self.waiting.iter().map(Rest::parts).sum()
+        self.waiting.iter().map(Waiting::parts).sum()
     }
 
     /// An entry of the queue was sent.
@@ -69,18 +88,33 @@ impl Aside {
         self.has_turn &= !is_part;
     }
 
-    /// Takes the message out that begins with these bytes; whether a part of it has a number.
-    fn withdraw(&mut self, beginning: &[u8]) -> Option<bool> {
-        let at = self.waiting.iter().position(|rest| rest.whole.starts_with(beginning))?;
-        let rest = self.waiting.remove(at)?;
+    /// Gives up the message that begins with these bytes; whether the receiver may have a part of it.
+    fn withdraw(&mut self, beginning: &[u8]) -> bool {
+        let begins = |waiting: &Waiting| matches!(waiting, Waiting::Message(rest) if rest.whole.starts_with(beginning));
+        let Some(at) = self.waiting.iter().position(begins) else { return false };
+        let Some(Waiting::Message(rest)) = self.waiting.remove(at) else { return false };
         self.bytes -= rest.bytes.len();
-        Some(rest.message.is_some())
+        self.skip(at, rest.parts());
+        rest.message.is_some()
+    }
+
+    /// Puts numbers of nothing in this place. With those beside them they are one, so there are no more such places than messages.
+    fn skip(&mut self, at: usize, mut numbers: u64) {
+        while let Some(Waiting::Withdrawn(after)) = self.waiting.get(at) {
+            numbers += after;
+            self.waiting.remove(at);
+        }
+        match at.checked_sub(1).and_then(|before| self.waiting.get_mut(before)) {
+            Some(Waiting::Withdrawn(before)) => *before += numbers,
+            _ => self.waiting.insert(at, Waiting::Withdrawn(numbers)),
+        }
     }
 
     /// Gives all up; how many messages these are.
     pub(super) fn clear(&mut self) -> u64 {
-        let given_up = std::mem::take(self).waiting.len();
-        u64::try_from(given_up).unwrap_or(u64::MAX)
+        let given_up = std::mem::take(self).waiting;
+        let messages = given_up.iter().filter(|waiting| matches!(waiting, Waiting::Message(_))).count();
+        u64::try_from(messages).unwrap_or(u64::MAX)
     }
 }
 
@@ -90,7 +124,7 @@ impl Outbound {
         let mut rest = Rest::of(message);
         if self.lane == Lane::Requests {
             self.aside.bytes += rest.bytes.len();
-            self.aside.waiting.push_back(rest);
+            self.aside.waiting.push_back(Waiting::Message(rest));
             return;
         }
         self.seal();
@@ -100,35 +134,37 @@ impl Outbound {
         }
     }
 
-    /// Queues the next part of a long message that takes turns, if the one before it was sent.
+    /// Queues the next part of a long message that takes turns, or the mark of what was withdrawn, if the part before it was sent.
     pub(super) fn next_part(&mut self) {
         if self.aside.has_turn || self.aside.waiting.is_empty() {
             return;
         }
         self.seal();
-        let Some(rest) = self.aside.waiting.front_mut() else { return };
-        let fragment = rest.cut(self.lane, self.next);
-        self.aside.has_turn = true;
-        self.aside.bytes -= fragment.part.len();
-        if fragment.is_last() {
-            self.aside.waiting.pop_front();
+        match self.aside.waiting.front_mut() {
+            None => {}
+            Some(Waiting::Withdrawn(numbers)) => {
+                let mark = Entry::withdrawn(self.next, self.next + *numbers);
+                self.aside.waiting.pop_front();
+                self.next = mark.end;
+                self.unsent_bytes += MARK;
+                self.queue.push_back(mark);
+            }
+            Some(Waiting::Message(rest)) => {
+                let fragment = rest.cut(self.lane, self.next);
+                self.aside.has_turn = true;
+                self.aside.bytes -= fragment.part.len();
+                if fragment.is_last() {
+                    self.aside.waiting.pop_front();
+                }
+                self.enqueue_part(fragment);
+            }
         }
-        self.enqueue_part(fragment);
     }
 
     /// Gives up what is not sent yet of the long message that begins with these bytes and takes turns.
     pub(in crate::proto::lanes) fn withdraw(&mut self, beginning: &[u8]) {
-        if self.aside.withdraw(beginning) != Some(true) {
-            return;
-        }
-        // The receiver waits for the rest of it.
-        if std::mem::take(&mut self.aside.has_turn) {
+        if self.aside.withdraw(beginning) && std::mem::take(&mut self.aside.has_turn) {
             self.withdraw_part();
-        } else {
-            self.seal();
-            self.next += 1;
-            self.unsent_bytes += MARK;
-            self.queue.push_back(Entry::withdrawn(self.next - 1, self.next));
         }
     }
 

@@ -70,6 +70,26 @@ fn a_leave_waits_for_a_long_reply() {
     assert_eq!(pair.a.ended, [SessionEnd::PeerLeft]);
 }
 
+#[test]
+fn a_leave_does_not_wait_for_long_replies_whose_requests_are_cancelled_meanwhile() {
+    let mut pair = Pair::new(&settings());
+    let ids = [(); 3].map(|()| pair.a.ask(pair.now, Duration::from_secs(60), b"?"));
+    pair.settle();
+    ids.iter().for_each(|id| assert!(pair.b.answer(*id, LONG)));
+    pair.exchange(BEGUN);
+    pair.b.session.as_mut().unwrap().leave(pair.now);
+    pair.exchange(BEGUN);
+    // The first has begun, the last has not.
+    assert!(pair.a.cancel(ids[0]) && pair.a.cancel(ids[2]));
+    pair.settle();
+    assert_eq!(pair.a.requests.iter().map(ended).collect::<Vec<_>>(), [ids[1]]);
+    assert_eq!(
+        (&pair.a.ended[..], &pair.b.ended[..]),
+        (&[SessionEnd::PeerLeft][..], &[SessionEnd::WeLeft][..])
+    );
+    assert!(!is_told_of_a_loss(&pair.a), "whoever cancels misses nothing");
+}
+
 /// Of a long message, what a pair exchanges before it is given up.
 const BEGUN: usize = 200_000;
 /// A part, with acknowledgements and marks: more is not sent of what was given up.
