@@ -5,6 +5,7 @@
 
 mod outputs;
 mod reading;
+mod verbs;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -19,11 +20,12 @@ use super::flight::{Decided, Recorder};
 use super::greeting::{APPLIED, Applied, Greeting};
 use super::input::{DialOutcome, DownCause, SessionUp};
 use super::members::{GREETING, MemberEvent, Members, MembersSettings, RemovalReason, StateRow};
-use super::registers::{OFFER, PULL, Registers, STANDING, StoreUse};
+use super::registers::{OFFER, PULL, Raw, Registers, STANDING, StoreUse};
 use super::state::{
     Intake, JoinError, Left, NotSubscribed, OwnerView, State, StateEvent, StateLimits, SubscribeError,
     Subscribed,
 };
+use super::tape::{Dialled, Input, Tape};
 use super::wire::{PeerFault, split};
 use super::{ConnectionId, RoomId, RoomInfo};
 
@@ -96,6 +98,8 @@ pub struct Engine {
     /// When the next piece of the state's work is due: at once, in a hold of its own.
     next_chore: Option<Instant>,
     events: VecDeque<EngineEvent>,
+    /// Where its inputs are recorded, if they are.
+    pub(super) tape: Option<Box<Tape>>,
 }
 
 impl Engine {
@@ -122,6 +126,7 @@ impl Engine {
             recorder: Recorder::default(),
             next_chore: None,
             events: VecDeque::new(),
+            tape: None,
         };
         engine.own_state_changed(now);
         engine
@@ -132,6 +137,7 @@ impl Engine {
 impl Engine {
     /// A session is established.
     pub fn handle_session_up(&mut self, now: Instant, up: SessionUp) {
+        self.taped(now, || Input::session_up(&up));
         let (node, incarnation, session) = (up.node.clone(), up.incarnation, up.session);
         self.members.handle_session_up(now, up);
         self.settle(now);
@@ -148,6 +154,7 @@ impl Engine {
 
     /// A session ended.
     pub fn handle_session_down(&mut self, now: Instant, node: &NodeId, session: SessionId, cause: DownCause) {
+        self.taped(now, || Input::SessionDown { node: node.clone(), session, cause: cause.clone() });
         if self.members.session_of(node) == Some(session) {
             self.greetings.retain(|greeting| greeting.to != *node);
             self.state.handle_peer_down(node);
@@ -159,6 +166,7 @@ impl Engine {
 
     /// Bytes came from a peer. Called for each read, and cheap.
     pub fn handle_heard(&mut self, now: Instant, node: &NodeId, session: SessionId) {
+        self.taped(now, || Input::Heard { node: node.clone(), session });
         self.members.handle_heard(now, node, session);
         if self.members.has_event() {
             self.settle(now);
@@ -167,6 +175,7 @@ impl Engine {
 
     /// A message of the control lane. One of a session that does not count is ignored.
     pub fn handle_control(&mut self, now: Instant, from: &NodeId, session: SessionId, message: &[u8]) {
+        self.taped(now, || Input::Control { from: from.clone(), session, message: Raw(message) });
         if self.members.session_of(from) != Some(session) {
             return;
         }
@@ -196,6 +205,7 @@ impl Engine {
         session: SessionId,
         message: &[u8],
     ) -> Intake {
+        self.taped(now, || Input::State { from: from.clone(), session, message: Raw(message) });
         if self.members.session_of(from) != Some(session) {
             return Intake::Taken;
         }
@@ -220,6 +230,7 @@ impl Engine {
 
     /// The bytes of a lane were not what a member sends.
     pub fn handle_fault(&mut self, from: &NodeId, session: SessionId, fault: PeerFault) {
+        self.taped_timeless(|| Input::Fault { from: from.clone(), session, fault: fault.clone() });
         self.judge(from, session, Err(fault));
     }
 
@@ -232,60 +243,73 @@ impl Engine {
         direction: Direction,
         missed: Missed,
     ) {
+        self.taped(now, || Input::lagged(peer, lane, direction, missed));
         self.continuity.lagged(now, peer, lane, direction, missed);
         self.settle(now);
     }
 
     /// An attempt at an address began.
     pub fn handle_dial_started(&mut self, now: Instant, address: &Address) {
+        self.taped(now, || Input::DialStarted(Dialled(address.clone())));
         self.members.handle_dial_started(now, address);
         self.settle(now);
     }
 
     /// A dial that was asked for has to wait, because too many others are under way.
     pub fn handle_probe_deferred(&mut self, now: Instant, address: &Address) {
+        self.taped(now, || Input::ProbeDeferred(Dialled(address.clone())));
         self.members.handle_probe_deferred(now, address);
         self.settle(now);
     }
 
     /// An attempt at an address has a byte link, and waits for an answer.
     pub fn handle_dial_connected(&mut self, now: Instant, address: &Address) {
+        self.taped(now, || Input::DialConnected(Dialled(address.clone())));
         self.members.handle_dial_connected(now, address);
         self.settle(now);
     }
 
     /// An attempt at an address ended.
     pub fn handle_dial_outcome(&mut self, now: Instant, address: &Address, outcome: &DialOutcome) {
+        self.taped(now, || Input::DialOutcome {
+            address: Dialled(address.clone()),
+            outcome: outcome.clone(),
+        });
         self.members.handle_dial_outcome(now, address, outcome);
         self.settle(now);
     }
 
     /// Another process with a member's id tried to come in: is the member still there?
     pub fn handle_duplicate(&mut self, now: Instant, node: &NodeId) {
+        self.taped(now, || Input::Duplicate(node.clone()));
         self.members.handle_duplicate(now, node);
         self.settle(now);
     }
 
     /// The life line of a member's session was cut: is its process still there?
     pub fn handle_life_line_cut(&mut self, now: Instant, node: &NodeId) {
+        self.taped(now, || Input::LifeLineCut(node.clone()));
         self.members.handle_life_line_cut(now, node);
         self.settle(now);
     }
 
     /// A provider answered: all addresses that it knows now, or why it cannot say.
     pub fn handle_discovered(&mut self, now: Instant, provider: &str, answer: Result<&[Address], &str>) {
+        self.taped(now, || Input::Discovered { provider, answer: answer.map(<[_]>::to_vec) });
         self.members.handle_discovered(now, provider, answer);
         self.settle(now);
     }
 
     /// A peer knows a newer life of this node, or another process of its id.
     pub fn handle_superseded(&mut self, now: Instant, epoch: u64) {
+        self.taped(now, || Input::Superseded { epoch });
         self.members.handle_superseded(now, epoch);
         self.settle(now);
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.taped(now, || Input::Timeout);
         if self.next_chore.is_some() {
             self.do_chore(now);
         }
@@ -314,6 +338,7 @@ impl Engine {
         connection: ConnectionId,
         room: &RoomInfo,
     ) -> Result<Subscribed, SubscribeError> {
+        self.taped(now, || Input::Subscribe { connection: connection.0, room: room.into() });
         let subscribed = self.state.subscribe(connection, room);
         self.own_state_changed(now);
         subscribed
@@ -329,6 +354,7 @@ impl Engine {
         connection: ConnectionId,
         room: RoomId,
     ) -> Result<Subscribed, JoinError> {
+        self.taped(now, || Input::Join { connection: connection.0, room });
         let joined = self.state.join(connection, room);
         self.own_state_changed(now);
         joined
@@ -344,6 +370,7 @@ impl Engine {
         connection: ConnectionId,
         room: RoomId,
     ) -> Result<Left, NotSubscribed> {
+        self.taped(now, || Input::Unsubscribe { connection: connection.0, room });
         let left = self.state.unsubscribe(connection, room);
         self.own_state_changed(now);
         left
@@ -351,6 +378,7 @@ impl Engine {
 
     /// Takes a connection out of all its rooms.
     pub fn disconnect(&mut self, now: Instant, connection: ConnectionId) -> Vec<Left> {
+        self.taped(now, || Input::Disconnect { connection: connection.0 });
         let left = self.state.disconnect(connection);
         self.own_state_changed(now);
         left
@@ -367,6 +395,7 @@ impl Engine {
     /// Asks every owner in session for a pass over its state; who those are. A state event tells of each that is complete.
     /// Registers are compared with every member as well.
     pub fn verify(&mut self, now: Instant) -> Vec<NodeId> {
+        self.taped(now, || Input::Verify);
         self.registers.verify(now);
         self.state.verify()
     }
@@ -374,6 +403,7 @@ impl Engine {
     /// Forgets some of the own rooms that have not changed after a version; true if those were the last.
     #[must_use]
     pub fn blank(&mut self, now: Instant, version: u64) -> bool {
+        self.taped(now, || Input::Blank { version });
         let is_done = self.state.blank(version);
         self.own_state_changed(now);
         is_done
@@ -381,6 +411,7 @@ impl Engine {
 
     /// Goes on as a later life of this node: everybody gets its state anew. The sessions of the earlier life are to be ended.
     pub fn reincarnate(&mut self, now: Instant, incarnation: Incarnation) {
+        self.taped(now, || Input::Reincarnate(incarnation));
         self.incarnation = incarnation;
         self.state.set_incarnation(incarnation);
         self.members.handle_reincarnated(now, incarnation);
@@ -389,15 +420,9 @@ impl Engine {
 
     /// Stops serving, before this node leaves.
     pub fn leave(&mut self, now: Instant) {
+        self.taped(now, || Input::Leave);
         self.members.leave(now);
         self.settle(now);
-    }
-
-    /// The membership, for verbs that concern it alone.
-    pub fn with_members<T>(&mut self, now: Instant, act: impl FnOnce(&mut Members) -> T) -> T {
-        let result = act(&mut self.members);
-        self.settle(now);
-        result
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the transport tells the engine: sessions that come and go, and what became of dials.
 
 use cluster_transport::proto::{Address, Incarnation, NodeId, SessionId};
+use serde::{Deserialize, Serialize};
 
 /// A session with a peer is established.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct SessionUp {
 }
 
 /// Why a session ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum DownCause {
     /// The peer said that it leaves.
@@ -36,11 +37,11 @@ pub enum DownCause {
 }
 
 /// The number of a typed refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RefuseCode(pub u16);
 
 /// What became of a dial.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum DialOutcome {
     /// A session.

@@ -19,6 +19,7 @@ pub mod recode;
 pub mod registers;
 pub mod room;
 pub mod state;
+pub mod tape;
 pub mod wire;
 pub mod wiring;
 

@@ -16,7 +16,7 @@ pub const MAX_MESSAGE: usize = 64 * 1024;
 pub const SKIPPABLE: u8 = 0x80;
 
 /// What a peer did that no member of this protocol does. Its session is closed; nothing else is affected.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum PeerFault {
     /// A message without even a kind.

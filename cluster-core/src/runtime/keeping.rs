@@ -193,9 +193,7 @@ impl Task {
     }
 
     fn take(&self, entries: Vec<RegisterEntry>) {
-        self.inner.with_engine(|engine, now| {
-            engine.with_registers(now, |registers| registers.handle_stored(now, entries));
-        });
+        self.inner.with_engine(|engine, now| engine.handle_stored(now, entries));
     }
 
     /// Waits until it is time, or this node has written something that is not offered yet.

@@ -19,7 +19,7 @@ impl Cluster {
     /// # Errors
     /// When fewer other nodes serve than `minimumNodes`, unless it is forced; the error has both numbers.
     pub fn drain(&self, how: Drain) -> Result<(), DrainError> {
-        self.inner.with_engine(|engine, now| engine.with_members(now, |members| members.drain(now, how)))
+        self.inner.with_engine(|engine, now| engine.drain(now, how))
     }
 
     /// Suspends this node's verdicts about a member for so long: while it is under a debugger or maintained. Holds here only, so
@@ -28,8 +28,7 @@ impl Cluster {
     /// # Errors
     /// When the node is no member, or the time is longer than [`MAX_HOLD`](crate::engine::members::MAX_HOLD).
     pub fn hold(&self, node: &NodeId, span: Duration) -> Result<(), HoldError> {
-        self.inner
-            .with_engine(|engine, now| engine.with_members(now, |members| members.hold(now, node, span)))
+        self.inner.with_engine(|engine, now| engine.hold(now, node, span))
     }
 
     /// Removes a node by hand, with all that it owns, and looks for it no longer. If it lives, it comes back by itself.
@@ -37,7 +36,7 @@ impl Cluster {
     /// # Errors
     /// When the node is neither a member nor looked for.
     pub fn forget(&self, node: &NodeId) -> Result<(), UnknownNode> {
-        self.inner.with_engine(|engine, now| engine.with_members(now, |members| members.forget(now, node)))
+        self.inner.with_engine(|engine, now| engine.forget(now, node))
     }
 
     /// Waits until all members hold the same state as this one, as far as it has heard: what

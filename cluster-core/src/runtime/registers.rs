@@ -18,7 +18,7 @@ impl Cluster {
     /// When the value is too long, or there are too many registers.
     pub fn set_register(&self, key: &RegisterKey, value: impl Into<Bytes>) -> Result<Written, RegisterError> {
         let (key, value) = (key.clone(), value.into());
-        self.write(|registers, now| registers.set(now, key, value))
+        self.inner.with_engine(|engine, now| engine.set_register(now, key, value))
     }
 
     /// Gives a register a value unless it has one or was removed: what a plugin does when it starts. Of several nodes that fill
@@ -32,7 +32,7 @@ impl Cluster {
         value: impl Into<Bytes>,
     ) -> Result<Written, RegisterError> {
         let (key, value) = (key.clone(), value.into());
-        self.write(|registers, now| registers.set_default(now, key, value))
+        self.inner.with_engine(|engine, now| engine.set_register_default(now, key, value))
     }
 
     /// Takes a register's value away. That is remembered: no default fills it again. Never waits.
@@ -41,7 +41,7 @@ impl Cluster {
     /// When it was written as often as it may be.
     pub fn remove_register(&self, key: &RegisterKey) -> Result<Written, RegisterError> {
         let key = key.clone();
-        self.write(|registers, now| registers.remove(now, key))
+        self.inner.with_engine(|engine, now| engine.remove_register(now, key))
     }
 
     /// The value of a register, from memory; none if it has none.
@@ -55,15 +55,5 @@ impl Cluster {
             let registers = engine.registers().list(after).take(limit);
             registers.map(|(key, value)| (key.clone(), value.clone())).collect()
         })
-    }
-
-    fn write(
-        &self,
-        write: impl FnOnce(
-            &mut crate::engine::Registers,
-            cluster_transport::proto::Instant,
-        ) -> Result<Written, RegisterError>,
-    ) -> Result<Written, RegisterError> {
-        self.inner.with_engine(|engine, now| engine.with_registers(now, |registers| write(registers, now)))
     }
 }

@@ -19,6 +19,7 @@ pub struct SimSettings {
     pub(super) delay: RangeInclusive<Duration>,
     pub(super) lanes: LaneSettings,
     pub(super) limits: StateLimits,
+    pub(super) taped: bool,
 }
 
 impl SimSettings {
@@ -32,6 +33,7 @@ impl SimSettings {
             delay: Duration::from_micros(100)..=Duration::from_millis(2),
             lanes: LaneSettings::default(),
             limits: StateLimits::default(),
+            taped: false,
         }
     }
 
@@ -69,5 +71,11 @@ impl SimSettings {
     #[must_use]
     pub fn limits(self, limits: StateLimits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The inputs of every engine are kept, which takes memory for as long as the run lasts. Default: they are not.
+    #[must_use]
+    pub fn taped(self) -> Self {
+        Self { taped: true, ..self }
     }
 }

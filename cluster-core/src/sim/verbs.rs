@@ -10,11 +10,11 @@ use cluster_transport::proto::{Instant, Lane, NodeId};
 use super::host::{Stamp, Told};
 use super::process::Process;
 use super::world::{Debt, Sim};
-use crate::engine::members::{Drain, Members};
+use crate::engine::members::Drain;
 use crate::engine::notification::head;
-use crate::engine::registers::{RegisterChange, RegisterError, RegisterKey, Registers, Written};
+use crate::engine::registers::{RegisterChange, RegisterError, RegisterKey, Written};
 use crate::engine::state::Subscribed;
-use crate::engine::{ClusterEvent, ConnectionId, NotificationKind};
+use crate::engine::{ClusterEvent, ConnectionId, Engine, NotificationKind};
 
 impl Sim {
     /// Subscribes a connection of a node to a room. Nothing if the node does not run, or has too many rooms.
@@ -120,9 +120,8 @@ impl Sim {
 
     /// Has a node stop serving clients for good; whether the quorum allows it.
     pub fn drain(&mut self, node: usize) -> bool {
-        let drain = |members: &mut Members, now| members.drain(now, Drain::IfQuorumHolds).is_ok();
-        let drained = self
-            .serve(node, |process, now, _| process.engine.with_members(now, |members| drain(members, now)));
+        let drained =
+            self.serve(node, |process, now, _| process.engine.drain(now, Drain::IfQuorumHolds).is_ok());
         drained.unwrap_or(false)
     }
 
@@ -150,21 +149,21 @@ impl Sim {
 
     /// Gives a register of a node a value. Nothing if the node does not run.
     pub fn set_register(&mut self, node: usize, key: &str, value: &str) -> Option<Written> {
-        self.write_register(node, key, Some(value), |registers, now, key, value| {
-            registers.set(now, key, value.unwrap_or_default())
+        self.write_register(node, key, Some(value), |engine, now, key, value| {
+            engine.set_register(now, key, value.unwrap_or_default())
         })
     }
 
     /// Gives a register of a node a value if it never had one. Nothing if the node does not run.
     pub fn set_register_default(&mut self, node: usize, key: &str, value: &str) -> Option<Written> {
-        self.write_register(node, key, Some(value), |registers, now, key, value| {
-            registers.set_default(now, key, value.unwrap_or_default())
+        self.write_register(node, key, Some(value), |engine, now, key, value| {
+            engine.set_register_default(now, key, value.unwrap_or_default())
         })
     }
 
     /// Takes the value of a register away. Nothing if the node does not run.
     pub fn remove_register(&mut self, node: usize, key: &str) -> Option<Written> {
-        self.write_register(node, key, None, |registers, now, key, _| registers.remove(now, key))
+        self.write_register(node, key, None, |engine, now, key, _| engine.remove_register(now, key))
     }
 
     fn write_register(
@@ -172,14 +171,12 @@ impl Sim {
         node: usize,
         key: &str,
         value: Option<&str>,
-        write: impl FnOnce(&mut Registers, Instant, RegisterKey, Option<Bytes>) -> Result<Written, RegisterError>,
+        write: impl FnOnce(&mut Engine, Instant, RegisterKey, Option<Bytes>) -> Result<Written, RegisterError>,
     ) -> Option<Written> {
         let key: RegisterKey = key.parse().ok()?;
         let value = value.map(|value| Bytes::copy_from_slice(value.as_bytes()));
         self.serve(node, |process, now, _| {
-            let written = process
-                .engine
-                .with_registers(now, |registers| write(registers, now, key.clone(), value.clone()));
+            let written = write(&mut process.engine, now, key.clone(), value.clone());
             if let Ok(Written::Now { at }) = written {
                 process.host.registers.observe(RegisterChange { key, value, at });
             }

@@ -17,6 +17,7 @@ use super::model::Model;
 use super::network::{Arrival, Listening, Network};
 use super::process::Process;
 use super::settings::SimSettings;
+use super::tapes::Tapes;
 use super::trace::Trace;
 use super::wires::Socket;
 use crate::engine::members::{Discovery, MembersSettings};
@@ -83,6 +84,7 @@ pub struct Sim {
     pub(super) broken: Vec<(usize, Violation)>,
     /// Nodes of whose id there were two processes at once: nobody can say what was owed to which.
     pub(super) twinned: BTreeSet<usize>,
+    pub(super) tapes: Tapes,
     versions: Versions,
     timetable: BTreeSet<(Instant, usize)>,
     seed: u64,
@@ -110,6 +112,7 @@ impl Sim {
             trace: Trace::default(),
             broken: Vec::new(),
             twinned: BTreeSet::new(),
+            tapes: Tapes::default(),
             versions: Versions::default(),
             timetable: BTreeSet::new(),
             seed,
@@ -180,7 +183,11 @@ impl Sim {
         let limits = self.settings.limits;
         let settings =
             EngineSettings { node: id.clone(), incarnation, members, limits, store: StoreUse::Absent };
-        let engine = Engine::new(settings, self.now, self.rng.random());
+        let seed = self.rng.random();
+        let mut engine = Engine::new(settings.clone(), self.now, seed);
+        if self.settings.taped {
+            self.tapes.tape(&mut engine, &settings, self.now, seed);
+        }
         let settings = EndpointSettings::builder("simulated".parse().ok()?, id, incarnation)
             .advertised([Self::address(node)])
             .lanes(self.settings.lanes.clone())

@@ -6,16 +6,18 @@ use cluster_transport::proto::{Instant, NodeId, SessionId};
 use super::{Applied, Engine, EngineEvent, Transmit};
 use crate::engine::members::Action;
 use crate::engine::state::RoomEvent;
+use crate::engine::tape::Input;
 
 /// Outputs.
 impl Engine {
     /// The next message for a peer's control lane.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        if let Some(greeting) = self.greetings.pop_front() {
-            return Some(greeting);
-        }
-        let control = self.members.poll_control().or_else(|| self.registers.poll_control());
-        control.map(|(to, message)| Transmit { to, message })
+        let greeting = self.greetings.pop_front();
+        let transmit = greeting.or_else(|| {
+            let control = self.members.poll_control().or_else(|| self.registers.poll_control());
+            control.map(|(to, message)| Transmit { to, message })
+        });
+        self.taped_output(transmit, Input::PollTransmit)
     }
 
     /// The next message for a peer's control lane that says how far its state is applied here.
@@ -23,8 +25,13 @@ impl Engine {
     /// To be sent once the host knows of all rooms that were [polled](Self::poll_room_event) before: the peer takes it to mean
     /// that what is published here reaches its subscribers.
     pub fn poll_applied(&mut self) -> Option<Transmit> {
+        if self.has_applied() {
+            self.taped_timeless(|| Input::PollApplied);
+        }
         let (to, version) = self.state.poll_applied()?;
-        Some(Transmit { to, message: Applied { version }.encode() })
+        let applied = Transmit { to, message: Applied { version }.encode() };
+        self.note(&applied);
+        Some(applied)
     }
 
     /// Whether [`poll_applied`](Self::poll_applied) has something to say.
@@ -37,22 +44,28 @@ impl Engine {
         if self.members.session_of(to) != Some(session) {
             return None;
         }
-        self.registers.poll_offer(to, limit).or_else(|| self.state.poll_state(to, limit))
+        self.taped_timeless(|| Input::PollState { to: to.clone(), session, limit });
+        let message = self.registers.poll_offer(to, limit).or_else(|| self.state.poll_state(to, limit))?;
+        self.note(&message);
+        Some(message)
     }
 
     /// The next thing for the transport to do.
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.members.poll_action()
+        let action = self.members.poll_action();
+        self.taped_output(action, Input::PollAction)
     }
 
     /// The next change of a room for the host.
     pub fn poll_room_event(&mut self) -> Option<RoomEvent> {
-        self.state.poll_room_event()
+        let event = self.state.poll_room_event();
+        self.taped_output(event, Input::PollRoomEvent)
     }
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<EngineEvent> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        self.taped_output(event, Input::PollEvent)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.

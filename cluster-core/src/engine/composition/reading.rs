@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cluster_transport::proto::{Incarnation, Instant, NodeId};
+use cluster_transport::proto::{Incarnation, NodeId};
 
 use super::Engine;
 use crate::engine::flight::Decision;
@@ -11,6 +11,7 @@ use crate::engine::registers::{RegisterChange, Registers};
 #[cfg(any(test, feature = "sim"))]
 use crate::engine::room::RoomId;
 use crate::engine::state::State;
+use crate::engine::tape::Input;
 
 /// What can be read.
 impl Engine {
@@ -69,12 +70,14 @@ impl Engine {
     /// Has the stream to a peer lose its place behind the machine's back.
     #[cfg(any(test, feature = "sim"))]
     pub fn misplace_sender(&mut self, peer: &NodeId, by: i64) {
+        self.taped_timeless(|| Input::MisplaceSender { peer: peer.clone(), by });
         self.state.misplace_sender(peer, by);
     }
 
     /// Corrupts a replica behind the machine's back.
     #[cfg(any(test, feature = "sim"))]
     pub fn corrupt_replica(&mut self, owner: &NodeId, room: &RoomId, count: u32) {
+        self.taped_timeless(|| Input::CorruptReplica { owner: owner.clone(), room: *room, count });
         self.state.corrupt_replica(owner, room, count);
     }
 }
@@ -86,16 +89,10 @@ impl Engine {
         &self.registers
     }
 
-    /// The registers, for what the host wants of them.
-    pub fn with_registers<T>(&mut self, now: Instant, act: impl FnOnce(&mut Registers) -> T) -> T {
-        let result = act(&mut self.registers);
-        self.settle(now);
-        result
-    }
-
     /// The next change of a register for the host.
     pub fn poll_register_change(&mut self) -> Option<RegisterChange> {
-        self.registers.poll_change()
+        let change = self.registers.poll_change();
+        self.taped_output(change, Input::PollRegisterChange)
     }
 
     /// Whether [`poll_register_change`](Self::poll_register_change) has something to say.
@@ -105,7 +102,8 @@ impl Engine {
 
     /// The next peer whose session is to ask [`poll_state`](Self::poll_state), because of what another peer's input led to.
     pub fn poll_turn(&mut self) -> Option<NodeId> {
-        self.state.poll_turn()
+        let turn = self.state.poll_turn();
+        self.taped_output(turn, Input::PollTurn)
     }
 
     /// The last of this node's own changes, of its rooms and of registers: when it differs from before, each session is to ask

@@ -156,7 +156,7 @@ fn the_clients_of_a_node_that_drains_are_counted_apart_until_it_is_gone() {
     pair.b.subscribe(pair.now, ConnectionId(1), &room(1)).unwrap();
     pair.exchange();
     assert_eq!(counted(&pair), [(Some(4), 0); 2]);
-    pair.a.with_members(pair.now, |members| members.drain(pair.now, Drain::Anyway)).unwrap();
+    pair.a.drain(pair.now, Drain::Anyway).unwrap();
     pair.exchange();
     assert_eq!(counted(&pair), [(Some(1), 3); 2]);
     assert!(pair.b.members().member(&"a".parse().unwrap()).unwrap().drains());
@@ -186,7 +186,7 @@ fn the_clients_of_a_node_that_drains_are_counted_apart_until_it_is_gone() {
 fn a_newcomer_is_told_who_drains_and_a_room_of_moving_clients_alone_is_still_one() {
     let mut pair = Pair { now: Instant::ORIGIN, a: engine("a"), b: engine("b"), seen: Vec::new() };
     pair.a.subscribe(pair.now, ConnectionId(1), &room(1)).unwrap();
-    pair.a.with_members(pair.now, |members| members.drain(pair.now, Drain::Anyway)).unwrap();
+    pair.a.drain(pair.now, Drain::Anyway).unwrap();
     pair.connect();
     assert_eq!(counted(&pair), [(Some(0), 1); 2]);
     let drains = |event: &EngineEvent| matches!(event, EngineEvent::Member(MemberEvent::Moving { .. }));
@@ -200,7 +200,7 @@ fn a_later_life_of_a_node_that_drained_stays() {
     let mut pair = Pair::in_session();
     pair.a.subscribe(pair.now, ConnectionId(1), &room(1)).unwrap();
     pair.exchange();
-    pair.a.with_members(pair.now, |members| members.drain(pair.now, Drain::Anyway)).unwrap();
+    pair.a.drain(pair.now, Drain::Anyway).unwrap();
     pair.exchange();
     assert_eq!(counted(&pair)[1], (Some(0), 1));
     let later =
@@ -319,7 +319,7 @@ fn a_large_member_that_is_gone_holds_the_engine_for_a_piece_at_a_time() {
     }
     pair.exchange();
     let gone: NodeId = "a".parse().unwrap();
-    pair.b.with_members(pair.now, |members| members.forget(pair.now, &gone)).unwrap();
+    pair.b.forget(pair.now, &gone).unwrap();
     let mut rooms = vec![pair.b.state().rooms()];
     while pair.b.poll_timeout().is_some_and(|due| due <= pair.now) {
         pair.b.handle_timeout(pair.now);
@@ -332,9 +332,7 @@ fn a_large_member_that_is_gone_holds_the_engine_for_a_piece_at_a_time() {
 fn a_silent_member_that_was_removed_is_no_longer_waited_for_to_agree() {
     let mut pair = Pair::in_session();
     let key = "strategy/local".parse().unwrap();
-    pair.a
-        .with_registers(pair.now, |registers| registers.set(pair.now, key, Bytes::from_static(b"{}")))
-        .unwrap();
+    pair.a.set_register(pair.now, key, Bytes::from_static(b"{}")).unwrap();
     assert!(!pair.a.is_converged());
     for _ in 0..100 {
         pair.now += Duration::from_millis(200);

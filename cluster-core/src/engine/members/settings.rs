@@ -73,6 +73,16 @@ impl MembersSettings {
         self.timing.heartbeat()
     }
 
+    /// How many nodes, this one included, are needed to be ready.
+    pub fn minimum_nodes(&self) -> NonZeroU32 {
+        self.minimum_nodes
+    }
+
+    /// Whether a discovery provider is configured.
+    pub fn discovery(&self) -> Discovery {
+        self.discovery
+    }
+
     /// How long a member may take to let this node catch up.
     pub fn ready_wait(&self) -> Duration {
         self.ready_wait

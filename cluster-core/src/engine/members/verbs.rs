@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cluster_transport::proto::{Instant, NodeId};
+use serde::{Deserialize, Serialize};
 
 use super::event::{MemberEvent, RemovalReason};
 use super::table::Member;
@@ -13,7 +14,7 @@ use super::{Members, Presence};
 pub const MAX_HOLD: Duration = Duration::from_secs(24 * 3600);
 
 /// How firmly a drain is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Drain {
     /// Only if the others are still a quorum.
     IfQuorumHolds,

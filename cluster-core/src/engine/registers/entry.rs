@@ -213,7 +213,20 @@ impl<'de> Deserialize<'de> for Value {
 }
 
 /// A byte string, as postcard writes one.
-struct Raw<'a>(&'a [u8]);
+#[derive(Clone, PartialEq, Eq)]
+pub struct Raw<'a>(pub(in crate::engine) &'a [u8]);
+
+impl Raw<'_> {
+    pub(in crate::engine) fn bytes(&self) -> Bytes {
+        Bytes::copy_from_slice(self.0)
+    }
+}
+
+impl fmt::Debug for Raw<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
 
 impl Serialize for Raw<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -221,7 +234,7 @@ impl Serialize for Raw<'_> {
     }
 }
 
-impl<'de> Deserialize<'de> for Raw<'de> {
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Borrowed;
         impl<'de> Visitor<'de> for Borrowed {

@@ -29,7 +29,7 @@ use self::verbs::Intent;
 
 pub use self::change::{Awaited, RegisterChange, RegisterCounters, Written};
 pub use self::entry::{
-    MAX_COUNTER, MAX_KEY, MAX_KEYS, MAX_VALUE, RegisterEntry, RegisterError, RegisterKey, Stamp,
+    MAX_COUNTER, MAX_KEY, MAX_KEYS, MAX_VALUE, Raw, RegisterEntry, RegisterError, RegisterKey, Stamp,
 };
 pub(super) use self::message::{OFFER, PULL, STANDING};
 #[cfg(test)]

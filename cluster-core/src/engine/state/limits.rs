@@ -34,6 +34,11 @@ impl StateLimits {
     pub fn with_tombstones(self, tombstones: usize) -> Self {
         Self { tombstones, ..self }
     }
+
+    /// The rooms, the bytes and the removals.
+    pub(in crate::engine) fn numbers(self) -> [usize; 3] {
+        [self.rooms, self.bytes, self.tombstones]
+    }
 }
 
 impl Default for StateLimits {

@@ -65,11 +65,15 @@ pub struct Report {
 impl Schedule {
     /// The cluster, before anything happens to it.
     pub fn sim(&self) -> Sim {
+        Sim::new(self.settings(), self.seed)
+    }
+
+    /// What the cluster is made with.
+    pub fn settings(&self) -> SimSettings {
         let mut lanes = LaneSettings::default();
         lanes.ring = self.ring;
         lanes.windows[Lane::State] = self.state_window;
-        let settings = SimSettings::new(self.nodes).lanes(lanes).minimum_nodes(self.minimum_nodes);
-        Sim::new(settings, self.seed)
+        SimSettings::new(self.nodes).lanes(lanes).minimum_nodes(self.minimum_nodes)
     }
 
     /// Runs it to its end, or to the first promise that is broken. That nothing panics is one of them.
