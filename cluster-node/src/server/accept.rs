@@ -4,8 +4,10 @@
 //! while, whatever it does or leaves undone, so nobody holds a place for ever.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,6 +17,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,13 +30,14 @@ use crate::load::Load;
 /// How long an answer that is under way may still take when its connection has to end.
 const LAST_ANSWER: Duration = Duration::from_secs(10);
 
-/// How long an idle connection may take to go, whose last answer may still be on its way.
-const GIVE_WAY: Duration = Duration::from_secs(1);
+/// How many connections may wait for a place at a time; more wait in the system.
+const MAX_WAITING: usize = 64;
 
 /// After an error of accepting, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts until the server stops. With as many plain connections as there may be, the next one takes the place of an idle one.
+/// Accepts until the server stops. With as many plain connections as there may be, each that comes takes the place of an idle one;
+/// none waits for another to get one.
 pub(super) async fn run(
     listener: TcpListener,
     router: Router,
@@ -43,19 +47,21 @@ pub(super) async fn run(
     tasks: TaskTracker,
 ) {
     let places = Places::new(limits.plain_connections, load);
-    let next = async || match listener.accept().await {
-        Ok(accepted) => Ok((accepted, places.take().await)),
-        Err(error) => Err(error),
-    };
+    let waiting = Arc::new(Semaphore::new(MAX_WAITING));
     loop {
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            next = next() => next,
+            accepted = next(&listener, &waiting) => accepted,
         };
         match accepted {
-            Ok(((stream, remote), place)) => {
-                tasks.spawn(serve(stream, remote, router.clone(), place, limits.plain_for, stop.clone()));
+            Ok(((stream, remote), waits)) => {
+                let (places, router, stop) = (places.clone(), router.clone(), stop.clone());
+                tasks.spawn(async move {
+                    let Some(place) = stop.run_until_cancelled(places.take()).await else { return };
+                    drop(waits);
+                    serve(stream, remote, router, place, limits.plain_for, stop).await;
+                });
             }
             Err(error) => {
                 tracing::warn!("cannot accept a client: {error}");
@@ -65,12 +71,21 @@ pub(super) async fn run(
     }
 }
 
+/// The next connection, once there is room for it among those who wait. Cancel safe.
+async fn next(
+    listener: &TcpListener,
+    waiting: &Arc<Semaphore>,
+) -> io::Result<((TcpStream, SocketAddr), OwnedSemaphorePermit)> {
+    let waits = Arc::clone(waiting).acquire_owned().await.map_err(io::Error::other)?;
+    Ok((listener.accept().await?, waits))
+}
+
 /// Serves a connection until it ends or becomes a WebSocket.
 async fn serve(
     stream: TcpStream,
     remote: SocketAddr,
     router: Router,
-    place: Place,
+    place: Arc<Place>,
     plain_for: Duration,
     stop: CancellationToken,
 ) {
@@ -78,13 +93,12 @@ async fn serve(
     let _ = stream.set_nodelay(true);
     let asked = &place;
     let answer = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        asked.is_asked();
+        let answering = asked.is_asked();
         request.extensions_mut().insert(ConnectInfo(remote));
         let answer = router.clone().oneshot(request.map(Body::new));
         async move {
             let answer = answer.await.unwrap_or_else(|never| match never {});
-            asked.has_answered();
-            Ok::<_, Infallible>(answer)
+            Ok::<_, Infallible>(answer.map(|body| answering.until_given(body)))
         }
     });
     let mut http = http1::Builder::new();
@@ -94,7 +108,7 @@ async fn serve(
         biased;
         () = stop.cancelled() => LAST_ANSWER,
         () = sleep(plain_for) => LAST_ANSWER,
-        () = place.gives_way() => GIVE_WAY,
+        () = place.gives_way() => place.goes_within(),
         // An error is one more way of being gone.
         _ = connection.as_mut() => return,
     };

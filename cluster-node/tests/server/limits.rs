@@ -8,8 +8,6 @@ use cluster_node::client::{Client, ClientError};
 use cluster_node::load::Bound;
 use cluster_node::server::ServerLimits;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::support::{alone, bounded, get, realtime, with, within};
 
@@ -87,32 +85,6 @@ async fn a_node_that_stops_sends_its_clients_elsewhere() {
     within(host.stop()).await;
     assert_eq!(farewell(&mut client).await, (1011, "Connection closed by remote host".to_owned()));
     assert_eq!(cluster.status().rooms, 0);
-}
-
-#[tokio::test]
-async fn a_plain_connection_ends_after_a_while() {
-    let host = alone(ServerLimits::default().with_plain_for(Duration::from_millis(50))).await;
-    let mut silent = within(TcpStream::connect(host.address())).await.expect("a connection");
-    assert_eq!(within(silent.read(&mut [0; 1])).await.expect("an end"), 0);
-    host.stop().await;
-}
-
-#[tokio::test]
-async fn a_plain_connection_too_many_takes_the_place_of_the_one_that_has_been_idle_for_longest() {
-    let host = alone(ServerLimits::default().with_plain_connections(2)).await;
-    let mut silent = within(TcpStream::connect(host.address())).await.expect("a connection");
-    let mut asking = Vec::new();
-    for _ in 0..2 {
-        let mut stream = within(TcpStream::connect(host.address())).await.expect("a connection");
-        stream.write_all(b"GET /_healthcheck HTTP/1.1\r\nhost: node\r\n\r\n").await.expect("written");
-        assert_eq!(within(stream.read(&mut [0; 1])).await.expect("an answer"), 1);
-        asking.push(stream);
-    }
-    assert_eq!(within(silent.read(&mut [0; 1])).await.expect("an end"), 0);
-    assert_eq!(host.node.load().met(Bound::PlainConnections), 1);
-    let why = "plain connections are closed (server.limits.plainConnections)".to_owned();
-    assert!(host.node.load().overloaded().contains(&why));
-    host.stop().await;
 }
 
 #[tokio::test]

@@ -5,5 +5,6 @@ mod api;
 mod cluster;
 mod http;
 mod limits;
+mod plain;
 mod resets;
 mod support;
