@@ -16,9 +16,13 @@ use super::timing::{PROBE_AGAIN, REFUSALS_APART, Timing};
 use super::wire::Heard;
 use crate::engine::input::DialOutcome;
 
-/// How often in a row a probe that was cut off is dialled again soon. A process that dies on a busy machine may close its sessions
-/// tenths of a second before what it listens on; whoever goes on cutting links off is dialled at the pace of the beats.
+/// How often in one doubt an address is dialled again soon because a probe was cut off. A process that dies on a busy machine may
+/// close its sessions tenths of a second before what it listens on; whoever goes on cutting links off is dialled at the pace of the
+/// beats.
 const SOON_AFTER_CUTS: u32 = 6;
+/// The same for cuts and refusals together, with two more for the refusals: behind a balancer one may refuse and the next cut off,
+/// and so on until the verdict.
+const SOON: u32 = SOON_AFTER_CUTS + 2;
 /// Rounds of questions whose answers still count: a slow answer is matched to the moment it was asked for.
 const MAX_ROUNDS: usize = 32;
 
@@ -60,6 +64,8 @@ struct Probe {
     last_refusal: Option<Instant>,
     connected: bool,
     cuts: u32,
+    /// How often it was dialled again soon.
+    soon: u32,
 }
 
 impl Probe {
@@ -73,12 +79,21 @@ impl Probe {
         self.first_refusal.get_or_insert(now);
         self.last_refusal = Some(now);
         if !self.is_refused_twice() {
-            self.again_at(now + REFUSALS_APART);
+            self.soon_at(now + REFUSALS_APART);
+        }
+    }
+
+    /// Dials again before it is time, if that was not done too often in this doubt.
+    fn soon_at(&mut self, at: Instant) {
+        if self.soon < SOON {
+            self.soon += 1;
+            self.again_at(at);
         }
     }
 
     fn connected(&mut self) {
-        *self = Self { connected: true, next: self.next, cuts: self.cuts, ..Self::default() };
+        let Self { next, cuts, soon, .. } = *self;
+        *self = Self { connected: true, next, cuts, soon, ..Self::default() };
     }
 
     /// Whoever cuts links off is not a process that is frozen.
@@ -86,7 +101,7 @@ impl Probe {
         self.connected = false;
         self.cuts = self.cuts.saturating_add(1);
         if self.cuts <= SOON_AFTER_CUTS {
-            self.again_at(now + PROBE_AGAIN);
+            self.soon_at(now + PROBE_AGAIN);
         }
     }
 

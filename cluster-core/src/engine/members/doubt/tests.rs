@@ -85,15 +85,7 @@ fn an_address_that_refused_twice_is_dialled_at_the_pace_of_the_beats() {
 
 #[test]
 fn an_address_that_cuts_links_off_is_dialled_soon_a_few_times_and_then_at_the_pace_of_the_beats() {
-    let mut doubt = doubt(DoubtCause::Eof);
-    let mut dialled = Vec::new();
-    for ms in 10_001..11_500 {
-        if ms == 10_001 || !doubt.take_due_probes(at(ms)).is_empty() {
-            dialled.push(ms);
-            doubt.handle_connected(&address(1));
-            outcome(&mut doubt, ms, 1, DialOutcome::CutOff("reset".into()));
-        }
-    }
+    let (doubt, dialled) = dialled(11_500, |_| false);
     let soon = [10_001, 10_051, 10_101, 10_151, 10_201, 10_251, 10_301];
     assert_eq!(dialled[..7], soon);
     assert_eq!(dialled[7..], [10_801, 11_301]);
@@ -102,6 +94,35 @@ fn an_address_that_cuts_links_off_is_dialled_soon_a_few_times_and_then_at_the_pa
         Verdict::Gone(RemovalReason::Silent),
         "nobody was seen to run there"
     );
+}
+
+/// A doubt up to this moment, and when an address was dialled in it that refuses some of the dials and cuts the others off.
+fn dialled(until: u64, refuses: impl Fn(usize) -> bool) -> (Doubt, Vec<u64>) {
+    let mut doubt = doubt(DoubtCause::Eof);
+    let mut dialled: Vec<u64> = Vec::new();
+    for ms in 10_001..until {
+        if ms != 10_001 && doubt.take_due_probes(at(ms)).is_empty() {
+            continue;
+        }
+        if refuses(dialled.len()) {
+            outcome(&mut doubt, ms, 1, DialOutcome::ConnectionRefused);
+        } else {
+            doubt.handle_connected(&address(1));
+            outcome(&mut doubt, ms, 1, DialOutcome::CutOff("reset".into()));
+        }
+        dialled.push(ms);
+    }
+    (doubt, dialled)
+}
+
+#[test]
+fn an_address_that_now_refuses_and_now_cuts_off_is_dialled_soon_a_few_times_in_a_doubt() {
+    let beat = u64::try_from(timing().ask_again().as_millis()).unwrap();
+    for every in [2, 3, 4, 8] {
+        let (_, dialled) = dialled(20_000, |number| number % every == 1);
+        let soon = dialled.windows(2).filter(|pair| pair[1] - pair[0] < beat).count();
+        assert_eq!(soon, usize::try_from(SOON).unwrap(), "one in {every} refuses: {dialled:?}");
+    }
 }
 
 #[test]
