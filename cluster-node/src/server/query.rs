@@ -57,12 +57,16 @@ impl State {
                 return Err(ApiError::UnsupportedContent(essence.to_owned()));
             }
         }
-        let within = BODY_WITHIN.as_secs();
-        timeout(BODY_WITHIN, body::to_bytes(body, self.limits.request_bytes))
-            .await
-            .map_err(|_| ApiError::RequestTooSlow { within })?
-            .map_err(|_| ApiError::RequestTooLarge)
+        whole(body, self.limits.request_bytes).await
     }
+}
+
+async fn whole(body: Body, limit: usize) -> Result<body::Bytes, ApiError> {
+    let within = BODY_WITHIN.as_secs();
+    timeout(BODY_WITHIN, body::to_bytes(body, limit))
+        .await
+        .map_err(|_| ApiError::RequestTooSlow { within })?
+        .map_err(|_| ApiError::RequestTooLarge)
 }
 
 /// An error where no request could be made out: the bare error object.
@@ -88,4 +92,39 @@ pub(super) fn with_headers(request: Request, headers: &HeaderMap) -> Result<Requ
 fn json(status: u16, text: String) -> HttpResponse {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::{StreamExt, stream};
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    /// A body that comes in pieces, one each second.
+    fn dripping(pieces: usize) -> Body {
+        Body::from_stream(stream::iter(0..pieces).then(async |_| {
+            sleep(Duration::from_secs(1)).await;
+            Ok::<_, Infallible>("x")
+        }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_in_time_is_answered_with_408() {
+        let began = Instant::now();
+        let refused = whole(dripping(1_000), 1_000).await.expect_err("too slow");
+        assert_eq!(began.elapsed(), BODY_WITHIN);
+        assert_eq!(bare(&refused).status(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(whole(dripping(9), 1_000).await.expect("in time").len(), 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_too_long_is_answered_with_413_at_once() {
+        let began = Instant::now();
+        let refused = whole(dripping(1_000), 3).await.expect_err("too long");
+        assert!(began.elapsed() < BODY_WITHIN);
+        assert_eq!(bare(&refused).status(), StatusCode::PAYLOAD_TOO_LARGE);
+    }
 }
