@@ -24,6 +24,13 @@ pub const OVERLOADED_FOR: Duration = Duration::from_secs(3);
 /// From how long a wait for a thread on a node says that it is overloaded.
 pub const LATE: Duration = Duration::from_millis(500);
 
+/// How many requests of a client may be under way.
+const AT_A_TIME: usize = 256;
+
+/// Once half of the requests of all that may be are under way, this part of them is the share of a client: so few clients that ask
+/// for much cannot use up the other half, which has room for the shares of 250 more.
+const SHARES: usize = 500;
+
 /// How often the wait for a thread is measured.
 const PULSE: Duration = Duration::from_millis(250);
 
@@ -117,6 +124,12 @@ impl Load {
         let admitted =
             self.count(Thing::Request).fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
         admitted.ok().map(|_| Present(self.clone(), Thing::Request))
+    }
+
+    /// How many requests of one client may be under way just now, where so many of all may be: at least 1.
+    pub(crate) fn at_a_time(&self, limit: usize) -> usize {
+        let is_half = self.present(Thing::Request) >= limit.div_ceil(2);
+        if is_half { (limit / SHARES).clamp(1, AT_A_TIME) } else { AT_A_TIME }
     }
 
     /// The memory for what waits for clients.
@@ -307,6 +320,19 @@ mod tests {
         drop(first);
         assert!(load.admit(1).is_some());
         assert_eq!(load.details()["requests"], 3);
+    }
+
+    #[test]
+    fn from_half_of_all_requests_on_a_client_has_a_small_share() {
+        for (limit, half, share) in [(10_000, 5_000, 20), (1_000_000, 500_000, 256), (7, 4, 1), (1, 1, 1)] {
+            let load = Load::new(1);
+            let others: Vec<_> = (1..half).map(|_| load.admit(limit)).collect();
+            assert_eq!(load.at_a_time(limit), AT_A_TIME, "{limit}");
+            let one_more = load.admit(limit);
+            assert_eq!(load.at_a_time(limit), share, "{limit}");
+            drop((others, one_more));
+            assert_eq!(load.at_a_time(limit), AT_A_TIME, "{limit}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -73,6 +73,11 @@ impl Node {
         self.local.load()
     }
 
+    /// How many requests of one client may wait for other nodes just now.
+    pub(crate) fn requests_at_a_time(&self) -> usize {
+        self.load().at_a_time(self.requests)
+    }
+
     /// Takes in a client, for which at most `outgoing` bytes may wait.
     pub fn connect(&self, outgoing: usize) -> Connection {
         Connection::new(self, outgoing)

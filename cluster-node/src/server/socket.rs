@@ -2,13 +2,13 @@
 //!
 //! The first step of each request is made in the order of arrival, so that a publish never overtakes another; what has to
 //! wait then (for other nodes to know of a subscription) waits beside the others. Reading stops while too many wait, or too
-//! much that the client has not read.
+//! much that the client has not read; neither is the client's silence.
 
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, Stream, StreamExt};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite;
@@ -19,9 +19,6 @@ use super::moving::Moving;
 use crate::api::{ApiError, Incoming, Rejection, Response};
 use crate::load::{Bound, Load};
 use crate::node::{Connection, Node, Room, TooSlow};
-
-/// How many requests of a client may wait for other nodes.
-const MAX_WAITING: usize = 256;
 
 /// How long a client may take to read that it is told to go.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -89,27 +86,23 @@ async fn write(sink: &mut SplitSink<WebSocket, Message>, connection: &Connection
 
 async fn read(stream: &mut SplitStream<WebSocket>, connection: &Connection, idle: Duration) -> Ending {
     let mut waiting = FuturesUnordered::new();
-    let mut silent_until = Instant::now() + idle;
+    let mut silence = Silence::of(idle);
     loop {
-        let message = tokio::select! {
-            biased;
-            Some(answer) = waiting.next() => {
+        let may_ask = waiting.len() < connection.node().requests_at_a_time();
+        let text = match turn(stream, &mut waiting, may_ask, || connection.room(), &mut silence).await {
+            Turn::Answer(answer) => {
                 push(connection, &answer);
                 continue;
             }
-            message = next(stream, connection, idle, &mut silent_until), if waiting.len() < MAX_WAITING => message,
-        };
-        let text = match message {
-            Err(_) => {
+            Turn::Silence => {
                 connection.node().load().meets(Bound::Silence);
                 return close(close_code::ERROR, "the client was silent for too long");
             }
-            Ok(None | Some(Ok(Message::Close(_)))) => return Ending::Client,
-            Ok(Some(Err(error))) => return refusal(error, connection.node().load()),
-            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => None,
-            Ok(Some(Ok(message))) => Some(message.into_text()),
+            Turn::Message(None | Some(Ok(Message::Close(_)))) => return Ending::Client,
+            Turn::Message(Some(Err(error))) => return refusal(error, connection.node().load()),
+            Turn::Message(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => None,
+            Turn::Message(Some(Ok(message))) => Some(message.into_text()),
         };
-        silent_until = Instant::now() + idle;
         // Many requests may be in what was read at once: the other clients get their turn in between.
         tokio::task::coop::consume_budget().await;
         match text.map(|text| text.map(|text| Incoming::parse(&text))) {
@@ -131,17 +124,63 @@ async fn read(stream: &mut SplitStream<WebSocket>, connection: &Connection, idle
     }
 }
 
-/// The next message of a client, which reads what it asked for before. As long as it does that it is not silent. Cancel safe.
-async fn next(
-    stream: &mut SplitStream<WebSocket>,
-    connection: &Connection,
-    idle: Duration,
-    silent_until: &mut Instant,
-) -> Result<Option<Result<Message, axum::Error>>, Elapsed> {
-    while timeout_at(*silent_until, connection.room()).await? == Room::More {
-        *silent_until = Instant::now() + idle;
+/// What comes next: an answer to what waits, or a message of the client, if it may ask. Cancel safe.
+async fn turn<S: Stream + Unpin, A: Future, R: Future<Output = Room>>(
+    stream: &mut S,
+    waiting: &mut FuturesUnordered<A>,
+    may_ask: bool,
+    room: impl Fn() -> R,
+    silence: &mut Silence,
+) -> Turn<A::Output, S::Item> {
+    tokio::select! {
+        biased;
+        Some(answer) = waiting.next() => {
+            // While it waited the client may not have been read from.
+            silence.is_broken();
+            Turn::Answer(answer)
+        }
+        message = next(stream, room, silence), if may_ask => message.map_or(Turn::Silence, |message| {
+            silence.is_broken();
+            Turn::Message(message)
+        }),
     }
-    timeout_at(*silent_until, stream.next()).await
+}
+
+/// The next message of a client, which reads what it asked for before. As long as it does that it is not silent. Cancel safe.
+async fn next<S: Stream + Unpin, R: Future<Output = Room>>(
+    stream: &mut S,
+    room: impl Fn() -> R,
+    silence: &mut Silence,
+) -> Result<Option<S::Item>, Elapsed> {
+    while timeout_at(silence.ends, room()).await? == Room::More {
+        silence.is_broken();
+    }
+    timeout_at(silence.ends, stream.next()).await
+}
+
+/// What a client's task does next.
+#[derive(Debug, PartialEq, Eq)]
+enum Turn<A, M> {
+    Answer(A),
+    Message(Option<M>),
+    Silence,
+}
+
+/// For how long a client may still be silent.
+#[derive(Debug)]
+struct Silence {
+    span: Duration,
+    ends: Instant,
+}
+
+impl Silence {
+    fn of(span: Duration) -> Self {
+        Self { span, ends: Instant::now() + span }
+    }
+
+    fn is_broken(&mut self) {
+        self.ends = Instant::now() + self.span;
+    }
 }
 
 fn rejected(connection: &Connection, rejection: &Rejection) -> Response {
@@ -160,5 +199,93 @@ fn refusal(error: axum::Error, load: &Load) -> Ending {
             close(close_code::SIZE, &error.to_string())
         }
         _ => Ending::Client,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::{self, Ready};
+    use std::pin::Pin;
+
+    use futures_util::stream;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const IDLE: Duration = Duration::from_secs(60);
+    const NEARLY: Duration = Duration::from_secs(59);
+
+    type Waiting = FuturesUnordered<Pin<Box<dyn Future<Output = &'static str>>>>;
+
+    /// A client that asks after this time.
+    fn asks_after(span: Duration) -> impl Stream<Item = &'static str> + Unpin {
+        Box::pin(stream::once(async move {
+            sleep(span).await;
+            "question"
+        }))
+    }
+
+    fn enough() -> Ready<Room> {
+        future::ready(Room::Enough)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_is_silent_that_neither_asks_nor_reads_for_a_minute() {
+        let mut silence = Silence::of(IDLE);
+        let mut asks = asks_after(NEARLY);
+        assert_eq!(
+            turn(&mut asks, &mut Waiting::new(), true, enough, &mut silence).await,
+            Turn::Message(Some("question"))
+        );
+        let began = Instant::now();
+        let mut never = stream::pending::<&str>();
+        assert_eq!(turn(&mut never, &mut Waiting::new(), true, enough, &mut silence).await, Turn::Silence);
+        assert_eq!(began.elapsed(), IDLE);
+
+        let (mut silence, began) = (Silence::of(IDLE), Instant::now());
+        let mut asks = asks_after(Duration::ZERO);
+        let reads_nothing = future::pending;
+        assert_eq!(
+            turn(&mut asks, &mut Waiting::new(), true, reads_nothing, &mut silence).await,
+            Turn::Silence
+        );
+        assert_eq!(began.elapsed(), IDLE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_is_held_back_and_reads_is_not_silent() {
+        let (mut silence, began) = (Silence::of(IDLE), Instant::now());
+        let unread = Cell::new(10_u32);
+        let reads = || async {
+            if unread.get() == 0 {
+                return Room::Enough;
+            }
+            sleep(NEARLY).await;
+            unread.set(unread.get() - 1);
+            Room::More
+        };
+        let mut asks = asks_after(NEARLY);
+        assert_eq!(
+            turn(&mut asks, &mut Waiting::new(), true, reads, &mut silence).await,
+            Turn::Message(Some("question"))
+        );
+        assert_eq!(began.elapsed(), NEARLY * 11);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_is_held_back_because_its_requests_wait_is_not_silent() {
+        let mut silence = Silence::of(IDLE);
+        let waiting = &mut Waiting::new();
+        waiting.push(Box::pin(async {
+            sleep(IDLE * 10).await;
+            "answer"
+        }));
+        let mut asks = asks_after(NEARLY);
+        assert_eq!(turn(&mut asks, waiting, false, enough, &mut silence).await, Turn::Answer("answer"));
+        assert_eq!(
+            turn(&mut asks, waiting, true, enough, &mut silence).await,
+            Turn::Message(Some("question"))
+        );
     }
 }

@@ -7,4 +7,5 @@ mod http;
 mod limits;
 mod plain;
 mod resets;
+mod sharing;
 mod support;

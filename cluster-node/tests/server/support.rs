@@ -86,7 +86,8 @@ async fn host(name: &str, seeds: &[Address], nodes: usize, limits: ServerLimits)
     host
 }
 
-fn config(name: &str, seeds: &[Address], nodes: usize) -> ConfigBuilder {
+/// How such a node is configured.
+pub(crate) fn config(name: &str, seeds: &[Address], nodes: usize) -> ConfigBuilder {
     Config::builder()
         .node_id(Some(name.parse().expect("a node id")))
         .bind(Some(Binding::parse("tcp://127.0.0.1:0", 0).expect("a binding")))

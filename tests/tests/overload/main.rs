@@ -26,7 +26,7 @@ use watch::{Node, Watch};
 /// The bounds of the node that is overloaded: small, so that a small machine reaches them.
 const CLIENTS: usize = 100;
 const PLAIN: usize = 50;
-const REQUESTS: usize = 32;
+const REQUESTS: usize = 16;
 const ROOMS: usize = 200;
 const OUTGOING: usize = 6 * 1024 * 1024;
 const OUTGOING_TOTAL: usize = 8 * 1024 * 1024;
