@@ -44,6 +44,11 @@ impl Desk {
         self.waiting.push(waiting);
     }
 
+    /// Whether there is something that the host has not taken.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     pub(super) fn take_all(&mut self) -> Vec<Waiting> {
         std::mem::take(&mut self.waiting)
     }

@@ -4,33 +4,47 @@ use std::sync::Arc;
 
 use cluster_transport::proto::body::CloseCode;
 use cluster_transport::proto::endpoint::SessionEnd;
-use cluster_transport::proto::lanes::{Batch, Payload, PeerLanes};
+use cluster_transport::proto::lanes::{Batch, Payload};
 use cluster_transport::proto::requests::RequestEvent;
 use cluster_transport::proto::session::SessionEvent;
 use cluster_transport::proto::{Instant, Lane, NodeId, SessionId};
 
-use super::desk::Waiting;
+use super::desk::{Desk, Waiting};
 use super::host::Stamp;
 use super::network::Network;
-use super::process::Process;
+use super::process::{Live, Process};
 use crate::engine::members::{Action, MemberEvent, is_heartbeat};
 use crate::engine::state::message::MAX_DELTA;
 use crate::engine::state::{Intake, StateEvent};
-use crate::engine::{ClusterEvent, ContinuityEvent, EngineEvent, Notification, Transmit, wiring};
+use crate::engine::{ClusterEvent, ContinuityEvent, Engine, EngineEvent, Notification, Transmit, wiring};
 
 impl Process {
-    /// Drains everything.
+    /// Drains everything that has something to say, and asks nobody else: most inputs concern one session and lead to nothing.
     pub(super) fn settle(&mut self, now: Instant, network: &mut Network) {
         loop {
-            let mut quiet = !self.settle_endpoint(now, network);
-            quiet &= !self.settle_engine(now, network);
-            quiet &= !self.settle_tunnels(now, network);
-            self.serve_host(now, network);
-            if self.engine.offered() != self.offered {
-                self.offered = self.engine.offered();
+            let mut quiet = true;
+            if self.endpoint.has_output() {
+                quiet = false;
+                self.settle_endpoint(now, network);
+            }
+            if self.engine.has_output() {
+                quiet = false;
+                self.settle_engine(now, network);
+            }
+            if self.tunnels.has_output() {
+                quiet = false;
+                self.settle_tunnels(now, network);
+            }
+            if self.desk.is_free(now) && self.has_for_host() {
+                quiet = false;
+                self.serve_host(now, network);
+            }
+            let offered = self.engine.offered();
+            if offered != self.offered {
+                self.offered = offered;
                 self.stir_all();
             }
-            while let Some(session) = self.next_stirred() {
+            while let Some(session) = self.stirred.pop_front() {
                 quiet = false;
                 self.settle_session(now, session, network);
             }
@@ -40,40 +54,41 @@ impl Process {
         }
     }
 
-    fn settle_engine(&mut self, now: Instant, network: &mut Network) -> bool {
-        let mut stirred = false;
+    fn settle_engine(&mut self, now: Instant, network: &mut Network) {
         while let Some(action) = self.engine.poll_action() {
-            stirred = true;
             self.take_action(now, action);
         }
         while let Some(transmit) = self.engine.poll_transmit() {
             self.transmit(transmit);
         }
         while let Some(event) = self.engine.poll_event() {
-            stirred = true;
             self.take_event(event, network);
         }
         while let Some(node) = self.engine.poll_turn() {
             self.endpoint.session_with(&node).into_iter().for_each(|session| self.stir_to_tell(session));
         }
-        stirred
     }
 
     fn transmit(&mut self, transmit: Transmit) {
         let Some(session) = self.endpoint.session_with(&transmit.to) else { return };
-        let Some(live) = self.sessions.get(&session) else { return };
+        let Some(live) = self.sessions.get_mut(&session) else { return };
         let pushed = live.lanes.push(Lane::Control, Payload::Shared(transmit.message));
-        self.stir(session);
+        live.stir(session, &mut self.stirred);
         if let Err(error) = pushed {
             self.close_session(session, CloseCode::STALLED, &error.to_string());
         }
     }
 
-    /// Gives the host what there is for it, unless it is busy; only then peers are told how far their state is applied here.
+    /// Whether there is something for the host, or for peers once it is told. With each change of a room `at` grows.
+    fn has_for_host(&self) -> bool {
+        self.desk.is_waited_for()
+            || self.engine.state().at() != self.desk.told_at
+            || self.engine.has_register_changes()
+            || self.engine.has_applied()
+    }
+
+    /// Gives the host, which is not busy, what there is for it; only then peers are told how far their state is applied here.
     fn serve_host(&mut self, now: Instant, network: &mut Network) {
-        if !self.desk.is_free(now) {
-            return;
-        }
         let mut took = false;
         let mut told = 0;
         while let Some(event) = self.engine.poll_room_event() {
@@ -188,61 +203,72 @@ impl Process {
     }
 
     fn settle_session(&mut self, now: Instant, id: SessionId, network: &mut Network) {
+        let Some(live) = self.sessions.get_mut(&id) else { return };
+        live.is_stirred = false;
         let mut ended = None;
-        while let Some(event) = self.sessions.get_mut(&id).and_then(|live| live.session.poll_event()) {
+        while let Some(event) = live.session.poll_event() {
             match event {
-                SessionEvent::Batch(batch) => self.take_batch(now, id, batch),
+                SessionEvent::Batch(batch) => {
+                    live.take_batch(now, id, batch, &mut self.engine, &mut self.desk);
+                }
                 SessionEvent::Lagged { lane, direction, missed } => {
-                    if let Some(live) = self.sessions.get(&id) {
-                        self.engine.handle_lagged(now, &live.peer, lane, direction, missed);
-                    }
+                    self.engine.handle_lagged(now, &live.peer, lane, direction, missed);
                 }
                 SessionEvent::Request(RequestEvent::Asked { .. } | RequestEvent::Cancelled(_)) => {}
                 SessionEvent::Request(RequestEvent::Ended { .. }) => {}
-                SessionEvent::Tunnel(frame) => self.take_tunnel(id, frame),
+                SessionEvent::Tunnel(frame) => self.tunnels.handle_frame(id, frame),
                 SessionEvent::Ended(end) => ended = Some(SessionEnd::from(end)),
             }
         }
         if let Some(end) = ended {
             return self.end(now, id, end, network);
         }
-        self.fill_state(id);
-        self.write(now, id, network);
-        self.note_deadline(id);
+        if live.may_tell {
+            live.fill_state(id, &mut self.engine);
+        }
+        live.write(now, &mut self.tunnels, network);
+        live.note_deadline(id, &mut self.deadlines);
     }
+}
 
-    fn take_batch(&mut self, now: Instant, id: SessionId, batch: Batch) {
-        let Some(live) = self.sessions.get_mut(&id) else { return };
-        live.may_tell |= batch.lane() != Lane::Control || !batch.iter().all(is_heartbeat);
-        let (peer, lanes): (_, Arc<PeerLanes>) = (live.peer.clone(), Arc::clone(&live.lanes));
+impl Live {
+    fn take_batch(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        batch: Batch,
+        engine: &mut Engine,
+        desk: &mut Desk,
+    ) {
+        self.may_tell |= batch.lane() != Lane::Control || !batch.iter().all(is_heartbeat);
         let (lane, end) = (batch.lane(), batch.end());
         match lane {
             Lane::Control | Lane::State => {
-                if self.engine.handle_batch(now, &peer, id, &batch) == Intake::OverBudget {
+                if engine.handle_batch(now, &self.peer, session, &batch) == Intake::OverBudget {
                     return;
                 }
             }
             Lane::Events | Lane::Notifications => {
-                return self.desk.put(Waiting { peer, session: id, lanes, batch });
+                let (peer, lanes) = (self.peer.clone(), Arc::clone(&self.lanes));
+                return desk.put(Waiting { peer, session, lanes, batch });
             }
             Lane::Requests => {}
         }
-        lanes.done(lane, end);
+        self.lanes.done(lane, end);
     }
 
     /// Cuts deltas as long as the lane has room for them.
-    fn fill_state(&mut self, id: SessionId) {
-        let Some(live) = self.sessions.get_mut(&id).filter(|live| live.may_tell) else { return };
+    fn fill_state(&mut self, session: SessionId, engine: &mut Engine) {
         loop {
-            let room = live.lanes.room(Lane::State).min(MAX_DELTA + 1_024);
+            let room = self.lanes.room(Lane::State).min(MAX_DELTA + 1_024);
             if room < MAX_DELTA / 2 {
                 return;
             }
-            let Some(message) = self.engine.poll_state(&live.peer, id, room) else {
-                live.may_tell = false;
+            let Some(message) = engine.poll_state(&self.peer, session, room) else {
+                self.may_tell = false;
                 return;
             };
-            if live.lanes.push(Lane::State, Payload::Shared(message)).is_err() {
+            if self.lanes.push(Lane::State, Payload::Shared(message)).is_err() {
                 return;
             }
         }

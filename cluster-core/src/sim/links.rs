@@ -6,12 +6,12 @@ use bytes::{Buf, Bytes, BytesMut};
 use cluster_transport::proto::credentials::PeerIdentity;
 use cluster_transport::proto::endpoint::{ConnectFailure, LinkId};
 use cluster_transport::proto::frame::{Decoded, Frame, PREFIX};
-use cluster_transport::proto::tunnel::{Leg, Reading, StreamOutput, TunnelFrame};
+use cluster_transport::proto::tunnel::{Leg, Reading, StreamOutput, TunnelStreams};
 use cluster_transport::proto::{Address, Instant, SessionId};
 
 use super::discovery::{Place, place_of};
 use super::network::Network;
-use super::process::{Process, WRITE_DEADLINE};
+use super::process::{Live, Process, WRITE_DEADLINE};
 use super::wires::Socket;
 
 /// How much a session gives for one turn of its link.
@@ -127,43 +127,26 @@ impl Process {
 /// What comes.
 impl Process {
     pub(super) fn read(&mut self, now: Instant, conduit: Conduit, bytes: Bytes, network: &mut Network) {
-        if let Some(link) = self.conduits.get_mut(&conduit) {
-            link.buffer =
-                if link.buffer.is_empty() { bytes } else { [&*link.buffer, &*bytes].concat().into() };
-        }
-        while let Some((session, frame)) = self.next_frame(conduit) {
-            match session.and_then(|session| self.sessions.get_mut(&session)) {
-                Some(live) => live.session.handle_frame(now, frame),
-                // Of a session that has ended.
-                None if session.is_some() => {}
-                None => {
-                    self.handshake_frame(now, conduit, frame);
-                    // A frame may belong to the session that the one before it begins.
-                    self.settle_endpoint(now, network);
-                }
+        let Some(link) = self.conduits.get_mut(&conduit) else { return };
+        link.buffer = if link.buffer.is_empty() { bytes } else { [&*link.buffer, &*bytes].concat().into() };
+        while let Some(link) = self.conduits.get_mut(&conduit) {
+            let Some(session) = link.session else {
+                let (id, Some(frame)) = (link.id, link.next_frame()) else { return };
+                self.handshake_frame(now, id, frame);
+                // A frame may belong to the session that the one before it begins.
+                self.settle_endpoint(now, network);
+                continue;
+            };
+            let Some(live) = self.sessions.get_mut(&session) else { return };
+            while let Some(frame) = link.next_frame() {
+                live.session.handle_frame(now, frame);
             }
-        }
-        if let Some(session) = self.session_on(conduit)
-            && let Some(live) = self.sessions.get(&session)
-        {
             self.engine.handle_heard(now, &live.peer, session);
-            self.stir(session);
+            return live.stir(session, &mut self.stirred);
         }
     }
 
-    /// The next whole frame of a link, and the session that is on it.
-    fn next_frame(&mut self, conduit: Conduit) -> Option<(Option<SessionId>, Bytes)> {
-        let link = self.conduits.get_mut(&conduit)?;
-        let length = usize::try_from(u32::from_be_bytes(*link.buffer.first_chunk::<PREFIX>()?)).ok()?;
-        if link.buffer.len() < PREFIX + length {
-            return None;
-        }
-        link.buffer.advance(PREFIX);
-        Some((link.session, link.buffer.split_to(length)))
-    }
-
-    fn handshake_frame(&mut self, now: Instant, conduit: Conduit, frame: Bytes) {
-        let Some(id) = self.conduits.get(&conduit).map(|link| link.id) else { return };
+    fn handshake_frame(&mut self, now: Instant, id: LinkId, frame: Bytes) {
         match Frame::decode(frame) {
             Ok(Decoded::Known(frame)) => self.endpoint.handle_frame(now, id, frame),
             Ok(Decoded::Skipped(_)) => {}
@@ -174,16 +157,9 @@ impl Process {
 
 /// Tunnels.
 impl Process {
-    /// A frame of a tunnel came on a session.
-    pub(super) fn take_tunnel(&mut self, session: SessionId, frame: TunnelFrame) {
-        self.tunnels.handle_frame(session, frame);
-    }
-
-    /// Does what comes of the tunnels; whether there was anything.
-    pub(super) fn settle_tunnels(&mut self, now: Instant, network: &mut Network) -> bool {
-        let mut stirred = false;
+    /// Does what comes of the tunnels.
+    pub(super) fn settle_tunnels(&mut self, now: Instant, network: &mut Network) {
         while let Some(output) = self.tunnels.poll_output() {
-            stirred = true;
             match output {
                 StreamOutput::Send { session, frame } => {
                     if let Some(live) = self.sessions.get_mut(&session) {
@@ -200,7 +176,6 @@ impl Process {
                 StreamOutput::Stirred(leg) => self.run_tunnel(now, leg, network),
             }
         }
-        stirred
     }
 
     fn run_tunnel(&mut self, now: Instant, leg: Leg, network: &mut Network) {
@@ -226,46 +201,6 @@ impl Process {
 
 /// What goes.
 impl Process {
-    /// Gives a session what its link takes.
-    pub(super) fn write(&mut self, now: Instant, id: SessionId, network: &mut Network) {
-        let mut has_more = true;
-        loop {
-            let Some(live) = self.sessions.get_mut(&id) else { return };
-            if live.out.is_empty() && has_more {
-                has_more = live.session.poll_transmit(&mut live.out, TURN);
-            }
-            if live.out.is_empty() {
-                live.write_by = None;
-                return;
-            }
-            let took = match live.conduit {
-                Conduit::Socket(socket) => {
-                    let has_room = network.has_room(socket);
-                    if has_room {
-                        network.write(socket, gather(&mut live.out, TURN / 4));
-                    }
-                    has_room
-                }
-                Conduit::Tunnel(leg) => match live.out.front_mut() {
-                    Some(piece) => {
-                        // What is wrong with a tunnel is told to its reader.
-                        let taken = self.tunnels.write(leg, piece).unwrap_or_default();
-                        piece.advance(taken);
-                        let is_empty = piece.is_empty();
-                        live.out.pop_front_if(|_| is_empty);
-                        taken > 0
-                    }
-                    None => false,
-                },
-            };
-            if !took {
-                live.write_by.get_or_insert(now + WRITE_DEADLINE);
-                return;
-            }
-            live.write_by = None;
-        }
-    }
-
     /// Writes the frame of a handshake.
     pub(super) fn write_frame(&mut self, link: LinkId, frame: &Frame, network: &mut Network) {
         match self.links.get(&link) {
@@ -285,6 +220,53 @@ impl Process {
                 }
             }
         }
+    }
+}
+
+impl Live {
+    /// Gives the session what its link takes.
+    pub(super) fn write(&mut self, now: Instant, tunnels: &mut TunnelStreams, network: &mut Network) {
+        let mut has_more = true;
+        loop {
+            if self.out.is_empty() && has_more {
+                has_more = self.session.poll_transmit(&mut self.out, TURN);
+            }
+            if self.out.is_empty() {
+                self.write_by = None;
+                return;
+            }
+            let took = match self.conduit {
+                Conduit::Socket(socket) => network.offer(socket, || gather(&mut self.out, TURN / 4)),
+                Conduit::Tunnel(leg) => match self.out.front_mut() {
+                    Some(piece) => {
+                        // What is wrong with a tunnel is told to its reader.
+                        let taken = tunnels.write(leg, piece).unwrap_or_default();
+                        piece.advance(taken);
+                        let is_empty = piece.is_empty();
+                        self.out.pop_front_if(|_| is_empty);
+                        taken > 0
+                    }
+                    None => false,
+                },
+            };
+            if !took {
+                self.write_by.get_or_insert(now + WRITE_DEADLINE);
+                return;
+            }
+            self.write_by = None;
+        }
+    }
+}
+
+impl Link {
+    /// Takes the next whole frame out of what has come.
+    fn next_frame(&mut self) -> Option<Bytes> {
+        let length = usize::try_from(u32::from_be_bytes(*self.buffer.first_chunk::<PREFIX>()?)).ok()?;
+        if self.buffer.len() < PREFIX + length {
+            return None;
+        }
+        self.buffer.advance(PREFIX);
+        Some(self.buffer.split_to(length))
     }
 }
 

@@ -70,9 +70,7 @@ pub(super) struct Network {
     ways: Ways,
     listening: Vec<Listening>,
     wires: Wires,
-    /// The first parcel of each pipe, by its time.
-    queue: BinaryHeap<Reverse<(Instant, u64, Socket)>>,
-    sequence: u64,
+    queue: Queue,
 }
 
 impl Network {
@@ -91,8 +89,7 @@ impl Network {
             ways: Ways::default(),
             listening: vec![Listening::No; hosts],
             wires: Wires::default(),
-            queue: BinaryHeap::new(),
-            sequence: 0,
+            queue: Queue::default(),
         }
     }
 
@@ -175,23 +172,22 @@ impl Network {
         socket
     }
 
-    /// Whether a write now would be taken; if not, the process is told when it would.
-    pub(super) fn has_room(&mut self, socket: Socket) -> bool {
-        let Some(pipe) = self.wires.pipe_mut(socket.other()) else { return true };
-        let has_room = pipe.unread < SOCKET_BUFFER;
-        if !has_room && !pipe.is_blocked {
-            pipe.is_blocked = true;
-            self.counters.blocked += 1;
+    /// Writes if the buffer has room; if not, the process is told when it has.
+    pub(super) fn offer(&mut self, socket: Socket, bytes: impl FnOnce() -> Bytes) -> bool {
+        if let Some(pipe) = self.wires.pipe_mut(socket.other())
+            && pipe.unread >= SOCKET_BUFFER
+        {
+            self.counters.blocked += u64::from(!std::mem::replace(&mut pipe.is_blocked, true));
+            return false;
         }
-        has_room
+        self.write(socket, bytes());
+        true
     }
 
     pub(super) fn write(&mut self, socket: Socket, bytes: Bytes) {
         let to = socket.other();
-        if let Some((from, to)) = self.wires.way(to) {
-            self.traffic.add(from, to.node, bytes.len());
-        }
-        if let Some(pipe) = self.wires.pipe_mut(to) {
+        if let Some((from, end, pipe)) = self.wires.way(to) {
+            self.traffic.add(from, end.node, bytes.len());
             pipe.unread += bytes.len();
         }
         self.send(to, Parcel::Bytes(bytes));
@@ -233,20 +229,20 @@ impl Network {
     }
 
     pub(super) fn next_time(&self) -> Option<Instant> {
-        self.queue.peek().map(|Reverse((at, ..))| *at)
+        self.queue.next_time()
     }
 
     /// Takes the next parcel off its pipe; what a process learns of it, if it arrives and concerns one.
     pub(super) fn advance(&mut self) -> Option<(usize, Socket, Arrival)> {
-        let Reverse((_, _, socket)) = self.queue.pop()?;
-        let (from, to) = self.wires.way(socket)?;
-        let pipe = self.wires.pipe_mut(socket)?;
+        let socket = self.queue.pop()?;
+        let (from, to, pipe) = self.wires.way(socket)?;
         pipe.is_scheduled = false;
-        let bytes = match pipe.parcels.front()? {
+        let bytes = match pipe.front()? {
             (_, Parcel::Bytes(bytes)) => bytes.len(),
             _ => 0,
         };
-        let is_judged = pipe.is_judged || from == to.node;
+        let has_law = !self.rules.is_empty() || !self.ways.0.is_empty();
+        let is_judged = !has_law || pipe.is_judged || from == to.node;
         let passage = Passage { from, to: to.node, link: socket.link(), bytes };
         match if is_judged { Verdict::Pass } else { self.judge(passage) } {
             Verdict::Pass => self.deliver(socket, from, to),
@@ -254,9 +250,9 @@ impl Network {
                 self.counters.delayed += 1;
                 let pipe = self.wires.pipe_mut(socket)?;
                 pipe.is_judged = true;
-                let due = pipe.parcels.front()?.0 + span;
+                let due = pipe.front()?.0 + span;
                 if due > self.now {
-                    self.schedule(due, socket);
+                    self.queue.schedule(due, socket, pipe);
                     return None;
                 }
                 self.deliver(socket, from, to)
@@ -270,7 +266,7 @@ impl Network {
                 let pipe = self.wires.pipe_mut(socket)?;
                 let wait = RETRANSMIT.saturating_mul(1 << pipe.lost.min(8)).min(RETRANSMIT_CAP);
                 pipe.lost += 1;
-                self.schedule(self.now + wait, socket);
+                self.queue.schedule(self.now + wait, socket, pipe);
                 None
             }
             Verdict::Break => {
@@ -293,11 +289,11 @@ impl Network {
     fn deliver(&mut self, socket: Socket, from: usize, to: End) -> Option<(usize, Socket, Arrival)> {
         let listening = self.listening.get(to.node).copied().unwrap_or(Listening::No);
         let pipe = self.wires.pipe_mut(socket)?;
-        let (_, parcel) = pipe.parcels.pop_front()?;
+        let parcel = pipe.pop()?;
         (pipe.lost, pipe.is_judged) = (0, false);
-        if let Some((at, _)) = pipe.parcels.front() {
+        if let Some((at, _)) = pipe.front() {
             let at = (*at).max(self.now);
-            self.schedule(at, socket);
+            self.queue.schedule(at, socket, pipe);
         }
         let arrival = match parcel {
             Parcel::Open if listening == Listening::Yes => {
@@ -340,7 +336,7 @@ impl Network {
     /// receiver's system drops the copy.
     fn duplicate(&mut self, socket: Socket, from: usize, to: usize) {
         self.counters.duplicated += 1;
-        let opens = |pipe: &mut Pipe| matches!(pipe.parcels.front(), Some((_, Parcel::Open)));
+        let opens = |pipe: &mut Pipe| matches!(pipe.front(), Some((_, Parcel::Open)));
         if self.wires.pipe_mut(socket).is_some_and(opens) {
             let ends = [End { node: from, is_open: false }, End { node: to, is_open: true }];
             let pipes = [Pipe::new(self.now), Pipe::new(self.now)];
@@ -352,7 +348,7 @@ impl Network {
     /// A closed link can still be written to; a reset one cannot. Whether the end was open.
     fn shut_or_keep(&mut self, socket: Socket, closing: &Parcel) -> bool {
         if matches!(closing, Parcel::Close) {
-            return self.wires.way(socket).is_some_and(|(_, end)| end.is_open);
+            return self.wires.way(socket).is_some_and(|(_, end, _)| end.is_open);
         }
         self.wires.shut(socket)
     }
@@ -361,8 +357,8 @@ impl Network {
     fn reset(&mut self, end: Socket) {
         let (dialler, acceptor) = (end.dialler(), end.dialler().other());
         let Some(to_acceptor) = self.wires.pipe_mut(acceptor) else { return };
-        if matches!(to_acceptor.parcels.front(), Some((_, Parcel::Open))) {
-            to_acceptor.parcels.clear();
+        if matches!(to_acceptor.front(), Some((_, Parcel::Open))) {
+            to_acceptor.clear();
             self.counters.refused += 1;
             self.wires.shut(acceptor);
             self.replace(dialler, Parcel::Refused);
@@ -376,10 +372,10 @@ impl Network {
     /// Puts a parcel in the place of all that are on their way.
     fn replace(&mut self, to: Socket, parcel: Parcel) {
         let Some(pipe) = self.wires.pipe_mut(to) else { return };
-        pipe.parcels.clear();
-        pipe.parcels.push_back((self.now, parcel));
+        pipe.clear();
+        pipe.push(self.now, parcel);
         pipe.is_judged = true;
-        self.schedule(self.now, to);
+        self.queue.schedule(self.now, to, pipe);
     }
 
     fn send(&mut self, to: Socket, parcel: Parcel) {
@@ -387,18 +383,32 @@ impl Network {
         let Some(pipe) = self.wires.pipe_mut(to) else { return };
         let at = (self.now + delay).max(pipe.last);
         pipe.last = at;
-        pipe.parcels.push_back((at, parcel));
-        self.schedule(at, to);
+        pipe.push(at, parcel);
+        self.queue.schedule(at, to, pipe);
+    }
+}
+
+/// The first parcel of each pipe, by its time; of those with the same, the one that was scheduled first.
+#[derive(Debug, Default)]
+struct Queue {
+    heap: BinaryHeap<Reverse<(Instant, u64, Socket)>>,
+    sequence: u64,
+}
+
+impl Queue {
+    fn next_time(&self) -> Option<Instant> {
+        self.heap.peek().map(|Reverse((at, ..))| *at)
+    }
+
+    fn pop(&mut self) -> Option<Socket> {
+        self.heap.pop().map(|Reverse((_, _, socket))| socket)
     }
 
     /// Has the first parcel of a pipe arrive then, if that is not planned already.
-    fn schedule(&mut self, at: Instant, socket: Socket) {
-        self.sequence += 1;
-        let sequence = self.sequence;
-        if let Some(pipe) = self.wires.pipe_mut(socket)
-            && !std::mem::replace(&mut pipe.is_scheduled, true)
-        {
-            self.queue.push(Reverse((at, sequence, socket)));
+    fn schedule(&mut self, at: Instant, socket: Socket, pipe: &mut Pipe) {
+        if !std::mem::replace(&mut pipe.is_scheduled, true) {
+            self.sequence += 1;
+            self.heap.push(Reverse((at, self.sequence, socket)));
         }
     }
 }

@@ -54,9 +54,9 @@ pub(super) struct Process {
     pub(super) links: NumberMap<LinkId, Conduit>,
     pub(super) conduits: NumberMap<Conduit, Link>,
     /// The sessions that may have something to say, each once.
-    stirred: VecDeque<SessionId>,
+    pub(super) stirred: VecDeque<SessionId>,
     /// The sessions that have a deadline, by the earliest.
-    deadlines: BTreeSet<(Instant, SessionId)>,
+    pub(super) deadlines: BTreeSet<(Instant, SessionId)>,
 }
 
 /// A session that runs.
@@ -70,7 +70,7 @@ pub(super) struct Live {
     pub(super) write_by: Option<Instant>,
     /// The earliest of its deadlines, as of the last time that it was looked at.
     deadline: Option<Instant>,
-    is_stirred: bool,
+    pub(super) is_stirred: bool,
     /// Whether the engine may have state or registers for the peer. What a heartbeat leads to is said by the engine.
     pub(super) may_tell: bool,
 }
@@ -102,10 +102,8 @@ impl Process {
 
     /// Has a session look for something to say.
     pub(super) fn stir(&mut self, session: SessionId) {
-        if let Some(live) = self.sessions.get_mut(&session)
-            && !std::mem::replace(&mut live.is_stirred, true)
-        {
-            self.stirred.push_back(session);
+        if let Some(live) = self.sessions.get_mut(&session) {
+            live.stir(session, &mut self.stirred);
         }
     }
 
@@ -113,8 +111,8 @@ impl Process {
     pub(super) fn stir_to_tell(&mut self, session: SessionId) {
         if let Some(live) = self.sessions.get_mut(&session) {
             live.may_tell = true;
+            live.stir(session, &mut self.stirred);
         }
-        self.stir(session);
     }
 
     /// Has every session look for something to say.
@@ -122,26 +120,6 @@ impl Process {
         let mut all: Vec<SessionId> = self.sessions.keys().copied().collect();
         all.sort_unstable();
         all.into_iter().for_each(|session| self.stir_to_tell(session));
-    }
-
-    /// The next session that is to look for something to say.
-    pub(super) fn next_stirred(&mut self) -> Option<SessionId> {
-        let session = self.stirred.pop_front()?;
-        if let Some(live) = self.sessions.get_mut(&session) {
-            live.is_stirred = false;
-        }
-        Some(session)
-    }
-
-    /// Notes when a session wants to be looked at next.
-    pub(super) fn note_deadline(&mut self, id: SessionId) {
-        let Some(live) = self.sessions.get_mut(&id) else { return };
-        let deadline = live.session.poll_timeout().into_iter().chain(live.write_by).min();
-        let before = std::mem::replace(&mut live.deadline, deadline);
-        if deadline != before {
-            before.map(|before| self.deadlines.remove(&(before, id)));
-            self.deadlines.extend(deadline.map(|deadline| (deadline, id)));
-        }
     }
 
     /// When it wants to be woken next.
@@ -152,7 +130,7 @@ impl Process {
         machines.into_iter().chain(own).flatten().min()
     }
 
-    /// Time has passed.
+    /// Time has passed. What follows is [settled](Self::settle) by whoever acts.
     pub(super) fn handle_timeout(&mut self, now: Instant, network: &mut Network) {
         if self.engine.poll_timeout().is_some_and(|at| at <= now) {
             self.engine.handle_timeout(now);
@@ -174,7 +152,6 @@ impl Process {
             }
             self.stir(id);
         }
-        self.settle(now, network);
     }
 
     fn ask_discovery(&mut self, now: Instant, network: &mut Network) {
@@ -193,7 +170,7 @@ impl Process {
         }
     }
 
-    /// The host has something for one of the sockets.
+    /// The host has something for one of the sockets. What follows is [settled](Self::settle) by whoever acts.
     pub(super) fn handle_arrival(
         &mut self,
         now: Instant,
@@ -218,14 +195,12 @@ impl Process {
             Arrival::Closed => self.link_ended(now, conduit, Ending::Closed, network),
             Arrival::Reset => self.link_ended(now, conduit, Ending::Reset, network),
         }
-        self.settle(now, network);
     }
 
     /// Does what the endpoint wants, and tells the engine what happened to it: as the runtime does it, sessions begin first.
-    pub(super) fn settle_endpoint(&mut self, now: Instant, network: &mut Network) -> bool {
+    pub(super) fn settle_endpoint(&mut self, now: Instant, network: &mut Network) {
         let actions: Vec<_> = std::iter::from_fn(|| self.endpoint.poll_action()).collect();
         let events: Vec<_> = std::iter::from_fn(|| self.endpoint.poll_event()).collect();
-        let stirred = !actions.is_empty() || !events.is_empty();
         for action in &actions {
             if let EndpointAction::Establish { link, start } = action {
                 self.begin(*link, Session::new(start.clone()), network);
@@ -246,7 +221,6 @@ impl Process {
         for action in actions {
             self.act(now, action, network);
         }
-        stirred
     }
 
     fn begin(&mut self, link: LinkId, session: Session, network: &mut Network) {
@@ -321,6 +295,25 @@ impl Process {
         if let Some(live) = self.sessions.get_mut(&session) {
             live.session.close(code, why);
             self.stir(session);
+        }
+    }
+}
+
+impl Live {
+    /// Has it look for something to say.
+    pub(super) fn stir(&mut self, id: SessionId, stirred: &mut VecDeque<SessionId>) {
+        if !std::mem::replace(&mut self.is_stirred, true) {
+            stirred.push_back(id);
+        }
+    }
+
+    /// Notes when it wants to be looked at next.
+    pub(super) fn note_deadline(&mut self, id: SessionId, deadlines: &mut BTreeSet<(Instant, SessionId)>) {
+        let deadline = self.session.poll_timeout().into_iter().chain(self.write_by).min();
+        let before = std::mem::replace(&mut self.deadline, deadline);
+        if deadline != before {
+            before.map(|before| deadlines.remove(&(before, id)));
+            deadlines.extend(deadline.map(|deadline| (deadline, id)));
         }
     }
 }

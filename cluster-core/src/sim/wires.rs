@@ -5,17 +5,25 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use cluster_transport::proto::Instant;
 
-/// One end of a link: which place, which link there, and which side of it. The dialler's side is 0.
+/// One end of a link: which link, in which place, and which side of it. The dialler's side is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Socket {
-    place: usize,
     link: u64,
-    side: usize,
+    place: u32,
+    side: u32,
 }
 
 impl Socket {
     pub(super) fn other(self) -> Self {
         Self { side: 1 - self.side, ..self }
+    }
+
+    fn place(self) -> usize {
+        self.place as usize
+    }
+
+    fn side(self) -> usize {
+        self.side as usize
     }
 
     /// Which link it is of.
@@ -44,7 +52,9 @@ pub(super) enum Parcel {
 /// One way of a link.
 #[derive(Debug)]
 pub(super) struct Pipe {
-    pub(super) parcels: VecDeque<(Instant, Parcel)>,
+    /// The first parcel, which is mostly the only one: it has no memory of its own.
+    first: Option<(Instant, Parcel)>,
+    behind: VecDeque<(Instant, Parcel)>,
     /// When the last parcel arrives at the earliest.
     pub(super) last: Instant,
     /// How often the first parcel was lost.
@@ -61,7 +71,8 @@ pub(super) struct Pipe {
 impl Pipe {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            parcels: VecDeque::new(),
+            first: None,
+            behind: VecDeque::new(),
             last: now,
             lost: 0,
             is_judged: false,
@@ -69,6 +80,32 @@ impl Pipe {
             unread: 0,
             is_blocked: false,
         }
+    }
+
+    /// The parcel that arrives next, and when.
+    pub(super) fn front(&self) -> Option<&(Instant, Parcel)> {
+        self.first.as_ref()
+    }
+
+    pub(super) fn push(&mut self, at: Instant, parcel: Parcel) {
+        match &self.first {
+            None => self.first = Some((at, parcel)),
+            Some(_) => self.behind.push_back((at, parcel)),
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Parcel> {
+        let (_, parcel) = self.first.take()?;
+        self.first = self.behind.pop_front();
+        if self.behind.is_empty() && self.behind.capacity() > 0 {
+            // Hundreds of thousands of pipes carry more than one parcel at a time only when they are made.
+            self.behind = VecDeque::new();
+        }
+        Some(parcel)
+    }
+
+    pub(super) fn clear(&mut self) {
+        (self.first, self.behind) = (None, VecDeque::new());
     }
 }
 
@@ -104,7 +141,11 @@ impl Wires {
         if let Some(free) = self.places.get_mut(place) {
             *free = Some((self.links, wire));
         }
-        Socket { place, link: self.links, side: 0 }
+        Self::dialler(place, self.links)
+    }
+
+    fn dialler(place: usize, link: u64) -> Socket {
+        Socket { link, place: u32::try_from(place).unwrap_or(u32::MAX), side: 0 }
     }
 
     /// All links with their diallers' ends, in the order of their places.
@@ -112,44 +153,45 @@ impl Wires {
         let used = self.places.iter().enumerate();
         used.filter_map(|(place, used)| {
             let (link, wire) = used.as_ref()?;
-            Some((Socket { place, link: *link, side: 0 }, wire))
+            Some((Self::dialler(place, *link), wire))
         })
     }
 
     fn get(&self, socket: Socket) -> Option<&Wire> {
-        let (link, wire) = self.places.get(socket.place)?.as_ref()?;
+        let (link, wire) = self.places.get(socket.place())?.as_ref()?;
         (*link == socket.link).then_some(wire)
     }
 
     fn get_mut(&mut self, socket: Socket) -> Option<&mut Wire> {
-        let (link, wire) = self.places.get_mut(socket.place)?.as_mut()?;
+        let (link, wire) = self.places.get_mut(socket.place())?.as_mut()?;
         (*link == socket.link).then_some(wire)
     }
 
-    /// From which node something comes that arrives at a socket, and the end where it does.
-    pub(super) fn way(&self, to: Socket) -> Option<(usize, End)> {
-        let wire = self.get(to)?;
-        Some((wire.ends.get(1 - to.side)?.node, *wire.ends.get(to.side)?))
+    /// From which node something comes that arrives at a socket, the end where it does, and what leads there.
+    pub(super) fn way(&mut self, to: Socket) -> Option<(usize, End, &mut Pipe)> {
+        let wire = self.get_mut(to)?;
+        let (from, end) = (wire.ends.get(to.other().side())?.node, *wire.ends.get(to.side())?);
+        Some((from, end, wire.pipes.get_mut(to.side())?))
     }
 
     /// What leads to a socket.
     pub(super) fn pipe_mut(&mut self, to: Socket) -> Option<&mut Pipe> {
-        self.get_mut(to)?.pipes.get_mut(to.side)
+        self.get_mut(to)?.pipes.get_mut(to.side())
     }
 
     /// Closes an end; whether it was open.
     pub(super) fn shut(&mut self, socket: Socket) -> bool {
-        let end = self.get_mut(socket).and_then(|wire| wire.ends.get_mut(socket.side));
+        let end = self.get_mut(socket).and_then(|wire| wire.ends.get_mut(socket.side()));
         end.is_some_and(|end| std::mem::replace(&mut end.is_open, false))
     }
 
     /// A link with both ends closed is no more.
     pub(super) fn forget(&mut self, socket: Socket) {
         if self.get(socket).is_some_and(|wire| wire.ends.iter().all(|end| !end.is_open)) {
-            if let Some(used) = self.places.get_mut(socket.place) {
+            if let Some(used) = self.places.get_mut(socket.place()) {
                 *used = None;
             }
-            self.free.push(socket.place);
+            self.free.push(socket.place());
         }
     }
 }
@@ -173,7 +215,7 @@ mod tests {
         let second = wires.insert(wire(2, 3));
         assert_eq!(second.place, first.place);
         assert!(wires.pipe_mut(first).is_none() && !wires.shut(first));
-        assert_eq!(wires.way(second).map(|(from, end)| (from, end.node)), Some((3, 2)));
+        assert_eq!(wires.way(second).map(|(from, end, _)| (from, end.node)), Some((3, 2)));
         wires.forget(first);
         assert_eq!(wires.iter().count(), 1);
     }

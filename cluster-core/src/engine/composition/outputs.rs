@@ -68,6 +68,16 @@ impl Engine {
         self.taped_output(event, Input::PollEvent)
     }
 
+    /// Whether there is an action, a message for a control lane, an event or a turn to poll: what is not for the host and is not
+    /// asked for by a lane with room.
+    pub fn has_output(&self) -> bool {
+        !self.greetings.is_empty()
+            || !self.events.is_empty()
+            || self.members.has_output()
+            || self.registers.has_control()
+            || self.state.has_turn()
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let members = self.members.poll_timeout();

@@ -148,6 +148,11 @@ impl Members {
         self.events.pop_front()
     }
 
+    /// Whether there is a control message or an action to poll.
+    pub(in crate::engine) fn has_output(&self) -> bool {
+        self.outbox.has_messages() || self.targets.has_actions()
+    }
+
     /// Whether there is an event to poll.
     pub fn has_event(&self) -> bool {
         !self.events.is_empty()

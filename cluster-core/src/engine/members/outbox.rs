@@ -48,6 +48,10 @@ impl Outbox {
         Some((to, message))
     }
 
+    pub(super) fn has_messages(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// Forgets what waits for a peer whose session is gone.
     pub(super) fn clear(&mut self, peer: &NodeId) {
         if self.waiting.remove(peer).is_some() {

@@ -176,6 +176,10 @@ impl Targets {
         self.actions.push_back(action);
     }
 
+    pub(super) fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
     pub(super) fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }

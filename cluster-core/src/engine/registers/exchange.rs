@@ -150,6 +150,11 @@ impl Registers {
         Some((pull.from.clone(), encode(PULL, &Pull { buckets })))
     }
 
+    /// Whether [`poll_control`](Self::poll_control) may have something to say.
+    pub(in crate::engine) fn has_control(&self) -> bool {
+        !self.to_tell.is_empty() || self.pull.as_ref().is_some_and(|pull| !pull.asked)
+    }
+
     /// The next message for a peer's state lane, of at most `limit` bytes.
     pub(in crate::engine) fn poll_offer(&mut self, to: &NodeId, limit: usize) -> Option<Bytes> {
         let limit = limit.min(MAX_DELTA);

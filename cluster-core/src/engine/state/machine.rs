@@ -101,6 +101,11 @@ impl State {
         self.turns.poll_given()
     }
 
+    /// Whether there is a turn to poll.
+    pub(in crate::engine) fn has_turn(&self) -> bool {
+        self.turns.has_given()
+    }
+
     /// The lowest number that no replica has.
     pub(super) fn take_member(&mut self) -> MemberIndex {
         let again = self.free_members.pop_first();

@@ -93,6 +93,10 @@ impl Turns {
         self.given.pop_front()
     }
 
+    pub(super) fn has_given(&self) -> bool {
+        !self.given.is_empty()
+    }
+
     fn give(&mut self) {
         while self.running.len() < MAX_PASSES
             && let Some((_, owner)) = self.line.pop_first()

@@ -268,6 +268,12 @@ impl Endpoint {
         self.events.pop_front()
     }
 
+    /// Whether there is an action or an event to poll.
+    #[inline]
+    pub fn has_output(&self) -> bool {
+        !self.actions.is_empty() || !self.events.is_empty()
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let due = self.dialler.next_due().filter(|_| self.may_dial());

@@ -135,6 +135,12 @@ impl TunnelStreams {
         self.outputs.pop_front()
     }
 
+    /// Whether there is something to be done.
+    #[inline]
+    pub fn has_output(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
     /// How many tunnels end here, and how many are carried.
     pub fn counts(&self) -> (usize, usize) {
         self.tunnels.counts()
