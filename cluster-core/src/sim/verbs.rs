@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cluster_transport::proto::lanes::{Payload, PeerLanes};
-use cluster_transport::proto::{Instant, Lane, NodeId};
+use cluster_transport::proto::{Instant, Lane, NodeId, SessionId};
 
 use super::host::{Stamp, Told};
 use super::process::Process;
@@ -87,7 +87,10 @@ impl Sim {
                     sent.push(peer);
                 }
             }
-            process.stir_all();
+            let sessions = sent.iter().filter_map(|peer| process.endpoint.session_with(peer));
+            let mut sessions: Vec<SessionId> = sessions.collect();
+            sessions.sort_unstable();
+            sessions.into_iter().for_each(|session| process.stir(session));
             network.counters.notifications_sent += sent.len() as u64;
             network.counters.notifications_avoided += interest.avoided as u64;
             (process.life, sent)

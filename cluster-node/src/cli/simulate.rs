@@ -96,6 +96,14 @@ impl Plan {
         }
     }
 
+    /// How many virtual seconds each takes, about: what is put right at its end takes a few more.
+    fn seconds(&self) -> u64 {
+        match self {
+            Self::Replay(schedule) => schedule.span().as_secs(),
+            Self::Seeds { seconds, .. } => *seconds,
+        }
+    }
+
     /// The command that runs one of them again.
     fn command(&self, seed: u64) -> String {
         match self {

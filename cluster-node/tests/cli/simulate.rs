@@ -19,6 +19,7 @@ fn a_simulation_sums_up_what_it_did_in_its_last_line() {
     assert_eq!((&summary["seeds"], &summary["violations"]), (&4.into(), &0.into()));
     assert!(summary["node_seconds"].as_f64() >= Some(4.0 * 3.0 * 3.0), "{summary}");
     assert!(summary["wall_seconds"].as_f64() > Some(0.0), "{summary}");
+    assert!(summary["node_seconds_per_second"].as_f64() > Some(0.0), "{summary}");
     for kind in ["cuts", "crashes", "dropped", "pauses", "passes", "notifications_received", "sessions"] {
         assert!(summary[kind].is_u64(), "{kind}: {summary}");
     }

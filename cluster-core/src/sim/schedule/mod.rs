@@ -76,11 +76,22 @@ impl Schedule {
         SimSettings::new(self.nodes).lanes(lanes).minimum_nodes(self.minimum_nodes)
     }
 
+    /// The virtual time that its steps take.
+    pub fn span(&self) -> Duration {
+        self.steps.iter().map(Step::span).sum()
+    }
+
     /// Runs it to its end, or to the first promise that is broken. That nothing panics is one of them.
     pub fn run(&self) -> Report {
+        self.run_watched(|_| {})
+    }
+
+    /// As [`run`](Self::run), and says again and again how much virtual time has passed.
+    pub fn run_watched(&self, mut watch: impl FnMut(Duration)) -> Report {
         let mut sim = self.sim();
         let began = sim.now();
-        let ended = panic::catch_unwind(AssertUnwindSafe(|| self.run_in(&mut sim)));
+        let mut watch = |sim: &Sim| watch(sim.now().since(began));
+        let ended = panic::catch_unwind(AssertUnwindSafe(|| self.perform(&mut sim, &mut watch)));
         let violation = ended.unwrap_or_else(|_| Err(Violation::new("a machine panicked"))).err();
         let passed = sim.now().since(began).as_secs_f64();
         Report {
@@ -97,10 +108,18 @@ impl Schedule {
     /// # Errors
     /// The first promise that is broken.
     pub fn run_in(&self, sim: &mut Sim) -> Result<(), Violation> {
+        self.perform(sim, &mut |_| {})
+    }
+
+    fn perform(&self, sim: &mut Sim, watch: &mut dyn FnMut(&Sim)) -> Result<(), Violation> {
         // Looking at each pair of nodes after each step would take longer than the steps.
         let every = (self.nodes / 2).max(1);
         for (number, step) in (1_usize..).zip(&self.steps) {
-            step.perform(sim);
+            match step {
+                Step::Wait { ms } => wait(sim, Duration::from_millis(*ms), watch),
+                other => other.perform(sim),
+            }
+            watch(sim);
             sim.first_violation().map_or(Ok(()), Err)?;
             if number.is_multiple_of(every) {
                 sim.observe()?;
@@ -116,6 +135,16 @@ impl Schedule {
         let with = |steps: &[Step]| Self { steps: steps.to_vec(), ..self.clone() };
         let steps = shrink(&self.steps, attempts, |steps| with(steps).run().violation.is_some());
         with(&steps)
+    }
+}
+
+/// In small pieces: while a large cluster forms, a second is long.
+fn wait(sim: &mut Sim, mut span: Duration, watch: &mut dyn FnMut(&Sim)) {
+    while !span.is_zero() {
+        let piece = span.min(Duration::from_millis(100));
+        sim.run_for(piece);
+        watch(sim);
+        span -= piece;
     }
 }
 

@@ -201,6 +201,14 @@ impl Step {
         }
     }
 
+    /// The virtual time that it takes.
+    pub fn span(&self) -> Duration {
+        match self {
+            Self::Wait { ms } | Self::Starve { ms, .. } => Duration::from_millis(*ms),
+            _ => Duration::ZERO,
+        }
+    }
+
     fn is_of_network(&self) -> bool {
         matches!(
             self,

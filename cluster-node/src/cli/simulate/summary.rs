@@ -29,13 +29,19 @@ impl Summary {
         self.counters += run.report.counters;
     }
 
+    /// How many node-seconds were simulated in a second.
+    fn rate(&self, wall: f64) -> f64 {
+        self.node_seconds / wall.max(f64::EPSILON)
+    }
+
     /// One line.
     pub(super) fn json(&self) -> String {
         let mut line = serde_json::Map::new();
         line.insert("seeds".to_owned(), self.seeds.into());
         line.insert("node_seconds".to_owned(), self.node_seconds.round().into());
-        let wall = (self.began.elapsed().as_secs_f64() * 1_000.0).round() / 1_000.0;
-        line.insert("wall_seconds".to_owned(), wall.into());
+        let wall = self.began.elapsed().as_secs_f64();
+        line.insert("wall_seconds".to_owned(), ((wall * 1_000.0).round() / 1_000.0).into());
+        line.insert("node_seconds_per_second".to_owned(), self.rate(wall).round().into());
         line.insert("violations".to_owned(), self.violations.into());
         line.extend(self.counters.iter().map(|(name, count)| (name.to_owned(), count.into())));
         serde_json::Value::Object(line).to_string()
@@ -53,7 +59,7 @@ impl fmt::Display for Summary {
             "{} seeds, {:.0} node-seconds in {wall:.1} s ({:.0} a second), promises broken: {}",
             self.seeds,
             self.node_seconds,
-            self.node_seconds / wall.max(f64::EPSILON),
+            self.rate(wall),
             self.violations
         )
     }
