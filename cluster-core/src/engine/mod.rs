@@ -4,6 +4,7 @@
 //! there, and [`registers`], the values with many writers. The runtime and the simulation drive the same engine.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod by_node;
 mod composition;
 pub mod continuity;
 pub mod events;

@@ -2,7 +2,7 @@
 //!
 //! The digest is the sum mod 2^128 of one hash a row, so that a changed row costs two hashes and its place does not matter.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use cluster_transport::proto::{Instant, NodeId};
 use xxhash_rust::xxh3::xxh3_128;
@@ -10,40 +10,56 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::event::MemberEvent;
 use super::timing::Timing;
 use super::wire::StateRow;
+use crate::engine::by_node::ByNode;
 
+/// What a peer has said of its own view; kept with what else is known of it.
 #[derive(Debug, Default)]
-struct PeerView {
+pub(super) struct PeerView {
     digest: Option<u128>,
     differs_since: Option<Instant>,
     last_answer: Option<Instant>,
 }
 
+impl PeerView {
+    /// Since when it has differed at every heartbeat.
+    pub(super) fn differs_since(&self) -> Option<Instant> {
+        self.differs_since
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Agreement {
     timing: Timing,
-    rows: BTreeMap<NodeId, StateRow>,
+    rows: ByNode<StateRow>,
     digest: u128,
-    peers: BTreeMap<NodeId, PeerView>,
     diverged: BTreeSet<NodeId>,
     last_compare: Option<Instant>,
 }
 
+/// What follows from a heartbeat's digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// The views are equal.
+    Equal,
+    /// They are not, and the peer's may be on its way.
+    Differs,
+    /// They have not been for so long that the peer's is to be asked for.
+    ToCompare,
+}
+
 impl Agreement {
     pub(super) fn new(timing: Timing) -> Self {
-        Self {
-            timing,
-            rows: BTreeMap::new(),
-            digest: 0,
-            peers: BTreeMap::new(),
-            diverged: BTreeSet::new(),
-            last_compare: None,
-        }
+        Self { timing, rows: ByNode::default(), digest: 0, diverged: BTreeSet::new(), last_compare: None }
     }
 
     /// This node's own view changed.
     pub(super) fn set_row(&mut self, row: StateRow) {
+        let held = self.rows.get_mut(&row.owner);
+        if held.as_ref().is_some_and(|held| **held == row) {
+            return;
+        }
         self.digest = self.digest.wrapping_add(row_hash(&row));
-        if let Some(held) = self.rows.get_mut(&row.owner) {
+        if let Some(held) = held {
             self.digest = self.digest.wrapping_sub(row_hash(held));
             *held = row;
         } else {
@@ -51,12 +67,11 @@ impl Agreement {
         }
     }
 
-    /// The owner is gone, as an owner and as a peer.
+    /// The owner is gone.
     pub(super) fn remove(&mut self, node: &NodeId) {
         if let Some(old) = self.rows.remove(node) {
             self.digest = self.digest.wrapping_sub(row_hash(&old));
         }
-        self.peers.remove(node);
         self.diverged.remove(node);
     }
 
@@ -72,32 +87,34 @@ impl Agreement {
         self.digest
     }
 
-    /// A heartbeat's digest. Whether the peer's view is to be asked for, and whether all agree again.
-    pub(super) fn handle_digest(&mut self, now: Instant, peer: &NodeId, digest: u128) -> (bool, bool) {
-        let equal = digest == self.digest;
-        let view = self.peers.entry(peer.clone()).or_default();
+    /// A heartbeat's digest.
+    pub(super) fn handle_digest(&mut self, now: Instant, view: &mut PeerView, digest: u128) -> Finding {
         view.digest = Some(digest);
-        if equal {
+        if digest == self.digest {
             view.differs_since = None;
-            let again = !self.diverged.is_empty() && self.peers.keys().all(|peer| self.agrees(peer));
-            if again {
-                self.diverged.clear();
-            }
-            return (false, again);
+            return Finding::Equal;
         }
         let since = *view.differs_since.get_or_insert(now);
-        let patience = self.timing.compare();
-        let due =
-            now.since(since) >= patience && self.last_compare.is_none_or(|last| now.since(last) >= patience);
-        if due {
-            self.last_compare = Some(now);
+        let lasts = |since: Instant| now.since(since) >= self.timing.compare();
+        if !lasts(since) || !self.last_compare.is_none_or(lasts) {
+            return Finding::Differs;
         }
-        (due, false)
+        self.last_compare = Some(now);
+        Finding::ToCompare
+    }
+
+    /// Whether any owner was named as one whose state differs.
+    pub(super) fn has_diverged(&self) -> bool {
+        !self.diverged.is_empty()
+    }
+
+    /// All peers agree again.
+    pub(super) fn end_divergence(&mut self) {
+        self.diverged.clear();
     }
 
     /// A peer asks for this node's view: whether it gets it, once a heartbeat at most.
-    pub(super) fn may_answer(&mut self, now: Instant, peer: &NodeId) -> bool {
-        let view = self.peers.entry(peer.clone()).or_default();
+    pub(super) fn may_answer(&self, now: Instant, view: &mut PeerView) -> bool {
         let due = view.last_answer.is_none_or(|last| now.since(last) >= self.timing.heartbeat());
         if due {
             view.last_answer = Some(now);
@@ -123,14 +140,14 @@ impl Agreement {
         events
     }
 
-    /// Whether this peer's last digest is this node's.
-    pub(super) fn agrees(&self, peer: &NodeId) -> bool {
-        self.peers.get(peer).is_some_and(|view| view.digest == Some(self.digest))
+    /// Whether a peer's last digest is this node's.
+    pub(super) fn agrees(&self, view: &PeerView) -> bool {
+        view.digest == Some(self.digest)
     }
 
-    /// Since when the view of any peer has differed at every heartbeat.
-    pub(super) fn differs_since(&self) -> Option<Instant> {
-        self.peers.values().filter_map(|view| view.differs_since).min()
+    /// Whether a peer has said a digest, and it is not this node's.
+    pub(super) fn contradicts(&self, view: &PeerView) -> bool {
+        view.digest.is_some_and(|digest| digest != self.digest)
     }
 }
 
@@ -187,21 +204,24 @@ mod tests {
         let mut ours = agreement(&[row("a", 2, 7), row("b", 1, 1)]);
         let theirs = [row("a", 2, 8), row("b", 5, 5), row("stranger", 1, 1)];
         let digest = agreement(&theirs).digest();
-        let peer = node("p");
-        let asks: Vec<_> = (0..8).map(|beat| ours.handle_digest(at(beat * 500), &peer, digest).0).collect();
-        assert_eq!(asks, [false, false, false, true, false, false, true, false]);
+        let (peer, mut view) = (node("p"), PeerView::default());
+        let found: Vec<_> =
+            (0..8).map(|beat| ours.handle_digest(at(beat * 500), &mut view, digest)).collect();
+        let asks: Vec<usize> = (0..8).filter(|beat| found[*beat] == Finding::ToCompare).collect();
+        assert_eq!(asks, [3, 6]);
         let diverged = MemberEvent::Diverged { owner: node("a"), peer: peer.clone(), version: 2 };
         assert_eq!(ours.handle_view(&peer, theirs.clone()), [diverged]);
         assert_eq!(ours.handle_view(&peer, theirs), []);
-        assert_eq!((ours.differs_since(), ours.agrees(&peer)), (Some(at(0)), false));
-        assert_eq!(ours.handle_digest(at(4000), &peer, ours.digest()), (false, true));
-        assert_eq!(ours.handle_digest(at(4500), &peer, ours.digest()), (false, false));
+        assert_eq!((view.differs_since(), ours.agrees(&view)), (Some(at(0)), false));
+        assert!(ours.has_diverged() && ours.contradicts(&view));
+        assert_eq!(ours.handle_digest(at(4000), &mut view, ours.digest()), Finding::Equal);
+        assert_eq!((view.differs_since(), ours.agrees(&view)), (None, true));
     }
 
     #[test]
     fn a_peer_that_asks_too_often_is_answered_once_a_heartbeat() {
-        let mut ours = agreement(&[]);
-        let answers = [0, 499, 500].map(|ms| ours.may_answer(at(ms), &node("p")));
+        let (ours, mut view) = (agreement(&[]), PeerView::default());
+        let answers = [0, 499, 500].map(|ms| ours.may_answer(at(ms), &mut view));
         assert_eq!(answers, [true, false, true]);
     }
 }

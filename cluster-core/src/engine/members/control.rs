@@ -4,6 +4,7 @@ use cluster_transport::proto::{Address, Instant, NodeId};
 use rand::RngExt as _;
 
 use super::Members;
+use super::agreement::Finding;
 use super::event::MemberEvent;
 use super::wire::{Claims, Heard, MAX_ROWS, Message, Opinion, Pong, Question, StateRow};
 use crate::engine::wire::{Bounded, PeerFault};
@@ -30,11 +31,9 @@ impl Members {
             self.skipped = self.skipped.saturating_add(1);
             return Ok(());
         };
-        if self.session_of(from).is_none() {
-            return Ok(());
-        }
         match message {
             Message::Heartbeat(claims) => self.handle_claims(now, from, &claims),
+            _ if self.session_of(from).is_none() => {}
             Message::Ping(ping) => {
                 let version = self.claims().version;
                 self.outbox.push(from, &Message::Pong(Pong { ping, version }));
@@ -56,12 +55,21 @@ impl Members {
 
     fn handle_claims(&mut self, now: Instant, from: &NodeId, claims: &Claims) {
         let Some(member) = self.table.get_mut_of_session(from) else { return };
-        member.claims = *claims;
-        let (compare, agreed) = self.agreement.handle_digest(now, from, claims.digest);
-        if compare {
-            self.outbox.push(from, &Message::Compare);
+        if member.session.is_none() {
+            return;
         }
-        if agreed {
+        member.claims = *claims;
+        match self.agreement.handle_digest(now, &mut member.view, claims.digest) {
+            Finding::Equal if self.agreement.has_diverged() => self.end_divergence(),
+            Finding::Equal | Finding::Differs => {}
+            Finding::ToCompare => self.outbox.push(from, &Message::Compare),
+        }
+    }
+
+    /// A peer agrees: perhaps all do again.
+    fn end_divergence(&mut self) {
+        if !self.table.iter().any(|(_, member)| self.agreement.contradicts(&member.view)) {
+            self.agreement.end_divergence();
             self.emit(MemberEvent::Agreed);
         }
     }
@@ -142,7 +150,8 @@ impl Members {
     }
 
     fn handle_compare(&mut self, now: Instant, from: &NodeId) {
-        if !self.agreement.may_answer(now, from) {
+        let asker = self.table.get_mut_of_session(from);
+        if !asker.is_some_and(|asker| self.agreement.may_answer(now, &mut asker.view)) {
             return;
         }
         let rows: Vec<StateRow> = self.agreement.rows().cloned().collect();
@@ -156,13 +165,11 @@ impl Members {
         let timing = self.settings.timing;
         self.health.beat(self.next_beat, now);
         self.tell_the_untold();
-        let heartbeat = Message::Heartbeat(self.claims()).encode();
-        for (node, member) in self.table.iter_mut_of_session() {
+        for (_, member) in self.table.iter_mut_of_session() {
             member.askers.expire(now - timing.verdict());
-            if member.session.is_some() {
-                self.outbox.push_shared(node, &heartbeat);
-            }
         }
+        let heartbeat = Message::Heartbeat(self.claims()).encode();
+        self.outbox.push_to_all(self.table.in_session().cloned(), heartbeat);
         // Up to a tenth early, so that the beats of many nodes do not fall together.
         let share = self.rng.random_range(0.9..=1.0);
         self.next_beat = now + timing.heartbeat().mul_f64(share);

@@ -9,8 +9,9 @@ use rand::seq::SliceRandom as _;
 
 use super::Members;
 use super::absent::Origin;
+use super::outbox::Outbox;
 use super::table::Member;
-use super::wire::{Hint, MAX_HINTS, Message};
+use super::wire::{Hint, HintRef, MAX_ADDRESSES, MAX_HINTS, encode_hints};
 use crate::engine::wire::Bounded;
 
 /// How many peers a node tells all that it knows between two beats, and each new session.
@@ -42,8 +43,8 @@ impl Members {
         }
         self.untold.remove(node);
         self.told += 1;
-        let others: Vec<NodeId> = self.table.in_session().filter(|other| *other != node).cloned().collect();
-        self.tell(node, &others);
+        let others = self.table.iter().filter(|(other, member)| member.session.is_some() && *other != node);
+        tell(&mut self.outbox, node, others);
     }
 
     /// A beat: some of those that were left out are told of all others.
@@ -53,8 +54,8 @@ impl Members {
             return;
         }
         let (table, agreement) = (&self.table, &self.agreement);
-        let in_session = |node: &NodeId| table.get(node).and_then(Member::session).is_some();
-        self.untold.retain(|node| in_session(node) && !agreement.agrees(node));
+        let is_left_out = |member: &Member| member.session.is_some() && !agreement.agrees(&member.view);
+        self.untold.retain(|node| table.get(node).is_some_and(is_left_out));
         let mut left: Vec<NodeId> = self.untold.iter().cloned().collect();
         let (chosen, _) = left.partial_shuffle(&mut self.rng, TOLD_AT_A_TIME);
         for node in chosen {
@@ -68,20 +69,24 @@ impl Members {
         let mut peers: Vec<NodeId> = self.table.in_session().cloned().collect();
         let (chosen, _) = peers.partial_shuffle(&mut self.rng, TOLD_AT_A_TIME);
         for peer in chosen {
-            self.tell(peer, &fresh);
+            let others = fresh.iter().filter(|node| *node != peer);
+            let others = others.filter_map(|node| Some((node, self.table.get(node)?)));
+            tell(&mut self.outbox, peer, others);
         }
     }
+}
 
-    /// Tells a member where these others can be dialled.
-    fn tell(&mut self, to: &NodeId, others: &[NodeId]) {
-        let hint = |node: &NodeId| {
-            let member = self.table.get(node)?;
-            let addresses = Bounded::take_from(member.addresses.iter().cloned());
-            (node != to).then(|| Hint { node: node.clone(), addresses })
-        };
-        let hints: Vec<Hint> = others.iter().filter_map(hint).collect();
-        for chunk in hints.chunks(MAX_HINTS) {
-            self.outbox.push(to, &Message::Hints(Bounded::take_from(chunk.iter().cloned())));
+/// Tells a member where these others can be dialled.
+fn tell<'a>(outbox: &mut Outbox, to: &NodeId, others: impl Iterator<Item = (&'a NodeId, &'a Member)>) {
+    let mut others = others.map(|(node, member)| {
+        let addresses = member.addresses.get(..MAX_ADDRESSES).unwrap_or(&member.addresses);
+        HintRef { node, addresses }
+    });
+    loop {
+        let hints: Vec<HintRef<'_>> = others.by_ref().take(MAX_HINTS).collect();
+        if hints.is_empty() {
+            return;
         }
+        outbox.push_encoded(to, || encode_hints(&hints));
     }
 }

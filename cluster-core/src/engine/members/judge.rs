@@ -5,7 +5,7 @@ use std::time::Duration;
 use cluster_transport::proto::{Instant, NodeId};
 use rand::seq::SliceRandom as _;
 
-use super::doubt::{Doubt, Surroundings, Verdict};
+use super::doubt::{Surroundings, Verdict};
 use super::event::{DoubtCause, MemberEvent, RemovalReason};
 use super::readiness::{Change, Facts};
 use super::table::{Member, Survey};
@@ -79,7 +79,7 @@ impl Members {
 
     fn judge_self(&mut self) {
         let peers = self.table.len();
-        let is_silent = |member: &Member| member.doubt.as_ref().is_some_and(Doubt::is_mere_silence);
+        let is_silent = |member: &Member| member.doubt.as_ref().is_some_and(|doubt| doubt.is_mere_silence());
         let silent = self.table.iter().filter(|(_, member)| is_silent(member)).count();
         let doubts = peers >= SELF_DOUBT_PEERS && silent * 2 > peers;
         if doubts && !self.self_doubt {

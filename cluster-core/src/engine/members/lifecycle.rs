@@ -77,7 +77,8 @@ impl Members {
             }
         } else if let Some(doubt) = doubt {
             let subject = (node.clone(), member.incarnation);
-            member.doubt = Some(Doubt::new(subject, doubt.cause().clone(), &member.addresses, now, now));
+            let again = Doubt::new(subject, doubt.cause().clone(), &member.addresses, now, now);
+            member.doubt = Some(Box::new(again));
         }
     }
 
@@ -92,7 +93,8 @@ impl Members {
             return doubt.handle_link_lost(cause);
         }
         let subject = (node.clone(), member.incarnation);
-        member.doubt = Some(Doubt::new(subject, cause.clone(), &member.addresses, member.last_heard, now));
+        let doubt = Doubt::new(subject, cause.clone(), &member.addresses, member.last_heard, now);
+        member.doubt = Some(Box::new(doubt));
         self.emit(MemberEvent::Doubted { node: node.clone(), cause });
     }
 

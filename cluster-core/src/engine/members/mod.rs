@@ -232,13 +232,13 @@ impl Members {
 
     /// The members that have no session, are in doubt, or told another view in their last heartbeat.
     pub fn differing(&self) -> impl Iterator<Item = &NodeId> {
-        let agrees = |node, member: &Member| member.is_well() && self.agreement.agrees(node);
-        self.table.iter().filter(move |(node, member)| !agrees(node, member)).map(|(node, _)| node)
+        let agrees = |member: &Member| member.is_well() && self.agreement.agrees(&member.view);
+        self.table.iter().filter(move |(_, member)| !agrees(member)).map(|(node, _)| node)
     }
 
     /// Since when a peer's view has differed at every heartbeat.
     pub fn differs_since(&self) -> Option<Instant> {
-        self.agreement.differs_since()
+        self.table.iter().filter_map(|(_, member)| member.view.differs_since()).min()
     }
 
     /// How many messages of unknown kinds were skipped.

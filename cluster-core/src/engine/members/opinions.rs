@@ -62,8 +62,10 @@ impl Askers {
 
     /// Forgets questions asked before this moment.
     pub(super) fn expire(&mut self, before: Instant) {
-        self.asked.retain(|_, asked| asked.at >= before);
-        self.count();
+        if !self.asked.is_empty() {
+            self.asked.retain(|_, asked| asked.at >= before);
+            self.count();
+        }
     }
 
     fn count(&mut self) {

@@ -10,9 +10,17 @@ use super::wire::Message;
 /// The most messages that wait for one peer: whoever provokes more answers than that does not get them.
 const MAX_WAITING: u32 = 256;
 
+#[derive(Debug)]
+enum Waiting {
+    ForOne(NodeId, Bytes),
+    /// Heartbeats: what this node says by itself counts against nobody.
+    ForAll(VecDeque<NodeId>, Bytes),
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    queue: VecDeque<(NodeId, Bytes)>,
+    queue: VecDeque<Waiting>,
+    /// How many wait for each peer; heartbeats aside.
     waiting: BTreeMap<NodeId, u32>,
     dropped: u64,
 }
@@ -22,23 +30,30 @@ impl Outbox {
         self.push_encoded(to, || message.encode());
     }
 
-    /// As [`push`](Self::push), for a message that goes to many: encoded once, and shared.
-    pub(super) fn push_shared(&mut self, to: &NodeId, message: &Bytes) {
-        self.push_encoded(to, || message.clone());
-    }
-
-    fn push_encoded(&mut self, to: &NodeId, message: impl FnOnce() -> Bytes) {
+    /// As [`push`](Self::push), for a message that is encoded here if there is room for it.
+    pub(super) fn push_encoded(&mut self, to: &NodeId, message: impl FnOnce() -> Bytes) {
         let waiting = self.waiting.entry(to.clone()).or_default();
         if *waiting == MAX_WAITING {
             self.dropped += 1;
             return;
         }
         *waiting += 1;
-        self.queue.push_back((to.clone(), message()));
+        self.queue.push_back(Waiting::ForOne(to.clone(), message()));
+    }
+
+    /// A heartbeat for these peers: encoded once, and shared.
+    pub(super) fn push_to_all(&mut self, peers: impl Iterator<Item = NodeId>, message: Bytes) {
+        self.queue.push_back(Waiting::ForAll(peers.collect(), message));
     }
 
     pub(super) fn pop(&mut self) -> Option<(NodeId, Bytes)> {
-        let (to, message) = self.queue.pop_front()?;
+        while let Some(Waiting::ForAll(peers, message)) = self.queue.front_mut() {
+            if let Some(to) = peers.pop_front() {
+                return Some((to, message.clone()));
+            }
+            self.queue.pop_front();
+        }
+        let Waiting::ForOne(to, message) = self.queue.pop_front()? else { return None };
         if let Some(waiting) = self.waiting.get_mut(&to) {
             *waiting -= 1;
             if *waiting == 0 {
@@ -54,9 +69,14 @@ impl Outbox {
 
     /// Forgets what waits for a peer whose session is gone.
     pub(super) fn clear(&mut self, peer: &NodeId) {
-        if self.waiting.remove(peer).is_some() {
-            self.queue.retain(|(to, _)| to != peer);
-        }
+        self.waiting.remove(peer);
+        self.queue.retain_mut(|waiting| match waiting {
+            Waiting::ForOne(to, _) => to != peer,
+            Waiting::ForAll(peers, _) => {
+                peers.retain(|to| to != peer);
+                true
+            }
+        });
     }
 
     pub(super) fn dropped(&self) -> u64 {
@@ -76,9 +96,11 @@ mod tests {
             outbox.push(&greedy, &Message::Ping(ping));
         }
         outbox.push(&modest, &Message::Ping(0));
-        assert_eq!((outbox.queue.len(), outbox.dropped()), (257, 744));
+        outbox.push_to_all([greedy.clone(), modest.clone()].into_iter(), Message::Compare.encode());
+        assert_eq!((outbox.queue.len(), outbox.dropped()), (258, 744));
         outbox.clear(&greedy);
-        assert_eq!(outbox.pop(), Some((modest, Message::Ping(0).encode())));
+        assert_eq!(outbox.pop(), Some((modest.clone(), Message::Ping(0).encode())));
+        assert_eq!(outbox.pop(), Some((modest, Message::Compare.encode())));
         assert_eq!((outbox.pop(), outbox.waiting.len()), (None, 0));
     }
 }

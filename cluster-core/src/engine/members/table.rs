@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use cluster_transport::proto::{Address, Incarnation, Instant, NodeId, SessionId};
 
+use super::agreement::PeerView;
 use super::catch_up::CatchUp;
 use super::doubt::Doubt;
 use super::event::DoubtCause;
 use super::opinions::Askers;
 use super::wire::Claims;
+use crate::engine::by_node::ByNode;
 
 /// The most members.
 pub const MAX_MEMBERS: usize = 4096;
@@ -26,9 +28,11 @@ pub struct Member {
     pub(super) session: Option<SessionId>,
     pub(super) last_heard: Instant,
     pub(super) claims: Claims,
+    pub(super) view: PeerView,
     pub(super) catch_up: CatchUp,
     pub(super) held_until: Option<Instant>,
-    pub(super) doubt: Option<Doubt>,
+    /// Large, and there for few.
+    pub(super) doubt: Option<Box<Doubt>>,
     pub(super) askers: Askers,
     /// Whether it said that it drains. Nobody ever takes that back in the same life.
     pub(super) drains: bool,
@@ -52,6 +56,7 @@ impl Member {
             session: None,
             last_heard: now,
             claims: Claims::default(),
+            view: PeerView::default(),
             catch_up: CatchUp::new(now),
             held_until: None,
             doubt: None,
@@ -98,7 +103,7 @@ impl Member {
 
     /// Whether others hear it while this node does not.
     pub fn is_unreachable_from_here(&self) -> bool {
-        self.doubt.as_ref().is_some_and(Doubt::is_vetoed)
+        self.doubt.as_ref().is_some_and(|doubt| doubt.is_vetoed())
     }
 
     /// Whether this node has caught up with it once.
@@ -172,7 +177,7 @@ enum Changed {
 
 #[derive(Debug)]
 pub(super) struct Table {
-    members: BTreeMap<NodeId, Member>,
+    members: ByNode<Member>,
     records: BTreeMap<NodeId, (Incarnation, Instant)>,
     survey: Survey,
     changed: Changed,
@@ -183,7 +188,7 @@ pub(super) struct Table {
 impl Default for Table {
     fn default() -> Self {
         Self {
-            members: BTreeMap::new(),
+            members: ByNode::default(),
             records: BTreeMap::new(),
             survey: Survey::default(),
             changed: Changed::These(Vec::new()),
@@ -264,7 +269,7 @@ impl Table {
     /// The running doubts.
     pub(super) fn doubts_mut(&mut self) -> impl Iterator<Item = &mut Doubt> {
         let all = (self.survey().doubts > 0).then(|| self.iter_mut());
-        all.into_iter().flatten().filter_map(|(_, member)| member.doubt.as_mut())
+        all.into_iter().flatten().filter_map(|(_, member)| member.doubt.as_deref_mut())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -304,7 +309,7 @@ impl Table {
         self.changed = Changed::These(Vec::new());
         let Survey { doubts, in_session, .. } = self.survey;
         self.survey = Survey { doubts, in_session, ..Survey::default() };
-        for (node, member) in &mut self.members {
+        for (node, member) in self.members.iter_mut() {
             self.survey.count(node, member, &mut self.waited_for);
         }
         self.survey
@@ -395,8 +400,8 @@ mod tests {
                 (2, Some(member)) => member.session = None,
                 (3, Some(member)) => {
                     let subject = (node, member.incarnation);
-                    member.doubt =
-                        Some(Doubt::new(subject, DoubtCause::Silence, &[], member.last_heard, now));
+                    let doubt = Doubt::new(subject, DoubtCause::Silence, &[], member.last_heard, now);
+                    member.doubt = Some(Box::new(doubt));
                 }
                 (4, Some(member)) => member.doubt = None,
                 (5, Some(member)) => member.catch_up.restart(now, step),

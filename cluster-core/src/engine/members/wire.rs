@@ -82,6 +82,13 @@ pub(super) struct Hint {
     pub(super) addresses: Bounded<Address, MAX_ADDRESSES>,
 }
 
+/// A [`Hint`] that is written from what is there.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct HintRef<'a> {
+    pub(super) node: &'a NodeId,
+    pub(super) addresses: &'a [Address],
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pong {
     pub(super) ping: u64,
@@ -99,6 +106,11 @@ pub(super) enum Message {
     Compare,
     View(Bounded<StateRow, MAX_ROWS>),
     Draining,
+}
+
+/// As [`Message::Hints`] is encoded, of at most [`MAX_HINTS`].
+pub(super) fn encode_hints(hints: &[HintRef<'_>]) -> Bytes {
+    encode(HINTS, &hints)
 }
 
 impl Message {

@@ -22,6 +22,7 @@ impl Registers {
     /// A session that counts is established.
     pub(in crate::engine) fn handle_session_up(&mut self, now: Instant, node: &NodeId) {
         self.peers.insert(node.clone(), Peer::new(now + self.ready_wait, self.at));
+        self.differing.remove(node);
         self.patience_ends.get_or_insert(now + self.ready_wait);
         self.to_tell.insert(node.clone());
         self.awaited.insert(node.clone());
@@ -31,6 +32,7 @@ impl Registers {
     /// A session ended.
     pub(in crate::engine) fn handle_session_down(&mut self, now: Instant, node: &NodeId) {
         if self.peers.remove(node).is_some() {
+            self.differing.remove(node);
             self.to_tell.remove(node);
             self.awaited.remove(node);
             self.give_up_on(node);
@@ -128,7 +130,7 @@ impl Registers {
 
     /// Compares everything with everybody now.
     pub(in crate::engine) fn verify(&mut self, now: Instant) {
-        self.to_tell.extend(self.peers.keys().cloned());
+        self.to_tell.extend(self.peers.nodes().cloned());
         self.tick = Some(now);
     }
 }
@@ -158,6 +160,9 @@ impl Registers {
     /// The next message for a peer's state lane, of at most `limit` bytes.
     pub(in crate::engine) fn poll_offer(&mut self, to: &NodeId, limit: usize) -> Option<Bytes> {
         let limit = limit.min(MAX_DELTA);
+        if self.peers.get(to).is_none_or(|peer| peer.pushed >= self.own.last() && peer.answer.is_none()) {
+            return None;
+        }
         self.poll_own(to, limit).or_else(|| self.poll_answer(to, limit)).map(|offer| encode(OFFER, &offer))
     }
 
@@ -247,9 +252,9 @@ impl Registers {
         }
         let has_read = peer.read && peer.taken;
         if equal {
-            peer.differs_since = None;
+            self.differing.remove(from);
         } else {
-            peer.differs_since.get_or_insert(now);
+            self.differing.entry(from.clone()).or_insert(now);
             self.schedule(now);
         }
         if !self.read && has_read {
@@ -262,16 +267,16 @@ impl Registers {
     /// Looks at every peer's digest again, since the own one may have changed.
     fn compare(&mut self, now: Instant) {
         let digest = self.table.digest();
-        let mut differ = false;
-        for peer in self.peers.values_mut() {
-            if peer.digest.is_none_or(|theirs| theirs == digest) {
-                peer.differs_since = None;
-            } else {
-                peer.differs_since.get_or_insert(now);
-                differ = true;
-            }
-        }
-        if differ {
+        let mut before = std::mem::take(&mut self.differing);
+        let differs = |peer: &Peer| peer.digest.is_some_and(|theirs| theirs != digest);
+        let differing = self.peers.iter().filter(|(_, peer)| differs(peer)).map(|(node, _)| node.clone());
+        self.differing = differing
+            .map(|node| {
+                let since = before.remove(&node).unwrap_or(now);
+                (node, since)
+            })
+            .collect();
+        if !self.differing.is_empty() {
             self.schedule(now);
         }
     }
@@ -284,13 +289,12 @@ impl Registers {
         }
         let digest = self.table.digest();
         let patience = if self.read { self.heartbeat } else { Duration::ZERO };
-        let lasts = |peer: &Peer| peer.differs_since.is_some_and(|since| now.since(since) >= patience);
         let is_untaken = |peer: &Peer| self.read || !peer.taken;
         let differs = |peer: &Peer| peer.digest.is_some_and(|theirs| theirs != digest);
-        let sources: Vec<(&NodeId, bool)> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| differs(peer) && lasts(peer) && is_untaken(peer))
+        let lasting = self.differing.iter().filter(|(_, since)| now.since(**since) >= patience);
+        let sources: Vec<(&NodeId, bool)> = lasting
+            .filter_map(|(node, _)| Some((node, self.peers.get(node)?)))
+            .filter(|(_, peer)| differs(peer) && is_untaken(peer))
             .map(|(node, peer)| (node, peer.read))
             .collect();
         let best: Vec<&NodeId> = sources.iter().filter(|(_, read)| *read).map(|(node, _)| *node).collect();

@@ -26,6 +26,7 @@ use self::log::Log;
 use self::peers::Peer;
 use self::table::{Merged, Table};
 use self::verbs::Intent;
+use super::by_node::ByNode;
 
 pub use self::change::{Awaited, RegisterChange, RegisterCounters, Written};
 pub use self::entry::{
@@ -59,7 +60,9 @@ pub struct Registers {
     own: Log,
     /// What the host has not been told yet.
     untold: Log,
-    peers: BTreeMap<NodeId, Peer>,
+    peers: ByNode<Peer>,
+    /// Those that said they hold something else, and since when that is so.
+    differing: BTreeMap<NodeId, Instant>,
     /// The peers that are to hear what this node holds.
     to_tell: BTreeSet<NodeId>,
     /// Those that hold back a node that has not read the registers yet.
@@ -103,7 +106,8 @@ impl Registers {
             at: 0,
             own: Log::default(),
             untold: Log::default(),
-            peers: BTreeMap::new(),
+            peers: ByNode::default(),
+            differing: BTreeMap::new(),
             to_tell: BTreeSet::new(),
             awaited: BTreeSet::new(),
             patience_ends: None,

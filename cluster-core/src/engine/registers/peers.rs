@@ -16,7 +16,6 @@ pub(super) struct Peer {
     pub(super) read: bool,
     /// What it was told last.
     pub(super) told: Option<Standing>,
-    pub(super) differs_since: Option<Instant>,
     /// Whether everything that it had is here; of one that has read the registers since, everything that it had then.
     pub(super) taken: bool,
     /// Up to which of this node's own writes it was told.
@@ -46,7 +45,6 @@ impl Peer {
             digest: None,
             read: false,
             told: None,
-            differs_since: None,
             taken: false,
             pushed,
             answer: None,

@@ -78,7 +78,7 @@ impl Registers {
                 self.counters.held_writes_lost += 1;
             }
         }
-        self.to_tell.extend(self.peers.keys().cloned());
+        self.to_tell.extend(self.peers.nodes().cloned());
     }
 }
 

@@ -1,6 +1,6 @@
 //! [`State`]: the machines of this folder put together.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use cluster_transport::proto::hash::HashSeed;
 use cluster_transport::proto::{Incarnation, Instant, NodeId};
@@ -14,6 +14,7 @@ use super::peer::{Conflicts, Peer};
 use super::replica::Replica;
 use super::table::{MemberIndex, RoomTable};
 use super::turns::Turns;
+use crate::engine::by_node::ByNode;
 
 /// How many untold events may stand in line before filter conflicts are only counted.
 const MAX_EVENTS: usize = 1_024;
@@ -32,7 +33,7 @@ pub struct State {
     pub(super) table: RoomTable,
     pub(super) log: OwnerLog,
     pub(super) subscriptions: Subscriptions,
-    pub(super) peers: BTreeMap<NodeId, Peer>,
+    pub(super) peers: ByNode<Peer>,
     /// The numbers of replicas that are no more, and the lowest that none ever had.
     free_members: BTreeSet<MemberIndex>,
     next_member: MemberIndex,
@@ -62,7 +63,7 @@ impl State {
             table: RoomTable::new(seed),
             log: OwnerLog::new(seed, limits.tombstones),
             subscriptions: Subscriptions::default(),
-            peers: BTreeMap::new(),
+            peers: ByNode::default(),
             free_members: BTreeSet::new(),
             next_member: MemberIndex(0),
             unacknowledged: BTreeSet::new(),

@@ -89,6 +89,11 @@ impl Peer {
         self.receiver.connect();
     }
 
+    /// Whether a comparison with this hash would find what the last one found: that they are equal.
+    pub(super) fn is_known_to_equal(&self, hash: u128) -> bool {
+        self.replica.hash().value() == hash && !self.receiver.is_repairing()
+    }
+
     /// Whether what we have of it is all it has said, so that its absence from a room means something.
     pub(super) fn is_current(&self) -> bool {
         self.link != Link::OverBudget && self.receiver.is_current()

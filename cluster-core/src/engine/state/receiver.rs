@@ -259,6 +259,11 @@ impl Receiver {
         }
     }
 
+    /// Whether a comparison that came out different is not over.
+    pub(super) fn is_repairing(&self) -> bool {
+        self.repair != Repair::Idle
+    }
+
     /// Asks for a pass whatever the hashes say.
     pub(super) fn verify(&mut self) {
         self.verify = Verify::Wanted;

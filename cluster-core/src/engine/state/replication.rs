@@ -28,7 +28,7 @@ impl State {
         if *node == self.me {
             return;
         }
-        if !self.peers.contains_key(node) {
+        if !self.peers.contains(node) {
             let peer = Peer::new(incarnation, self.take_member());
             self.peers.insert(node.clone(), peer);
         }
@@ -117,7 +117,7 @@ impl State {
             let is_whole = !peer.receiver.is_passing() && peer.sweep.is_none();
             peer.link == Link::Up && is_whole && peer.receiver.settled() == Some(version)
         };
-        if self.peers.get(owner).is_some_and(is_comparable) {
+        if self.peers.get(owner).is_some_and(|peer| is_comparable(peer) && !peer.is_known_to_equal(hash)) {
             self.compare(now, owner, hash, Occasion::InPassing);
         }
     }
@@ -164,12 +164,12 @@ impl State {
 
     /// The next owner that has to hear how far this node has applied its state, and that version.
     pub fn poll_applied(&mut self) -> Option<(NodeId, u64)> {
-        loop {
-            let node = self.unacknowledged.pop_first()?;
+        while let Some(node) = self.unacknowledged.pop_first() {
             if let Some(version) = self.peers.get(&node).and_then(|peer| peer.receiver.position()) {
                 return Some((node, version));
             }
         }
+        None
     }
 
     /// Whether [`poll_applied`](Self::poll_applied) may have something to say.

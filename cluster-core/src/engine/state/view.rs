@@ -1,7 +1,5 @@
 //! What can be read of the state; everything is answered from memory.
 
-use std::ops::Bound;
-
 use cluster_transport::proto::{Incarnation, NodeId};
 
 use super::collections::CollectionName;
@@ -147,10 +145,11 @@ impl State {
             version: self.version(),
             hash: self.hash(),
         };
-        let before = self.peers.range::<NodeId, _>((Bound::Unbounded, Bound::Excluded(&self.me)));
-        let after = self.peers.range::<NodeId, _>((Bound::Excluded(&self.me), Bound::Unbounded));
         let view = |(node, peer)| view_of(node, peer);
-        before.map(view).chain(std::iter::once(me)).chain(after.map(view))
+        let is_before = |(node, _): &(&NodeId, &Peer)| **node < self.me;
+        let before = self.peers.iter().take_while(is_before).map(view);
+        let after = self.peers.iter().skip_while(is_before).map(view);
+        before.chain(std::iter::once(me)).chain(after)
     }
 
     /// Whether this node has all of an owner's state up to a version.
