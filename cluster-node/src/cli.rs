@@ -19,6 +19,7 @@ mod simulate;
 mod status;
 mod systemd;
 mod timeline;
+mod trace;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -32,7 +33,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done, or stopped by a signal
   1  something failed while it ran: a port in use, a node that does not answer or refuses, a step of the demo,
-     a lost quorum with onMinority stop, a promise in a simulation, a message that a benchmark cannot account for;
+     a lost quorum with onMinority stop, a promise in a simulation, a message that a benchmark cannot account for,
+     a trace that replays otherwise or has no end;
      or doctor has found problems, or health is not what it was asked for
   2  the command line, the configuration or a certificate cannot be used
   3  status: a node answers and is not ready
@@ -72,6 +74,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Put the flight recorders of several nodes together into one timeline
     Timeline(timeline::Arguments),
+    /// Replay what a node wrote with --trace: it decides the same again, or it is said where it does not
+    Trace(trace::Arguments),
     /// Show what running nodes know of their cluster
     Status(status::Arguments),
     /// Ask a running node whether it is ready, or lives, for the exit code: 0 if so, else 1
@@ -136,6 +140,7 @@ fn perform(command: Command) -> Result<(), Failure> {
             Command::Certs(arguments) => certs::make(&arguments),
             Command::Quorum(arguments) => quorum::quorum(&arguments).await,
             Command::Timeline(arguments) => timeline::timeline(&arguments),
+            Command::Trace(arguments) => trace::trace(&arguments),
             Command::Status(arguments) => status::status(arguments).await,
             Command::Health(arguments) => health::health(arguments).await,
             Command::Drain(arguments) => operate::drain(arguments).await,

@@ -56,8 +56,8 @@ fn the_command_lines_are_understood() {
     assert_eq!(
         subcommands,
         [
-            "demo", "certs", "run", "run", "run", "quorum", "certs", "bench", "bench", "bench", "bench",
-            "bench", "bench", "bench", "run", "doctor", "simulate"
+            "demo", "certs", "run", "run", "run", "quorum", "certs", "run", "trace", "bench", "bench",
+            "bench", "bench", "bench", "bench", "bench", "run", "doctor", "simulate"
         ]
     );
 }

@@ -52,6 +52,8 @@ pub const DEFAULT_WAIT_FOR_MISSING_ROOMS: Duration = Duration::from_millis(500);
 pub const DEFAULT_READY_WAIT: Duration = Duration::from_secs(10);
 /// How long a handshake may take.
 pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest trace, in bytes.
+pub const DEFAULT_TRACE_BYTES: u64 = 64 * 1024 * 1024;
 /// The longest message, in bytes.
 pub const DEFAULT_MAX_MESSAGE_BYTES: u32 = LaneSettings::DEFAULT_MAX_MESSAGE;
 /// How many bytes of unfinished messages are kept for a member.

@@ -61,7 +61,7 @@ macro_rules! plain_quantity {
     )*};
 }
 
-plain_quantity!(u16, u32, usize);
+plain_quantity!(u16, u32, u64, usize);
 
 impl Quantity for NonZeroUsize {
     fn from_file(number: u64) -> Option<Self> {

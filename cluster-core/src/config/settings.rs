@@ -151,6 +151,13 @@ settings! {
     /// The seed of the room ids, equal on all nodes. Default none: it is derived from the cluster's name.
     derived filter_seed: Option<FilterSeed> = None, "plugins.cluster.filterSeed", OrNull(Parsed("a text"));
 
+    /// The file that every input of this node is traced to, for `cluster-node trace`. Default none. It is as sensitive as the state:
+    /// rooms, filters and registers are in it. One of that name is kept with `.previous` behind its name.
+    public trace_file: Option<PathBuf> = None, "plugins.cluster.trace.file", OrNull(FilePath);
+
+    /// How many bytes the trace may have. Default 64 MiB; then it ends, and the node goes on.
+    public trace_bytes: u64 = DEFAULT_TRACE_BYTES, "plugins.cluster.trace.maxBytes", Amount(FRAME..=1024 * GIB);
+
     /// How long a handshake may take, TLS included. Default 5 s.
     public handshake_timeout: Duration = DEFAULT_HANDSHAKE_TIMEOUT, "plugins.cluster.limits.handshakeTimeoutMs",
         Amount(100..=120_000);

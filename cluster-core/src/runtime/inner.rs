@@ -24,6 +24,7 @@ use super::host_task::HostQueue;
 use super::keeping::Keeping;
 use super::peers::{Peer, Peers};
 use super::probe::Probes;
+use super::trace::Trace;
 use crate::config::{BindingName, Config, OnMinority};
 use crate::engine::members::{Action, MemberEvent, Reason};
 use crate::engine::state::StateEvent;
@@ -54,6 +55,7 @@ pub(super) struct Parts {
     pub(super) bound: Vec<(BindingName, Address)>,
     pub(super) engine: Engine,
     pub(super) clock: Clock,
+    pub(super) trace: Option<Trace>,
 }
 
 pub(super) struct Inner {
@@ -86,6 +88,7 @@ pub(super) struct Inner {
     /// How many decisions of the membership were recorded.
     recorded: watch::Sender<u64>,
     failure: Mutex<Option<String>>,
+    trace: Option<Trace>,
     stop: CancellationToken,
 }
 
@@ -97,7 +100,7 @@ impl std::fmt::Debug for Inner {
 
 impl Inner {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { config, node, bound, engine, clock } = parts;
+        let Parts { config, node, bound, engine, clock, trace } = parts;
         Self {
             cluster: config.cluster_name(),
             allowances: Allowances::new(&config.lane_settings()),
@@ -123,6 +126,7 @@ impl Inner {
             verified: broadcast::Sender::new(VERIFICATIONS),
             recorded: watch::Sender::new(0),
             failure: Mutex::default(),
+            trace,
             stop: CancellationToken::new(),
         }
     }
@@ -373,6 +377,10 @@ impl Inner {
         };
         tokio::join!(self.providers.leave(), shutdown);
         self.stop.cancel();
+        if let Some(trace) = &self.trace {
+            trace.stop();
+            trace.written().await;
+        }
     }
 
     pub(super) fn abort(&self) {
@@ -380,6 +388,7 @@ impl Inner {
             endpoint.abort();
         }
         self.stop.cancel();
+        self.trace.as_ref().inspect(|trace| trace.stop());
     }
 
     pub(super) async fn ended(&self) {

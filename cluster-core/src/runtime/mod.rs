@@ -28,6 +28,7 @@ mod registers;
 mod rooms;
 mod start;
 mod status;
+mod trace;
 mod waiting;
 
 use std::fmt;

@@ -17,11 +17,13 @@ use super::error::StartError;
 use super::handler::Transport;
 use super::inner::{Inner, Parts};
 use super::listening::{Listening, listen};
-use super::{Cluster, certificates, host_task, keeping, probe};
+use super::trace::Trace;
+use super::{Cluster, activity, certificates, host_task, keeping, probe};
 use crate::config::Config;
 use crate::discovery::Provider;
 use crate::engine::members::{Discovery, MembersSettings};
 use crate::engine::registers::StoreUse;
+use crate::engine::tape::Head;
 use crate::engine::{Engine, EngineSettings};
 use crate::host::Host;
 use crate::keeper::{Keeper, RedisKeeper};
@@ -82,9 +84,9 @@ impl ClusterBuilder {
         let clock = Clock::start();
         let discovery = if self.providers.is_empty() { Discovery::Absent } else { Discovery::Configured };
         let kept = if self.keeper.is_some() { StoreUse::Configured } else { StoreUse::Absent };
-        let engine = engine(&config, (&node, incarnation), discovery, kept, clock)?;
+        let (engine, trace) = engine(&config, (&node, incarnation), discovery, kept, clock)?;
         let settings = endpoint_settings(&config, &node, incarnation, &advertised)?;
-        let inner = Arc::new(Inner::new(Parts { config, node, bound, engine, clock }));
+        let inner = Arc::new(Inner::new(Parts { config, node, bound, engine, clock, trace }));
         let endpoint = Endpoint::start(EndpointParts {
             settings,
             seed: random()?,
@@ -153,7 +155,7 @@ fn engine(
     discovery: Discovery,
     store: StoreUse,
     clock: Clock,
-) -> Result<Engine, StartError> {
+) -> Result<(Engine, Option<Trace>), StartError> {
     let minimum = u32::try_from(config.minimum_nodes().get()).ok().and_then(NonZeroU32::new);
     let members = MembersSettings::builder(node.clone(), incarnation)
         .minimum_nodes(minimum.unwrap_or(NonZeroU32::MAX))
@@ -163,7 +165,16 @@ fn engine(
         .build()?;
     let limits = config.state_limits();
     let settings = EngineSettings { node: node.clone(), incarnation, members, limits, store };
-    Ok(Engine::new(settings, clock.now(), random()?))
+    let (now, seed) = (clock.now(), random()?);
+    let mut engine = Engine::new(settings.clone(), now, seed);
+    let trace = config.trace_file().map(|file| {
+        let origin = activity::origin(&engine, now);
+        let head = Head::new(&settings, now, seed, origin.wall_ms);
+        let (trace, sink) = Trace::start(file, config.trace_bytes(), &head);
+        engine.tape_to(now, sink);
+        trace
+    });
+    Ok((engine, trace))
 }
 
 fn endpoint_settings(

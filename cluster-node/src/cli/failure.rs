@@ -52,6 +52,9 @@ pub enum Failure {
         /// Of how many.
         seeds: u64,
     },
+    /// A trace does not replay, or not to its end.
+    #[error("{0}")]
+    Trace(String),
     /// The quorum would be lost.
     #[error("the quorum would be lost: {left} of {minimum} nodes (minimumNodes); start others first")]
     Quorum {
@@ -92,6 +95,7 @@ impl Failure {
             | Self::Step { .. }
             | Self::Findings { .. }
             | Self::Promises { .. }
+            | Self::Trace(_)
             | Self::Quorum { .. } => 1,
         }
     }

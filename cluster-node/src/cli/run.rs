@@ -26,6 +26,13 @@ pub(super) struct Arguments {
     /// Over which time the clients of a node that stops are sent to other nodes, such as 10s
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
     drain_window: Duration,
+    /// Write every input of this node to a file, for cluster-node trace. Rooms, filters and registers are in it: it is as
+    /// sensitive as the state. One of that name is kept with .previous behind its name
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// How long that file may be, from 64KiB to 1TiB: a number of bytes, KiB, MiB, GiB or TiB
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size, requires = "trace")]
+    trace_limit: u64,
     /// Show the settings that would be in effect, where each comes from and what a start would do, and stop; the exit code is 2
     /// if it would not start
     #[arg(long)]
@@ -33,6 +40,36 @@ pub(super) struct Arguments {
     /// Show that as JSON
     #[arg(long, requires = "check_config")]
     json: bool,
+}
+
+impl Arguments {
+    /// What the flags say of the trace, as settings.
+    fn traced(&self) -> Result<Vec<String>, Failure> {
+        let Some(file) = &self.trace else { return Ok(Vec::new()) };
+        let text = file.to_str().ok_or_else(|| {
+            Failure::Usage(format!("--trace {}: the name of the file is no Unicode", file.display()))
+        })?;
+        Ok(vec![
+            format!("plugins.cluster.trace.file={}", Value::from(text)),
+            format!("plugins.cluster.trace.maxBytes={}", self.trace_limit),
+        ])
+    }
+}
+
+/// A number of bytes, with its unit.
+fn size(text: &str) -> Result<u64, String> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let shift = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kib" => 10,
+        "m" | "mib" => 20,
+        "g" | "gib" => 30,
+        "t" | "tib" => 40,
+        _ => return Err("expected a number of bytes, or one with KiB, MiB, GiB or TiB behind it".to_owned()),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.filter(|bytes| (64 << 10..=1 << 40).contains(bytes)).ok_or("expected 64KiB to 1TiB".to_owned())
 }
 
 /// Where a configuration is read from.
@@ -48,18 +85,24 @@ pub(super) struct Given {
 
 impl Given {
     pub(super) fn config(&self) -> Result<Config, Failure> {
+        self.config_with(Vec::new())
+    }
+
+    /// The same, with assignments that count more than those given.
+    fn config_with(&self, more: Vec<String>) -> Result<Config, Failure> {
         let sources = match &self.config {
             Some(file) => Sources::new().read_file(file)?,
             None => Sources::new(),
         };
         let sources = sources.process_environment();
-        let sources = self.assignments.iter().fold(sources, |sources, given| sources.assign(given.clone()));
+        let given = self.assignments.iter().cloned().chain(more);
+        let sources = given.fold(sources, Sources::assign);
         Ok(Config::load(&sources)?)
     }
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let config = arguments.given.config()?;
+    let config = arguments.given.config_with(arguments.traced()?)?;
     if arguments.check_config {
         return check(&config, arguments.json).await;
     }

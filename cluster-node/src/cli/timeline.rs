@@ -73,7 +73,7 @@ fn merge(dumps: Vec<Vec<FlightLine>>) -> Vec<FlightLine> {
     lines
 }
 
-struct Shown<'a>(&'a FlightLine);
+pub(super) struct Shown<'a>(pub(super) &'a FlightLine);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,3 +9,4 @@ mod operate;
 mod process;
 mod run;
 mod simulate;
+mod trace;

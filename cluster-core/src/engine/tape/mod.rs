@@ -48,6 +48,8 @@ pub enum Ending {
     Limit,
     /// Inputs came faster than the disk took them: one with a hole in it could not be replayed.
     CutOff,
+    /// The disk took no more.
+    Failed,
 }
 
 impl std::fmt::Display for Ending {
@@ -56,6 +58,7 @@ impl std::fmt::Display for Ending {
             Self::Stopped => "its node stopped",
             Self::Limit => "it reached its limit",
             Self::CutOff => "it was cut off: inputs came faster than the disk took them",
+            Self::Failed => "the disk took no more",
         })
     }
 }
