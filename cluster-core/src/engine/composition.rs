@@ -19,7 +19,7 @@ use super::continuity::{Continuity, ContinuityEvent};
 use super::flight::{Decided, Recorder};
 use super::greeting::{APPLIED, Applied, Greeting};
 use super::input::{DialOutcome, DownCause, SessionUp};
-use super::members::{GREETING, MemberEvent, Members, MembersSettings, RemovalReason, StateRow};
+use super::members::{self, GREETING, MemberEvent, Members, MembersSettings, RemovalReason, StateRow};
 use super::registers::{OFFER, PULL, Raw, Registers, STANDING, StoreUse};
 use super::state::{
     Intake, JoinError, Left, NotSubscribed, OwnerView, State, StateEvent, StateLimits, SubscribeError,
@@ -192,6 +192,9 @@ impl Engine {
         });
         if let Some(claims) = self.members.member(from).map(|member| *member.claims()) {
             self.state.handle_claim(now, from, claims.version, claims.hash);
+            if members::is_heartbeat(message) {
+                self.state.handle_beat(now, from, claims.version, self.members.compares_after());
+            }
         }
         self.judge(from, session, taken);
         self.settle(now);

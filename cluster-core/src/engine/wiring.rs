@@ -64,7 +64,19 @@ impl Engine {
 
     /// Messages of the control or the state lane. What is over budget must not be acknowledged.
     pub fn handle_batch(&mut self, now: Instant, from: &NodeId, session: SessionId, batch: &Batch) -> Intake {
-        for message in batch {
+        self.handle_rest(now, from, session, batch, 0)
+    }
+
+    /// As [`handle_batch`](Self::handle_batch), without so many messages at the beginning.
+    pub(crate) fn handle_rest(
+        &mut self,
+        now: Instant,
+        from: &NodeId,
+        session: SessionId,
+        batch: &Batch,
+        without: usize,
+    ) -> Intake {
+        for message in batch.iter().skip(without) {
             match batch.lane() {
                 Lane::Control => self.handle_control(now, from, session, message),
                 Lane::State => {

@@ -128,6 +128,10 @@ counters! {
     hash_mismatches,
     /// Deltas after a gap.
     gaps,
+    /// State messages that vanished after they had been acknowledged.
+    swallowed,
+    /// Times that something was missing in silence and was asked for again.
+    asked_again,
     /// Sessions that were closed for a fault of the peer.
     faults,
 }
@@ -136,6 +140,7 @@ impl Counters {
     /// What the machines of one process have counted.
     pub(super) fn add_process(&mut self, process: &Process) {
         self.tunnel_bytes += process.tunnels.carried_bytes();
+        self.swallowed += process.swallows.done;
         self.add_state(process.engine.state().counters());
     }
 
@@ -147,5 +152,6 @@ impl Counters {
         self.swept += state.swept_rooms;
         self.hash_mismatches += state.hash_mismatches;
         self.gaps += state.gaps;
+        self.asked_again += state.asked_again;
     }
 }

@@ -173,8 +173,8 @@ impl Process {
                 self.host.on_member(&event);
                 self.count_member(event, network);
             }
-            // Its owner is asked for a pass.
-            EngineEvent::State(StateEvent::Differs { owner, .. }) => {
+            // Its owner is asked.
+            EngineEvent::State(StateEvent::Differs { owner, .. } | StateEvent::AskedAgain { owner, .. }) => {
                 self.endpoint.session_with(&owner).into_iter().for_each(|session| self.stir_to_tell(session));
             }
             EngineEvent::State(_) => {}
@@ -209,7 +209,8 @@ impl Process {
         while let Some(event) = live.session.poll_event() {
             match event {
                 SessionEvent::Batch(batch) => {
-                    live.take_batch(now, id, batch, &mut self.engine, &mut self.desk);
+                    let without = self.swallows.take(&live.peer, batch.lane());
+                    live.take_batch(now, id, batch, without, &mut self.engine, &mut self.desk);
                 }
                 SessionEvent::Lagged { lane, direction, missed } => {
                     self.engine.handle_lagged(now, &live.peer, lane, direction, missed);
@@ -232,11 +233,13 @@ impl Process {
 }
 
 impl Live {
+    /// Takes a batch without so many messages at its beginning, which vanish.
     fn take_batch(
         &mut self,
         now: Instant,
         session: SessionId,
         batch: Batch,
+        without: usize,
         engine: &mut Engine,
         desk: &mut Desk,
     ) {
@@ -244,7 +247,7 @@ impl Live {
         let (lane, end) = (batch.lane(), batch.end());
         match lane {
             Lane::Control | Lane::State => {
-                if engine.handle_batch(now, &self.peer, session, &batch) == Intake::OverBudget {
+                if engine.handle_rest(now, &self.peer, session, &batch, without) == Intake::OverBudget {
                     return;
                 }
             }

@@ -249,6 +249,13 @@ impl Sim {
         changed.into_iter().flatten().for_each(|room| self.model.subscribe(node, id, room));
     }
 
+    /// Has the next state message from one node to another vanish at the other one, behind its engine's back: when its session
+    /// has taken it already, and acknowledges it.
+    pub fn swallow(&mut self, from: usize, to: usize) {
+        let from = Self::id(from);
+        self.act(to, |process, _, _| process.swallows.next_of(from));
+    }
+
     /// Changes what a node has of another one's room, behind its engine's back.
     pub fn corrupt(&mut self, node: usize, owner: usize, room: u32, count: u32) {
         let (owner, room) = (Self::id(owner), super::room(room).id());

@@ -37,6 +37,7 @@ mod process;
 mod rule;
 pub mod schedule;
 mod settings;
+mod swallow;
 mod tapes;
 mod trace;
 mod verbs;

@@ -19,6 +19,7 @@ use super::host::Host;
 use super::links::{Conduit, Ending, Link};
 use super::network::{Arrival, Network};
 use super::numbers::NumberMap;
+use super::swallow::Swallows;
 use super::wires::Socket;
 use crate::engine::Engine;
 
@@ -47,6 +48,7 @@ pub(super) struct Process {
     /// The process's own clock.
     pub(super) clock: Drift,
     pub(super) desk: Desk,
+    pub(super) swallows: Swallows,
     asks_at: Instant,
     /// Whether discovery has answered.
     pub(super) discovered: bool,
@@ -82,6 +84,7 @@ impl Process {
             clock,
             tunnels: TunnelStreams::new(engine.node().clone()),
             desk: Desk::default(),
+            swallows: Swallows::default(),
             asks_at: Instant::ORIGIN,
             discovered: false,
             number,

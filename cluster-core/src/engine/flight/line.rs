@@ -131,6 +131,7 @@ fn state_words(event: &StateEvent) -> (&'static str, &NodeId) {
     match event {
         StateEvent::FilterConflict { owner, .. } => ("filter conflict", owner),
         StateEvent::Gap { owner, .. } => ("gap", owner),
+        StateEvent::AskedAgain { owner, .. } => ("asked again", owner),
         StateEvent::PassBegun { owner, .. } => ("pass begun", owner),
         StateEvent::PassDone { owner, .. } => ("pass done", owner),
         StateEvent::Differs { owner, .. } => ("differs", owner),

@@ -28,6 +28,7 @@ mod wire;
 mod words;
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cluster_transport::proto::{Instant, NodeId, SessionId};
@@ -53,8 +54,9 @@ pub use self::targets::MAX_TARGETS;
 pub use self::timing::{DEFAULT_HEARTBEAT, doubted_after};
 pub use self::verbs::{Drain, DrainError, HoldError, MAX_HOLD, UnknownNode};
 pub use self::wire::{Claims, MAX_ADDRESSES, StateRow};
+pub(crate) use wire::is_heartbeat;
 #[cfg(any(test, feature = "sim"))]
-pub(crate) use wire::{is_heartbeat, recode};
+pub(crate) use wire::recode;
 
 use crate::engine::registers::Awaited;
 
@@ -234,6 +236,11 @@ impl Members {
     pub fn differing(&self) -> impl Iterator<Item = &NodeId> {
         let agrees = |member: &Member| member.is_well() && self.agreement.agrees(&member.view);
         self.table.iter().filter(move |(_, member)| !agrees(member)).map(|(node, _)| node)
+    }
+
+    /// How long views have to differ before they are compared, and state may be missing before it is asked for again.
+    pub(super) fn compares_after(&self) -> Duration {
+        self.settings.timing.compare()
     }
 
     /// Since when a peer's view has differed at every heartbeat.

@@ -149,7 +149,6 @@ impl Message {
 }
 
 /// Whether a message of the control lane is a heartbeat.
-#[cfg(any(test, feature = "sim"))]
 pub(crate) fn is_heartbeat(message: &[u8]) -> bool {
     message.first() == Some(&HEARTBEAT)
 }

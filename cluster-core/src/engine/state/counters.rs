@@ -15,6 +15,8 @@ pub struct StateCounters {
     pub duplicates: u64,
     /// Deltas after a gap; the missing range was asked for.
     pub gaps: u64,
+    /// Times that an owner told of more than is here in its heartbeats, that nothing of it came, and that it was asked for again.
+    pub asked_again: u64,
     /// Passes over another owner's state that began.
     pub passes_begun: u64,
     /// Passes that began again before they were complete.
@@ -48,6 +50,7 @@ impl std::ops::AddAssign for StateCounters {
             deltas_sent,
             duplicates,
             gaps,
+            asked_again,
             passes_begun,
             passes_restarted,
             passes_finished,
@@ -66,6 +69,7 @@ impl std::ops::AddAssign for StateCounters {
             (&mut self.deltas_sent, deltas_sent),
             (&mut self.duplicates, duplicates),
             (&mut self.gaps, gaps),
+            (&mut self.asked_again, asked_again),
             (&mut self.passes_begun, passes_begun),
             (&mut self.passes_restarted, passes_restarted),
             (&mut self.passes_finished, passes_finished),

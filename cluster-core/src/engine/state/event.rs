@@ -46,6 +46,15 @@ pub enum StateEvent {
         /// What came begins after this one.
         to: u64,
     },
+    /// An owner's heartbeats tell of more than is here, and nothing of it came: it was lost in silence, and was asked for again.
+    AskedAgain {
+        /// The owner.
+        owner: NodeId,
+        /// What is here reaches up to this version.
+        from: u64,
+        /// The owner has this one.
+        to: u64,
+    },
     /// A pass over an owner's state began.
     PassBegun {
         /// The owner.
@@ -116,6 +125,12 @@ impl fmt::Display for StateEvent {
             }
             Self::Gap { owner, from, to } => {
                 write!(f, "what {owner} said between its versions {from} and {to} is missing: asked for")
+            }
+            Self::AskedAgain { owner, from, to } => {
+                write!(
+                    f,
+                    "{owner} is at version {to}, {from} is here, and nothing came in between: asked for again"
+                )
             }
             Self::PassBegun { owner, start, again: false } => {
                 write!(f, "a pass over the state of {owner} began, at its version {start}")

@@ -20,6 +20,7 @@ mod receiver;
 mod replica;
 mod replication;
 mod sender;
+mod stall;
 mod table;
 #[cfg(test)]
 mod tests;

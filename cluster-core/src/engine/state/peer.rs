@@ -10,6 +10,7 @@ use super::message::{Delta, WireCollection, WireEntry};
 use super::receiver::Receiver;
 use super::replica::Replica;
 use super::sender::Sender;
+use super::stall::Stall;
 use super::table::{Description, MemberIndex, RoomTable};
 use crate::engine::room::{MAX_FILTERS, MAX_NAME, RoomId};
 
@@ -23,6 +24,7 @@ pub(super) struct Peer {
     pub(super) replica: Replica,
     pub(super) counters: StateCounters,
     pub(super) sweep: Option<Sweep>,
+    pub(super) stall: Stall,
 }
 
 /// Whether the peer's messages are taken.
@@ -71,6 +73,7 @@ impl Peer {
             replica: Replica::new(member),
             counters: StateCounters::default(),
             sweep: None,
+            stall: Stall::default(),
         }
     }
 
@@ -87,6 +90,7 @@ impl Peer {
         self.link = Link::Up;
         self.sender.pause();
         self.receiver.connect();
+        self.stall.end();
     }
 
     /// Whether a comparison with this hash would find what the last one found: that they are equal.

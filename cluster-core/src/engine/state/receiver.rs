@@ -218,6 +218,24 @@ impl Receiver {
         is_news
     }
 
+    /// Whether something is to come from an owner that has this version: an answer, or what is not here. False as long as it is
+    /// not even asked for.
+    pub(super) fn lacks(&self, version: u64) -> bool {
+        match self.asked {
+            Asked::Rest(Answer::Unasked) | Asked::Pass(Answer::Unasked) => false,
+            Asked::Rest(Answer::Awaited) | Asked::Pass(Answer::Awaited) => true,
+            Asked::Nothing => !self.is_current() || self.settled.is_none_or(|settled| settled < version),
+        }
+    }
+
+    /// Nothing came: asks for it, whether or not it was asked for before.
+    pub(super) fn ask_again(&mut self) {
+        self.asked = match self.asked {
+            Asked::Pass(_) => Asked::Pass(Answer::Unasked),
+            Asked::Rest(_) | Asked::Nothing => Asked::Rest(Answer::Unasked),
+        };
+    }
+
     /// The entries of a delta up to this version are applied.
     pub(super) fn advance(&mut self, to: u64, reach: Reach) -> Occasion {
         self.is_current = reach == Reach::CaughtUp;

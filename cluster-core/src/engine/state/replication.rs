@@ -1,5 +1,7 @@
 //! What comes from the other owners and what goes to them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use cluster_transport::proto::{Incarnation, Instant, NodeId};
 
@@ -122,6 +124,25 @@ impl State {
         }
     }
 
+    /// An owner's heartbeat came. If it has told of more than is here for so long (several beats), and nothing of its state has
+    /// come meanwhile, what is missing is asked for again: from where this node is, or as the pass that was asked for.
+    pub fn handle_beat(&mut self, now: Instant, owner: &NodeId, version: u64, patience: Duration) {
+        let Some(peer) = self.peers.get_mut(owner).filter(|peer| peer.link == Link::Up) else { return };
+        if !peer.receiver.lacks(version) {
+            return peer.stall.end();
+        }
+        if !peer.stall.beat(now, patience) {
+            return;
+        }
+        peer.receiver.ask_again();
+        peer.counters.asked_again += 1;
+        let here = peer.receiver.position().unwrap_or(0);
+        if peer.receiver.wants_pass() {
+            self.turns.want(owner);
+        }
+        self.tell(StateEvent::AskedAgain { owner: owner.clone(), from: here, to: version });
+    }
+
     /// Asks every owner in session and within budget for a pass, and says which those are;
     /// [`StateEvent::Verified`] tells of each pass that is complete.
     pub fn verify(&mut self) -> Vec<NodeId> {
@@ -183,6 +204,9 @@ impl State {
             self.counters.strays += 1;
             return Ok(Intake::Taken);
         };
+        if matches!(kind, BEGIN | DELTA) {
+            peer.stall.end();
+        }
         match kind {
             BEGIN | DELTA if peer.link == Link::OverBudget => return Ok(Intake::OverBudget),
             BEGIN => {

@@ -5,3 +5,4 @@ mod protocol_md;
 mod repair;
 mod rooms;
 mod scale;
+mod silence;

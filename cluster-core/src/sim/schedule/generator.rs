@@ -151,6 +151,7 @@ impl Generator {
             10 => Step::Loss { per_mille: self.rng.random_range(1..250) },
             11 => Step::SlowPeer { node: a, ms },
             12..=14 => Step::Heal,
+            15..=17 => Step::Swallow { from: a, to: b },
             _ => return,
         };
         self.steps.push(step);

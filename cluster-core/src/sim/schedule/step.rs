@@ -115,6 +115,11 @@ pub enum Step {
         first: u32,
         rooms: u32,
     },
+    /// The next state message from one node to another vanishes at the other one.
+    Swallow {
+        from: usize,
+        to: usize,
+    },
     Verify {
         node: usize,
     },
@@ -187,6 +192,7 @@ impl Step {
             Self::Twin { node } => drop(sim.start_twin(*node)),
             Self::EndTwin => sim.end_twin(),
             Self::Corrupt { node, owner, room, count } => sim.corrupt(*node, *owner, *room, *count),
+            Self::Swallow { from, to } => sim.swallow(*from, *to),
             Self::RepeatChanges { node, peer, changes } => sim.repeat_changes(*node, *peer, *changes),
             Self::LeaveOutChanges { node, peer, first, rooms } => {
                 sim.leave_out_changes(*node, *peer, *first..first.saturating_add(*rooms));

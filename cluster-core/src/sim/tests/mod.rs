@@ -19,6 +19,7 @@ mod registers;
 mod replay;
 mod resets;
 mod splits;
+mod swallows;
 mod tunnels;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,6 +1,7 @@
 //! A few states connected by streams that keep their order but can be cut, beside a plain model of what they should say.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cluster_transport::proto::{Incarnation, Instant, NodeId};
@@ -13,6 +14,7 @@ use crate::engine::state::{
 };
 
 pub(super) const NOW: Instant = Instant::ORIGIN;
+pub(super) const BEAT: Duration = Duration::from_millis(500);
 
 pub(super) fn room_id(number: u64) -> RoomId {
     let mut bytes = [0xab; 32];
@@ -109,13 +111,21 @@ pub(super) struct Net {
     pub(super) limits: StateLimits,
     pipes: BTreeMap<(usize, usize), Pipe>,
     epoch: u64,
+    now: Instant,
 }
 
 impl Net {
     pub(super) fn new(nodes: usize, seed: u64, limits: StateLimits) -> Self {
         let rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut net =
-            Self { nodes: Vec::new(), rng, bytes_sent: 0, limits, pipes: BTreeMap::new(), epoch: 0 };
+        let mut net = Self {
+            nodes: Vec::new(),
+            rng,
+            bytes_sent: 0,
+            limits,
+            pipes: BTreeMap::new(),
+            epoch: 0,
+            now: NOW,
+        };
         for number in 0..nodes {
             let node = net.start(number);
             net.nodes.push(node);
@@ -252,11 +262,31 @@ impl Net {
         }
     }
 
+    /// The next state message of one side of a link vanishes: what was sent, or else what would be sent next.
+    pub(super) fn lose_state(&mut self, from: usize, to: usize) -> bool {
+        let Some(pipe) = self.pipes.get_mut(&(from, to)) else { return false };
+        pipe.state
+            .pop_front()
+            .or_else(|| self.nodes[from].state.poll_state(&node_id(to), 64 * 1024))
+            .is_some()
+    }
+
     /// Every node hears of every other's version and hash, as heartbeats tell them.
     pub(super) fn exchange_claims(&mut self, now: Instant) {
         for (from, to) in self.pipes.keys().copied().collect::<Vec<_>>() {
             let (version, hash) = (self.nodes[from].state.version(), self.nodes[from].state.hash());
-            self.nodes[to].state.handle_claim(now, &node_id(from), version, hash);
+            let state = &mut self.nodes[to].state;
+            state.handle_claim(now, &node_id(from), version, hash);
+            state.handle_beat(now, &node_id(from), version, 3 * BEAT);
+        }
+    }
+
+    /// Heartbeats for so long, and whatever they lead to.
+    pub(super) fn beat(&mut self, beats: u32) {
+        for _ in 0..beats {
+            self.now = self.now + BEAT;
+            self.exchange_claims(self.now);
+            self.settle();
         }
     }
 
