@@ -46,6 +46,8 @@ counters! {
     cuts,
     /// Processes that were killed.
     crashes,
+    /// Of those that were killed, the ones whose systems accepted connections for a while yet.
+    slow_deaths,
     /// Processes that were started after a crash.
     restarts,
     /// Processes that were stopped for a while.
@@ -62,6 +64,8 @@ counters! {
     lookups_failed,
     /// Dials of addresses that discovery should not have named.
     stale_dials,
+    /// Processes that were told to drain.
+    drains,
     /// Processes that left in good order.
     leaves,
     /// Times that a sender found a full socket.

@@ -14,17 +14,25 @@ const FAIR_SHARE: Duration = Duration::from_millis(20);
 impl Sim {
     /// Kills a process: its links are closed by its system, whatever it had not written is lost.
     pub fn crash(&mut self, node: usize) {
-        if self.end_process(node) {
-            self.network.counters.crashes += 1;
-            self.trace.note(self.now, node, "is killed", &[]);
-        }
+        self.kill(node);
     }
 
     /// As [`crash`](Self::crash), on a host that is so busy that its system closes what the process listened on last, this much
     /// later than its links: until then connections are accepted and cut off.
     pub fn crash_slowly(&mut self, node: usize, dying: Duration) {
-        self.crash(node);
-        self.network.set_listening(node, Listening::DyingUntil(self.now + dying));
+        if self.kill(node) {
+            self.network.counters.slow_deaths += 1;
+            self.network.set_listening(node, Listening::DyingUntil(self.now + dying));
+        }
+    }
+
+    fn kill(&mut self, node: usize) -> bool {
+        let is_killed = self.end_process(node);
+        if is_killed {
+            self.network.counters.crashes += 1;
+            self.trace.note(self.now, node, "is killed", &[]);
+        }
+        is_killed
     }
 
     /// Kills a process and starts another one on the same address at once.

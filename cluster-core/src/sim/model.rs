@@ -41,8 +41,14 @@ impl Model {
 
     /// How many connections are in each room, on all nodes.
     pub fn counts(&self) -> BTreeMap<u32, u64> {
+        self.counts_of(|_| true)
+    }
+
+    /// How many connections are in each room, on some nodes.
+    pub fn counts_of(&self, counts: impl Fn(usize) -> bool) -> BTreeMap<u32, u64> {
+        let some = self.nodes.iter().filter(|(node, _)| counts(**node)).map(|(_, connections)| connections);
         let mut counts = BTreeMap::new();
-        for room in self.nodes.values().flat_map(|connections| connections.values().flatten()) {
+        for room in some.flat_map(|connections| connections.values().flatten()) {
             *counts.entry(*room).or_default() += 1;
         }
         counts

@@ -125,7 +125,12 @@ impl Sim {
     pub fn drain(&mut self, node: usize) -> bool {
         let drained =
             self.serve(node, |process, now, _| process.engine.drain(now, Drain::IfQuorumHolds).is_ok());
-        drained.unwrap_or(false)
+        let is_drained = drained.unwrap_or(false);
+        if let Some(process) = self.process(node).filter(|_| is_drained) {
+            let is_news = self.drained.insert(process.engine.incarnation().nonce);
+            self.network.counters.drains += u64::from(is_news);
+        }
+        is_drained
     }
 
     /// Has a node compare what it has of every other with its owner, as a reset does.

@@ -83,6 +83,8 @@ pub struct Sim {
     pub(super) owed: Owed,
     pub(super) trace: Trace,
     pub(super) broken: Vec<(usize, Violation)>,
+    /// The nonces of the processes that were told to drain.
+    pub(super) drained: BTreeSet<u64>,
     /// Nodes of whose id there were two processes at once: nobody can say what was owed to which.
     pub(super) twinned: BTreeSet<usize>,
     pub(super) tapes: Tapes,
@@ -112,6 +114,7 @@ impl Sim {
             owed: Owed::new(),
             trace: Trace::default(),
             broken: Vec::new(),
+            drained: BTreeSet::new(),
             twinned: BTreeSet::new(),
             tapes: Tapes::default(),
             versions: Versions::default(),
@@ -421,6 +424,20 @@ impl Sim {
     /// Whether discovery has answered a node.
     pub(super) fn has_discovered(&self, node: usize) -> bool {
         self.process(node).is_some_and(|process| process.discovered)
+    }
+
+    /// Whether the process of a node was told to drain.
+    pub(super) fn drains(&self, node: usize) -> bool {
+        self.process(node).is_some_and(|process| self.was_drained(process.engine.incarnation()))
+    }
+
+    /// Whether a process was told to drain, whose next lives have their nonce of it.
+    pub(super) fn was_drained(&self, incarnation: Incarnation) -> bool {
+        self.drained.contains(&incarnation.nonce)
+    }
+
+    pub(super) fn is_leaving(&self, node: usize) -> bool {
+        self.slots.get(node).is_some_and(|slot| slot.is_leaving)
     }
 
     /// Whether there were two processes with this one's id at any time.

@@ -61,10 +61,12 @@ fn agrees_with_itself(sim: &Sim, node: usize, owners: &Owners) -> Result<(), Vio
         return Err(Violation::new(format!("n{node} does not say that it has converged")));
     }
     let quorum = u32::try_from(sim.running().count()).unwrap_or(u32::MAX) >= sim.minimum_nodes();
-    if engine.members().is_ready() != quorum {
+    // Whoever drains does not serve any more.
+    let serves = quorum && !sim.drains(node);
+    if engine.members().is_ready() != serves {
         return Err(Violation::new(format!(
             "n{node} is ready: {}; {:?}",
-            !quorum,
+            !serves,
             engine.members().reasons()
         )));
     }

@@ -7,6 +7,7 @@ mod convergence;
 mod delivery;
 mod ghosts;
 mod lives;
+mod moving;
 mod readiness;
 mod registers;
 pub(super) mod removals;
@@ -47,6 +48,7 @@ impl std::error::Error for Violation {}
 pub fn always(sim: &Sim) -> Result<(), Violation> {
     sim.first_violation().map_or(Ok(()), Err)?;
     readiness::check(sim)?;
+    moving::check(sim)?;
     bounds::check(sim)
 }
 
@@ -63,6 +65,7 @@ pub fn after_calm(sim: &Sim) -> Result<(), Violation> {
 pub(super) fn settled(sim: &Sim) -> Result<(), Violation> {
     ghosts::check(sim)?;
     convergence::check(sim)?;
+    moving::check_counts(sim)?;
     registers::check(sim)?;
     accounting::check(sim)
 }

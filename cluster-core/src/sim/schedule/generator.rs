@@ -151,10 +151,20 @@ impl Generator {
             10 => Step::Loss { per_mille: self.rng.random_range(1..250) },
             11 => Step::SlowPeer { node: a, ms },
             12..=14 => Step::Heal,
-            15..=17 => Step::Swallow { from: a, to: b },
+            15..=17 => return self.swallow(a, b),
             _ => return,
         };
         self.steps.push(step);
+    }
+
+    /// A change of which somebody never hears, and mostly none for a while after it that would leave a gap.
+    fn swallow(&mut self, from: usize, to: usize) {
+        let (connection, room) = (self.rng.random_range(0..CONNECTIONS), self.rng.random_range(0..ROOMS));
+        self.steps.push(Step::Swallow { from, to });
+        self.steps.push(Step::Unsubscribe { node: from, connection, room });
+        self.steps.push(Step::Subscribe { node: from, connection, room });
+        let ms = self.rng.random_range(0..4_000);
+        self.wait(ms);
     }
 
     /// More rooms than one message tells of, on a bad line to somebody who knows none of them.
@@ -180,7 +190,7 @@ impl Generator {
 
     fn processes(&mut self) {
         let node = self.node();
-        let step = match self.rng.random_range(0..20) {
+        let step = match self.rng.random_range(0..24) {
             0 | 1 => Step::Crash { node },
             2 => Step::Restart { node },
             3..=5 => Step::Start { node },
@@ -193,9 +203,33 @@ impl Generator {
             14 => Step::Discovery { down: true },
             15 | 16 => Step::Discovery { down: false },
             17 => Step::StaleEntries { entries: self.rng.random_range(0..4) },
+            18 | 19 => Step::CrashSlowly { node, ms: self.rng.random_range(1..3_000) },
+            20 | 21 => return self.drain(node),
             _ => return,
         };
         self.steps.push(step);
+    }
+
+    /// A node that drains, and whose clients move; then it leaves, dies, or stays.
+    fn drain(&mut self, node: usize) {
+        self.steps.push(Step::Drain { node });
+        let (to, room) = (self.node(), self.rng.random_range(0..ROOMS));
+        for connection in 0..CONNECTIONS {
+            let ms = self.rng.random_range(0..300);
+            self.wait(ms);
+            if self.chance(2) {
+                self.steps.push(Step::Subscribe { node: to, connection, room });
+                self.steps.push(Step::Disconnect { node, connection });
+            }
+        }
+        let ends = [
+            Some(Step::Leave { node }),
+            Some(Step::Crash { node }),
+            Some(Step::CrashSlowly { node, ms: self.rng.random_range(1..3_000) }),
+            Some(Step::Restart { node }),
+            None,
+        ];
+        self.steps.extend(ends.choose(&mut self.rng).cloned().flatten());
     }
 
     /// Most nodes, down for a while, all at once again.

@@ -15,9 +15,10 @@ pub enum Profile {
     Network,
     /// Pairs that do not reach each other while others reach both; those that carry their tunnels die, stop or are cut off.
     Partial,
-    /// Nodes compare or forget what they have, at any time and with many rooms, while links break and streams lose their place.
+    /// Nodes compare or forget what they have, at any time and with many rooms, while links break, streams lose their place and
+    /// messages vanish.
     Resets,
-    /// Crashes, restarts, leaves, pauses, and second processes of one id; the network is whole.
+    /// Crashes, quick and slow, restarts, drains, leaves, pauses, and second processes of one id; the network is whole.
     Processes,
     /// Most nodes die and come back at once, again and again.
     MassRestart,

@@ -24,7 +24,14 @@ pub enum Step {
     Crash {
         node: usize,
     },
+    CrashSlowly {
+        node: usize,
+        ms: u64,
+    },
     Restart {
+        node: usize,
+    },
+    Drain {
         node: usize,
     },
     Leave {
@@ -184,7 +191,9 @@ impl Step {
             Self::Wait { ms } => sim.run_for(span(ms)),
             Self::Start { node } => drop(sim.start(*node)),
             Self::Crash { node } => sim.crash(*node),
+            Self::CrashSlowly { node, ms } => sim.crash_slowly(*node, span(ms)),
             Self::Restart { node } => sim.restart(*node),
+            Self::Drain { node } => drop(sim.drain(*node)),
             Self::Leave { node } => sim.leave(*node),
             Self::Pause { node } => sim.pause(*node),
             Self::Resume { node } => sim.resume(*node),

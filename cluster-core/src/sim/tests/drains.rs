@@ -1,5 +1,6 @@
 //! Clients that move while their node drains: at every moment each of them is counted, and none of them twice.
 
+use super::super::schedule::Profile;
 use super::*;
 
 const CLIENTS: u64 = 20;
@@ -61,4 +62,15 @@ fn a_node_that_drains_says_so_again_after_a_split() {
     takes(&mut sim, 20 * SECOND, |sim| (1..3).all(|at| counted(sim, at) == (2, 0)));
     sim.heal();
     takes(&mut sim, 20 * SECOND, |sim| (0..3).all(|at| counted(sim, at) == (2, 1)));
+}
+
+#[test]
+fn random_schedules_have_nodes_drain_and_die_in_the_middle_of_it() {
+    let mut total = Counters::default();
+    for seed in 0..30 {
+        let report = Profile::Processes.schedule(seed, 3..=6, 15).run();
+        assert_eq!(report.violation, None, "seed {seed}");
+        total += report.counters;
+    }
+    assert!(total.drains >= 20 && total.slow_deaths >= 20, "{total:?}");
 }
