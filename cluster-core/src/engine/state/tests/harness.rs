@@ -284,7 +284,7 @@ impl Net {
     /// Heartbeats for so long, and whatever they lead to.
     pub(super) fn beat(&mut self, beats: u32) {
         for _ in 0..beats {
-            self.now = self.now + BEAT;
+            self.now += BEAT;
             self.exchange_claims(self.now);
             self.settle();
         }

@@ -109,7 +109,7 @@ fn an_owner_that_goes_on_is_never_asked_again_however_slow_it_is() {
     while net.nodes[1].state.rooms() < 100 {
         // One message of a few rooms with each third beat.
         for _ in 0..3 {
-            now = now + BEAT;
+            now += BEAT;
             net.exchange_claims(now);
         }
         assert!(net.send(0, 1, 300) && net.deliver_state(0, 1));
@@ -125,7 +125,7 @@ fn an_owner_that_does_not_answer_is_asked_less_and_less_often_and_one_without_a_
     let mut now = NOW;
     let mut beats = |net: &mut Net, beats: u32| {
         for _ in 0..beats {
-            now = now + BEAT;
+            now += BEAT;
             net.exchange_claims(now);
             while net.lose_state(1, 0) {}
         }
