@@ -108,6 +108,7 @@ fn operated() -> (Sim, Vec<u8>) {
         assert!(engine.blank(now, u64::MAX));
         let own = engine.incarnation();
         engine.reincarnate(now, Incarnation { epoch: own.epoch + 1, ..own });
+        engine.leave(now);
     });
     sim.run_for(Duration::from_secs(3));
     let (_, tape) = sim.tapes().next().unwrap();
