@@ -19,6 +19,7 @@ use cluster_core::config::{Config, OnMinority};
 use cluster_core::runtime::{Cluster, StartError};
 
 pub use connection::Connection;
+pub(crate) use outbox::PIECE;
 pub use outbox::{Room, TooSlow};
 
 use crate::filter::RoomKey;

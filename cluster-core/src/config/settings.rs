@@ -61,7 +61,7 @@ settings! {
     public server_rooms: usize = DEFAULT_SERVER_ROOMS, "server.limits.rooms", Amount(1..=100_000_000);
 
     /// How many bytes may wait for a client. Default 8 MiB; then it has to go. Worst-case memory a client:
-    /// that, a request, and once more the longest text that it was ever sent.
+    /// that, a request, and up to 32 KiB for writing.
     public server_outgoing_bytes: usize = DEFAULT_SERVER_OUTGOING_BYTES, "server.limits.outgoingBytes",
         Amount(FRAME..=GIB);
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::ws::Utf8Bytes;
 use cluster_core::engine::ConnectionId;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::Node;
 use super::outbox::{Outbox, Room, Text, TooSlow};
@@ -60,7 +60,7 @@ impl Connection {
     /// The next text for the client, when the one before has been written. For one task; cancel safe.
     pub async fn next(&self) -> Utf8Bytes {
         let text = self.outbox.next().await;
-        // What is being written is a copy of what others wait for, and takes memory of its own.
+        // What is being written of it is a copy, and takes memory of its own.
         self.node.local.relieve();
         text
     }

@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use axum::extract::ws::Utf8Bytes;
 use thiserror::Error;
 use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::sync::CancellationToken;
 
 use crate::load::{Bound, Held, Load};
+
+/// A longer text is written in pieces of this many bytes, so that no more of it is copied at a time.
+pub(crate) const PIECE: usize = 16 * 1024;
 
 /// The client reads more slowly than it is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -70,8 +73,8 @@ struct Queue {
     /// Each text, and what its place here takes.
     texts: VecDeque<(Text, Held)>,
     bytes: usize,
-    /// A copy of the text that was taken last: until the next one is taken it is being written.
-    written: Option<Held>,
+    /// The text that was taken last, and the copy of a piece of it: until the next one is taken it is being written.
+    written: Option<(Text, Held)>,
 }
 
 impl Outbox {
@@ -132,8 +135,8 @@ impl Outbox {
     /// much is free. Looks at each text.
     pub(super) fn share(&self) -> usize {
         let queue = self.queue();
-        let waiting = queue.texts.iter().map(|(text, held)| text.share().saturating_add(held.bytes()));
-        waiting.chain(queue.written.as_ref().map(Held::bytes)).fold(0, usize::saturating_add)
+        let texts = queue.texts.iter().chain(&queue.written);
+        texts.map(|(text, held)| text.share().saturating_add(held.bytes())).fold(0, usize::saturating_add)
     }
 
     /// Ends the queue for the sake of the others.
@@ -170,8 +173,9 @@ impl Outbox {
         let (text, _) = queue.texts.pop_front()?;
         queue.bytes = queue.bytes.saturating_sub(cost(&text));
         self.drained.notify_one();
-        queue.written = Some(self.load.reserve().hold(text.bytes()));
-        Some(text.0.0.clone())
+        let bytes = text.0.0.clone();
+        queue.written = Some((text, self.load.reserve().hold(bytes.as_str().len().min(PIECE))));
+        Some(bytes)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -266,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_text_is_shared_out_and_a_copy_is_not() {
+    fn a_shared_text_is_shared_out_and_the_copy_of_a_piece_is_not() {
         let load = Load::new(1_000);
         let outboxes = [(); 4].map(|()| Outbox::new(1_000, &load));
         let text = Text::new("x".repeat(100).into(), &load);
@@ -275,24 +279,25 @@ mod tests {
         let shares = || outboxes.each_ref().map(Outbox::share);
         assert_eq!(shares(), [25 + OVERHEAD; 4]);
         assert!(outboxes[0].next().now_or_never().is_some());
-        assert_eq!(shares(), [100, 33 + OVERHEAD, 33 + OVERHEAD, 33 + OVERHEAD]);
+        assert_eq!(shares(), [25 + 100, 25 + OVERHEAD, 25 + OVERHEAD, 25 + OVERHEAD]);
     }
 
     #[test]
-    fn a_text_counts_once_while_it_waits_for_many_and_again_while_it_is_being_written() {
+    fn a_text_counts_once_however_many_it_is_for_and_a_piece_again_while_it_is_being_written() {
+        const LONG: usize = 3 * PIECE;
         let load = Load::new(1_000);
         let outboxes = [(); 3].map(|()| Outbox::new(1_000, &load));
-        let text = Text::new("x".repeat(100).into(), &load);
+        let text = Text::new("x".repeat(LONG).into(), &load);
         outboxes.iter().for_each(|outbox| outbox.push(text.clone()));
         drop(text);
         let used = || load.reserve().used();
-        assert_eq!(used(), 100 + 3 * OVERHEAD);
+        assert_eq!(used(), LONG + 3 * OVERHEAD);
         assert!(outboxes[0].next().now_or_never().is_some());
-        assert_eq!(used(), 100 + 2 * OVERHEAD + 100, "one is being written");
+        assert_eq!(used(), LONG + 2 * OVERHEAD + PIECE, "one is being written");
         assert!(outboxes[0].next().now_or_never().is_none());
-        assert_eq!(used(), 100 + 2 * OVERHEAD, "it has been");
+        assert_eq!(used(), LONG + 2 * OVERHEAD, "it has been");
         outboxes[1].give_way();
-        assert_eq!(used(), 100 + OVERHEAD);
+        assert_eq!(used(), LONG + OVERHEAD);
         drop(outboxes);
         assert_eq!(used(), 0);
     }

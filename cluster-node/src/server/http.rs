@@ -2,22 +2,18 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Path, Query, Request as HttpRequest, State as Shared};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response as HttpResponse;
 use axum::routing::{any, get, post};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::query::{bare, with_headers};
 use super::{State, socket};
 use crate::api::{ApiError, Request};
 use crate::load::Bound;
-
-/// What each WebSocket takes for reading, all of it from the first read on. A longer message takes more while it is read.
-const READ_BUFFER: usize = 4096;
 
 /// The routes of the client API and those that somebody else serves, and one answer for all that is neither.
 pub(super) fn router(state: State, more: Router) -> Router {
@@ -34,13 +30,11 @@ pub(super) fn router(state: State, more: Router) -> Router {
         .with_state(state)
 }
 
-async fn upgrade(
-    Shared(state): Shared<State>,
-    uri: Uri,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> HttpResponse {
-    let Ok(upgrade) = upgrade else { return unknown(Shared(state), uri, headers).await };
+async fn upgrade(Shared(state): Shared<State>, mut request: HttpRequest) -> HttpResponse {
+    let Ok(answer) = create_response_with_body(&request, Body::empty) else {
+        let (head, _) = request.into_parts();
+        return unknown(Shared(state), head.uri, head.headers).await;
+    };
     if state.moving.has_begun() || state.node.is_draining() {
         return bare(&ApiError::ShuttingDown);
     }
@@ -48,15 +42,17 @@ async fn upgrade(
         state.node.load().meets(Bound::Clients);
         return bare(&ApiError::Overloaded { limit: state.limits.connections });
     };
-    let limits = state.limits;
-    let upgrade = upgrade.max_message_size(limits.request_bytes).max_frame_size(limits.request_bytes);
-    let upgrade = upgrade.read_buffer_size(READ_BUFFER);
+    let upgraded = hyper::upgrade::on(&mut request);
     // Tracked from here on, so that a server that stops waits for clients that are only just coming.
     let token = state.clients.token();
-    upgrade.on_upgrade(async move |socket| {
-        socket::serve(socket, state.node, limits, state.moving, state.stop).await;
+    tokio::spawn(async move {
+        // An error is one more way of being gone.
+        if let Ok(upgraded) = upgraded.await {
+            socket::serve(upgraded, state.node, state.limits, state.moving, state.stop).await;
+        }
         drop((slot, token));
-    })
+    });
+    answer
 }
 
 async fn query(Shared(state): Shared<State>, headers: HeaderMap, body: Body) -> HttpResponse {

@@ -82,7 +82,7 @@ impl ServerLimits {
     }
 
     /// How many bytes may wait for a client before it is told to go. Default [`DEFAULT_OUTGOING_BYTES`]. Worst-case memory a
-    /// client: that, a request, and once more the longest text that it was ever sent.
+    /// client: that, a request, and up to 32 KiB for writing.
     #[must_use]
     pub fn with_outgoing_bytes(self, outgoing_bytes: usize) -> Self {
         Self { outgoing_bytes, ..self }

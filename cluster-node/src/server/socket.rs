@@ -6,19 +6,27 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
-use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
-use futures_util::{FutureExt, SinkExt, Stream, StreamExt};
+use bytes::Bytes;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame::Frame};
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
 use super::limits::ServerLimits;
 use super::moving::Moving;
 use crate::api::{ApiError, Incoming, Rejection, Response};
 use crate::load::{Bound, Load};
-use crate::node::{Connection, Node, Room, TooSlow};
+use crate::node::{Connection, Node, PIECE, Room, TooSlow};
+
+/// What each WebSocket takes for reading, all of it from the first read on. A longer message takes more while it is read.
+const READ_BUFFER: usize = 4096;
 
 /// How long a client may take to read that it is told to go.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -29,23 +37,24 @@ enum Ending {
     /// The client went, or broke the protocol.
     Client,
     /// The client is told to go.
-    Close { code: u16, reason: Utf8Bytes },
+    Close { code: CloseCode, reason: Utf8Bytes },
 }
 
 /// Serves a client until it goes or has to go.
 pub(super) async fn serve(
-    socket: WebSocket,
+    upgraded: Upgraded,
     node: Node,
     limits: ServerLimits,
     moving: Moving,
     stop: CancellationToken,
 ) {
-    let (mut sink, mut stream) = socket.split();
+    let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config(limits)));
+    let (mut sink, mut stream) = socket.await.split();
     let connection = node.connect(limits.outgoing_bytes);
     let ending = tokio::select! {
         biased;
-        () = stop.cancelled() => close(close_code::ERROR, "Connection closed by remote host"),
-        () = moving.turn(connection.turn()) => close(close_code::RESTART, "this node is draining: connect again"),
+        () = stop.cancelled() => close(CloseCode::Error, "Connection closed by remote host"),
+        () = moving.turn(connection.turn()) => close(CloseCode::Restart, "this node is draining: connect again"),
         slow = connection.too_slow() => close(code(slow), &slow.to_string()),
         ending = read(&mut stream, &connection, limits.idle_timeout) => ending,
         ending = write(&mut sink, &connection) => ending,
@@ -63,28 +72,55 @@ pub(super) async fn serve(
     let _ = timeout(CLOSE_WITHIN, farewell).await;
 }
 
-fn close(code: u16, reason: &str) -> Ending {
+/// Nothing waits in the socket's own buffer, which keeps what it once took: that is a piece.
+fn config(limits: ServerLimits) -> WebSocketConfig {
+    let longest = Some(limits.request_bytes);
+    let config = WebSocketConfig::default().max_message_size(longest).max_frame_size(longest);
+    config.read_buffer_size(READ_BUFFER).write_buffer_size(0)
+}
+
+fn close(code: CloseCode, reason: &str) -> Ending {
     Ending::Close { code, reason: reason.into() }
 }
 
 /// Who was too slow alone is to be looked at; who gave way to others may come back.
-fn code(slow: TooSlow) -> u16 {
+fn code(slow: TooSlow) -> CloseCode {
     match slow {
-        TooSlow::Alone => close_code::ERROR,
-        TooSlow::AmongOthers => close_code::AGAIN,
+        TooSlow::Alone => CloseCode::Error,
+        TooSlow::AmongOthers => CloseCode::Again,
     }
 }
 
-async fn write(sink: &mut SplitSink<WebSocket, Message>, connection: &Connection) -> Ending {
+async fn write(sink: &mut (impl Sink<Message> + Unpin), connection: &Connection) -> Ending {
     loop {
         let text = connection.next().await;
-        if sink.send(Message::Text(text)).await.is_err() {
+        if send(sink, text).await.is_err() {
             return Ending::Client;
         }
     }
 }
 
-async fn read(stream: &mut SplitStream<WebSocket>, connection: &Connection, idle: Duration) -> Ending {
+/// Sends a text, a long one piece by piece.
+async fn send<S: Sink<Message> + Unpin>(sink: &mut S, text: Utf8Bytes) -> Result<(), S::Error> {
+    if text.as_str().len() <= PIECE {
+        return sink.send(Message::Text(text)).await;
+    }
+    let mut rest = Bytes::from(text);
+    let mut kind = Data::Text;
+    while !rest.is_empty() {
+        let piece = rest.split_to(rest.len().min(PIECE));
+        let frame = Frame::message(piece, OpCode::Data(kind), rest.is_empty());
+        sink.feed(Message::Frame(frame)).await?;
+        kind = Data::Continue;
+    }
+    sink.flush().await
+}
+
+async fn read(
+    stream: &mut (impl Stream<Item = tungstenite::Result<Message>> + Unpin),
+    connection: &Connection,
+    idle: Duration,
+) -> Ending {
     let mut waiting = FuturesUnordered::new();
     let mut silence = Silence::of(idle);
     loop {
@@ -96,10 +132,10 @@ async fn read(stream: &mut SplitStream<WebSocket>, connection: &Connection, idle
             }
             Turn::Silence => {
                 connection.node().load().meets(Bound::Silence);
-                return close(close_code::ERROR, "the client was silent for too long");
+                return close(CloseCode::Error, "the client was silent for too long");
             }
             Turn::Message(None | Some(Ok(Message::Close(_)))) => return Ending::Client,
-            Turn::Message(Some(Err(error))) => return refusal(error, connection.node().load()),
+            Turn::Message(Some(Err(error))) => return refusal(&error, connection.node().load()),
             Turn::Message(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => None,
             Turn::Message(Some(Ok(message))) => Some(message.into_text()),
         };
@@ -192,11 +228,11 @@ fn push(connection: &Connection, answer: &Response) {
 }
 
 /// What a client is told whose message cannot be taken in.
-fn refusal(error: axum::Error, load: &Load) -> Ending {
-    match error.into_inner().downcast_ref::<tungstenite::Error>() {
-        Some(tungstenite::Error::Capacity(error)) => {
+fn refusal(error: &tungstenite::Error, load: &Load) -> Ending {
+    match error {
+        tungstenite::Error::Capacity(error) => {
             load.meets(Bound::Length);
-            close(close_code::SIZE, &error.to_string())
+            close(CloseCode::Size, &error.to_string())
         }
         _ => Ending::Client,
     }
@@ -209,6 +245,7 @@ mod tests {
     use std::pin::Pin;
 
     use futures_util::stream;
+    use tokio::io::{AsyncReadExt as _, duplex};
     use tokio::time::sleep;
 
     use super::*;
@@ -287,5 +324,33 @@ mod tests {
             turn(&mut asks, waiting, true, enough, &mut silence).await,
             Turn::Message(Some("question"))
         );
+    }
+
+    #[tokio::test]
+    async fn a_long_text_is_written_piece_by_piece_and_comes_whole() {
+        let text = Utf8Bytes::from("ä€𐍈".repeat(5_000));
+        let served = async |text: &Utf8Bytes, end| {
+            let config = config(ServerLimits::default());
+            let mut socket = WebSocketStream::from_raw_socket(end, Role::Server, Some(config)).await;
+            send(&mut socket, text.clone()).await.expect("sent");
+        };
+        let (end, mut other) = duplex(1 << 20);
+        served(&text, end).await;
+        let mut bytes = Vec::new();
+        other.read_to_end(&mut bytes).await.expect("read");
+        let (mut frames, mut rest) = (Vec::new(), &bytes[..]);
+        // Each is longer than 125 bytes and shorter than 64 KiB.
+        while let [kind, 126, high, low, more @ ..] = rest {
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            frames.push((*kind, length));
+            rest = &more[length..];
+        }
+        assert_eq!(frames, [(0x01, PIECE), (0x00, PIECE), (0x80, text.as_str().len() - 2 * PIECE)]);
+
+        let (end, other) = duplex(1 << 20);
+        served(&text, end).await;
+        let mut client = WebSocketStream::from_raw_socket(other, Role::Client, None).await;
+        let message = client.next().await.expect("a message").expect("a message");
+        assert_eq!(message, Message::Text(text));
     }
 }
