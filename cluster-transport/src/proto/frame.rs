@@ -10,7 +10,7 @@
 
 mod carried;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::Serialize;
 
 pub(super) use carried::TUNNELS;
@@ -239,8 +239,8 @@ impl Frame {
         if bytes.is_empty() {
             return Err(FrameError::Empty);
         }
-        let body = bytes.split_off(1);
-        let kind = bytes.first().copied().unwrap_or_default();
+        let kind = bytes.get_u8();
+        let body = bytes;
         let frame = match kind {
             kind::HELLO => take_body("Hello", &body).map(|(b, e)| Self::Hello(b, e))?,
             kind::WELCOME => take_body("Welcome", &body).map(|(b, e)| Self::Welcome(b, e))?,
@@ -340,7 +340,7 @@ pub(super) fn segment_head(lane: Lane, first: u64, count: u32) -> [u8; SEGMENT_H
 }
 
 impl Segment {
-    fn decode(body: Bytes) -> Result<Self, FrameError> {
+    pub(super) fn decode(body: Bytes) -> Result<Self, FrameError> {
         let mut reader = Reader::new("Segment", body);
         let (lane, first, count) = (lane(&mut reader)?, reader.u64()?, reader.u32()?);
         let packed = reader.rest();
@@ -438,8 +438,17 @@ impl Fragment {
     }
 }
 
+/// The bytes of an acknowledgement, its length included.
+pub(super) const ACKNOWLEDGEMENT: usize = PREFIX + 1 + 1 + 8;
+
 impl Acknowledge {
-    fn decode(body: Bytes) -> Result<Self, FrameError> {
+    /// Appends the whole frame.
+    pub(super) fn put(&self, out: &mut BytesMut) {
+        out.put_u32(u32::try_from(ACKNOWLEDGEMENT - PREFIX).unwrap_or(u32::MAX));
+        self.encode(out);
+    }
+
+    pub(super) fn decode(body: Bytes) -> Result<Self, FrameError> {
         let mut reader = Reader::new("Acknowledge", body);
         let acknowledge = Self { lane: lane(&mut reader)?, next: reader.u64()? };
         reader.end()?;

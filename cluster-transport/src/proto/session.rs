@@ -6,18 +6,19 @@
 
 mod event;
 mod outbox;
+mod sending;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 pub use event::{Direction, Missed, SessionEnd, SessionEvent};
 pub use outbox::Outbox;
 
 use super::body::{Close, CloseCode, Leave, Positions};
-use super::frame::{Acknowledge, Decoded, Frame, FrameError, Lagged, LaneStart, TUNNELS};
+use super::frame::{Acknowledge, Decoded, Frame, FrameError, Lagged, LaneStart, Segment, kind};
 use super::lanes::{Batch, Inbound, InboundFault, InboundLimits, Payload, PeerLanes, Taken};
 use super::requests::Heard;
 use super::tunnel::TunnelFrame;
@@ -132,13 +133,7 @@ impl Session {
         if self.ended {
             return;
         }
-        let result = Frame::decode(frame).map_err(Fault::from).and_then(|decoded| match decoded {
-            Decoded::Known(frame) => self.take(now, frame),
-            Decoded::Skipped(_) => {
-                self.skipped_frames += 1;
-                Ok(())
-            }
-        });
+        let result = self.take_frame(now, frame);
         if let Err(fault) = result {
             let code = match fault {
                 Fault::Frame(FrameError::UnknownKind { .. }) => CloseCode::UNKNOWN_KIND,
@@ -147,6 +142,26 @@ impl Session {
             self.close(code, &fault.to_string());
         }
         self.check_leave(now);
+    }
+
+    fn take_frame(&mut self, now: Instant, mut frame: Bytes) -> Result<(), Fault> {
+        match frame.first() {
+            // Nearly all are segments and acknowledgements.
+            Some(&kind::SEGMENT) => {
+                frame.advance(1);
+                return self.take_segment(now, Segment::decode(frame)?);
+            }
+            Some(&kind::ACKNOWLEDGE) => {
+                frame.advance(1);
+                return self.take_acknowledge(Acknowledge::decode(frame)?);
+            }
+            _ => {}
+        }
+        match Frame::decode(frame)? {
+            Decoded::Known(frame) => self.take(now, frame)?,
+            Decoded::Skipped(_) => self.skipped_frames += 1,
+        }
+        Ok(())
     }
 
     /// The peer closed the link, or its system did.
@@ -208,62 +223,6 @@ impl Session {
         self.start.lanes.requests_under_way().is_some_and(|requests| requests.under_way().0 > 1)
     }
 
-    /// Appends frames to be sent over one byte stream, about `budget` bytes of them. False if nothing is left to send just now.
-    pub fn poll_transmit(&mut self, out: &mut VecDeque<Bytes>, budget: usize) -> bool {
-        self.poll_transmit_into(&mut outbox::Stream { pieces: out, budget })
-    }
-
-    /// Puts frames up to be sent, lane by lane in turn, as long as they are taken. False if nothing is left to send just now.
-    pub fn poll_transmit_into(&mut self, out: &mut impl Outbox) -> bool {
-        // After the starts of lanes there are hardly any: their memory is not kept.
-        for (lane, frame) in std::mem::take(&mut self.frames) {
-            out.put(lane, frame);
-        }
-        if self.ended {
-            return false;
-        }
-        // A peer that sends and does not read makes no heap of these.
-        let acknowledges = out.takes(Lane::Control);
-        for lane in Lane::ALL.into_iter().filter(|lane| acknowledges && *lane != Lane::Control) {
-            self.acknowledge(lane, out);
-        }
-        let has_more = self.transmit_lanes(out);
-        if acknowledges && (!out.is_empty() || self.owes_much(Lane::Control)) {
-            self.acknowledge(Lane::Control, out);
-        }
-        has_more
-    }
-
-    /// A frame of each lane in turn, as long as any has one that is taken. False if none has.
-    fn transmit_lanes(&mut self, out: &mut impl Outbox) -> bool {
-        loop {
-            let (mut idle, mut refused) = (true, false);
-            for lane in Lane::ALL {
-                if !out.takes(lane) {
-                    refused = true;
-                    continue;
-                }
-                let Some(sent) = self.start.lanes.poll(lane, self.start.session) else { continue };
-                idle = false;
-                for piece in sent.into_iter().flatten().filter(|piece| !piece.is_empty()) {
-                    out.put(lane, piece);
-                }
-            }
-            if self.transmit_tunnels(out) {
-                idle = false;
-            }
-            if idle {
-                return refused || !self.tunnels.is_empty();
-            }
-        }
-    }
-
-    /// A frame of the tunnels, if it is taken.
-    fn transmit_tunnels(&mut self, out: &mut impl Outbox) -> bool {
-        let frame = if out.takes(TUNNELS) { self.tunnels.pop_front() } else { None };
-        frame.map(|frame| out.put(TUNNELS, frame)).is_some()
-    }
-
     /// Sends something of a tunnel, in order, behind what the lanes have.
     pub fn send_tunnel(&mut self, frame: TunnelFrame) {
         if !self.ended {
@@ -321,12 +280,8 @@ impl Session {
                 Ok(())
             }
 
-            Frame::Acknowledge(Acknowledge { lane, next }) => {
-                match self.start.lanes.acknowledged(lane, next) {
-                    true => Ok(()),
-                    false => Err(Fault::NotSent { lane, next }),
-                }
-            }
+            Frame::Acknowledge(acknowledge) => self.take_acknowledge(acknowledge),
+            Frame::Segment(segment) => self.take_segment(now, segment),
             Frame::Leave(leave, _) => {
                 self.peer_leave.get_or_insert((leave.ends, now + LEAVE_WAIT));
                 Ok(())
@@ -344,57 +299,71 @@ impl Session {
         }
     }
 
-    fn take_from_lane(&mut self, now: Instant, frame: Frame) -> Result<(), Fault> {
-        let lanes = Arc::clone(&self.start.lanes);
-        let mut inbound = lanes.inbound();
-        let session = self.start.session;
-        if inbound.owner != Some(session) {
-            inbound.stale_frames += 1;
-            return Ok(());
+    fn take_acknowledge(&self, Acknowledge { lane, next }: Acknowledge) -> Result<(), Fault> {
+        match self.start.lanes.acknowledged(lane, next) {
+            true => Ok(()),
+            false => Err(Fault::NotSent { lane, next }),
         }
-        let taken = match frame {
+    }
+
+    /// The receiving side, if only the input of this session counts. Counts a frame that does not.
+    fn own_inbound<'a>(&self, lanes: &'a PeerLanes) -> Option<MutexGuard<'a, Inbound>> {
+        let mut inbound = lanes.inbound();
+        if inbound.owner != Some(self.start.session) {
+            inbound.stale_frames += 1;
+            return None;
+        }
+        Some(inbound)
+    }
+
+    fn take_segment(&mut self, now: Instant, segment: Segment) -> Result<(), Fault> {
+        let (lanes, session, lane) = (&self.start.lanes, self.start.session, segment.lane);
+        let Some(mut inbound) = self.own_inbound(lanes) else { return Ok(()) };
+        let window = window_of(lanes, lane);
+        let taken = inbound.lane_mut(lane).segment(session, segment, window)?;
+        drop(inbound);
+        self.taken(now, lane, taken)
+    }
+
+    fn take_from_lane(&mut self, now: Instant, frame: Frame) -> Result<(), Fault> {
+        let (lanes, session) = (&self.start.lanes, self.start.session);
+        let Some(mut inbound) = self.own_inbound(lanes) else { return Ok(()) };
+        match frame {
             Frame::LaneStart(start) => {
                 drop(inbound);
-                return self.lane_started(&lanes, start);
+                self.lane_started(start)
             }
             Frame::Lagged(lagged) => {
                 let news = inbound.lane_mut(lagged.lane).lagged(session, &lagged)?;
                 drop(inbound);
                 self.peer_lagged(&lagged, news);
-                return Ok(());
-            }
-            Frame::Segment(segment) => {
-                let limits = self.limits(&inbound, segment.lane);
-                let lane = segment.lane;
-                (lane, inbound.lane_mut(lane).segment(session, segment, limits)?)
+                Ok(())
             }
             Frame::Fragment(fragment) => {
-                let limits = self.limits(&inbound, fragment.lane);
-                (fragment.lane, inbound.lane_mut(fragment.lane).fragment(session, &fragment, limits)?)
+                let (lane, limits) = (fragment.lane, self.limits(&inbound, fragment.lane));
+                let taken = inbound.lane_mut(lane).fragment(session, &fragment, limits)?;
+                drop(inbound);
+                self.taken(now, lane, taken)
             }
-            _ => return Err(Fault::Handshake),
-        };
-        drop(inbound);
-        match taken {
-            (_, Taken::Duplicate) => Ok(()),
-            (lane, Taken::Absorbed(number)) => {
-                lanes.absorbed(lane, number, number.saturating_add(1));
-                Ok(())
-            }
-            (Lane::Requests, Taken::Batch(batch)) => self.take_requests(now, batch),
-            (_, Taken::Batch(batch)) => {
-                self.events.push_back(SessionEvent::Batch(batch));
-                Ok(())
-            }
+            _ => Err(Fault::Handshake),
         }
     }
 
-    fn lane_started(&mut self, lanes: &PeerLanes, start: LaneStart) -> Result<(), Fault> {
+    fn taken(&mut self, now: Instant, lane: Lane, taken: Taken) -> Result<(), Fault> {
+        match (lane, taken) {
+            (_, Taken::Duplicate) => {}
+            (lane, Taken::Absorbed) => self.start.lanes.absorbed(lane),
+            (Lane::Requests, Taken::Batch(batch)) => return self.take_requests(now, batch),
+            (_, Taken::Batch(batch)) => self.events.push_back(SessionEvent::Batch(batch)),
+        }
+        Ok(())
+    }
+
+    fn lane_started(&mut self, start: LaneStart) -> Result<(), Fault> {
         if start.session != self.start.session {
             return Err(InboundFault::NotStarted { lane: start.lane }.into());
         }
-        if !lanes.inbound().lane_mut(start.lane).start(start)? {
-            lanes.restart_handed(start.lane, start.first);
+        if !self.start.lanes.inbound().lane_mut(start.lane).start(start)? {
             self.acknowledged[start.lane] = start.first;
             if start.lane.is_resumed() {
                 let (direction, missed) = (Direction::Inbound, Missed::Unknown);
@@ -406,7 +375,7 @@ impl Session {
 
     fn peer_lagged(&mut self, lagged: &Lagged, news: Option<u64>) {
         let Some(messages) = news else { return };
-        self.start.lanes.absorbed(lagged.lane, lagged.from, lagged.to);
+        self.start.lanes.absorbed(lagged.lane);
         if lagged.lane == Lane::Requests {
             // Each request has its outcome, and nobody misses what is given up of one.
             return;
@@ -445,36 +414,11 @@ impl Session {
     fn limits(&self, inbound: &Inbound, lane: Lane) -> InboundLimits {
         let settings = self.start.lanes.settings();
         InboundLimits {
-            window: usize::try_from(settings.windows[lane]).unwrap_or(usize::MAX),
+            window: window_of(&self.start.lanes, lane),
             max_message: settings.max_message,
             reassembly_left: settings.reassembly.saturating_sub(inbound.reassembling()),
             reassembly: settings.reassembly,
         }
-    }
-
-    fn acknowledge(&mut self, lane: Lane, out: &mut impl Outbox) {
-        if !self.start.lanes.is_owing(lane) {
-            return;
-        }
-        self.start.lanes.settled(lane);
-        let next = self.start.lanes.handed(lane);
-        if next > self.acknowledged[lane] {
-            self.acknowledged[lane] = next;
-            self.start.lanes.inbound().lane_mut(lane).acknowledged(next);
-            out.put(Lane::Control, Frame::Acknowledge(Acknowledge { lane, next }).encode());
-        }
-    }
-
-    /// Whether so much is not acknowledged that the peer should hear of it though there is nothing else to say to it.
-    ///
-    /// Nobody waits for an acknowledgement of the control lane before its window is used up. Peers always have something to
-    /// say to each other soon, so that it travels along: an idle pair sends half as many packets.
-    fn owes_much(&self, lane: Lane) -> bool {
-        if !self.start.lanes.is_owing(lane) {
-            return false;
-        }
-        let window = usize::try_from(self.start.lanes.settings().windows[lane]).unwrap_or(usize::MAX);
-        self.start.lanes.inbound().lane(lane).unacknowledged_bytes() > window / 4
     }
 
     /// A leave takes effect when the last messages have arrived, or have had their time.
@@ -491,6 +435,11 @@ impl Session {
         self.say(Frame::Close(close, Extensions::default()));
         self.end(SessionEnd::PeerLeft);
     }
+}
+
+/// How many bytes of a lane the peer may have unacknowledged.
+fn window_of(lanes: &PeerLanes, lane: Lane) -> usize {
+    usize::try_from(lanes.settings().windows[lane]).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

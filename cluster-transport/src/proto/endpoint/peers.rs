@@ -67,7 +67,7 @@ const TICK: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Peers {
-    lane_settings: LaneSettings,
+    lane_settings: Arc<LaneSettings>,
     budget: Arc<RingBudget>,
     next_tick: Option<Instant>,
     peers: BTreeMap<NodeId, Peer>,
@@ -79,7 +79,7 @@ impl Peers {
     pub(super) fn new(lane_settings: LaneSettings) -> Self {
         Self {
             budget: RingBudget::new(lane_settings.ring_total),
-            lane_settings,
+            lane_settings: Arc::new(lane_settings),
             next_tick: None,
             peers: BTreeMap::new(),
             nodes: BTreeMap::new(),

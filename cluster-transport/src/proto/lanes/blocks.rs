@@ -3,9 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::Lane;
-
-/// The length of the first block, and of every one of the control lane: it is never in a hurry, and beats on every link.
+/// The length of the first block.
 const FIRST: usize = 512;
 /// The length of a full block.
 const LAST: usize = 64 * 1024;
@@ -16,23 +14,23 @@ const SPARES: usize = 32;
 #[derive(Debug)]
 pub(super) struct Blocks {
     next: usize,
-    last: usize,
     spares: Vec<BytesMut>,
 }
 
-impl Blocks {
-    pub(super) fn of(lane: Lane) -> Self {
-        let last = if lane == Lane::Control { FIRST } else { LAST };
-        Self { next: FIRST, last, spares: Vec::new() }
+impl Default for Blocks {
+    fn default() -> Self {
+        Self { next: FIRST, spares: Vec::new() }
     }
+}
 
+impl Blocks {
     /// A block with room for so many bytes, at most a full one.
     pub(super) fn take(&mut self, need: usize) -> BytesMut {
         if let Some(spare) = self.spares.pop() {
             return spare;
         }
         let block = BytesMut::with_capacity(self.next.max(need));
-        self.next = (self.next * 2).min(self.last);
+        self.next = (self.next * 2).min(LAST);
         block
     }
 
@@ -67,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_full_block_is_used_again_once_nothing_refers_to_it() {
-        let mut blocks = Blocks::of(Lane::Notifications);
+        let mut blocks = Blocks::default();
         let mut block = BytesMut::with_capacity(LAST);
         block.extend_from_slice(&[7; LAST]);
         let (place, segment) = (block.as_ptr(), block.freeze());
@@ -81,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_block_that_several_segments_shared_is_used_again_with_the_last_of_them() {
-        let mut blocks = Blocks::of(Lane::Notifications);
+        let mut blocks = Blocks::default();
         let mut block = BytesMut::with_capacity(LAST);
         let place = block.as_ptr();
         block.extend_from_slice(&[7; LAST]);
@@ -95,7 +93,7 @@ mod tests {
 
     #[test]
     fn small_blocks_are_not_kept_and_idle_lanes_keep_none() {
-        let mut blocks = Blocks::of(Lane::Notifications);
+        let mut blocks = Blocks::default();
         blocks.keep(blocks_of(FIRST));
         assert_eq!(blocks.spares.len(), 0);
         (0..2 * SPARES).for_each(|_| blocks.keep(blocks_of(LAST)));

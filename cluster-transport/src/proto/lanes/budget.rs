@@ -115,7 +115,10 @@ impl Account {
     }
 
     fn report_now(&mut self, held: usize) {
-        if held >= self.reported {
+        if held == self.reported {
+            return;
+        }
+        if held > self.reported {
             self.budget.used.fetch_add(held - self.reported, Ordering::Relaxed);
         } else {
             self.budget.used.fetch_sub(self.reported - held, Ordering::Relaxed);
@@ -137,7 +140,7 @@ impl Outbound {
     fn shed_for_others(&mut self, bytes: usize) -> u64 {
         let enough = self.unsent().saturating_sub(bytes);
         let shed = self.shed_while(u64::MAX, |outbound| outbound.unsent() > enough);
-        self.untold += shed;
+        self.rare().untold += shed;
         shed
     }
 }

@@ -1,9 +1,12 @@
 //! The receiving side of the lanes: numbers, duplicates, parts put together, and the peer held to its window.
 
+use std::collections::VecDeque;
+
 use bytes::{Bytes, BytesMut};
 
 use super::super::frame::{self, Fragment, Lagged, LaneStart, Segment};
 use super::super::{Lane, PerLane, SessionId};
+use super::handed::Handed;
 
 /// Messages of one lane on their way to the application, sharing the buffer they were read into.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,7 +210,7 @@ pub(in crate::proto) enum Taken {
     /// Nothing new.
     Duplicate,
     /// A part of a message that is not complete; its number can be acknowledged once all before it are.
-    Absorbed(u64),
+    Absorbed,
     /// Messages for the application.
     Batch(Batch),
 }
@@ -242,10 +245,12 @@ pub(in crate::proto) struct InboundLane {
     expected: Option<u64>,
     /// In which session the lane was started.
     session: Option<SessionId>,
-    partial: Option<Partial>,
+    /// How far the application has taken.
+    handed: Handed,
     /// Bytes of the frames taken in this session that were not acknowledged: (number after, bytes).
-    unacknowledged: std::collections::VecDeque<(u64, usize)>,
+    unacknowledged: VecDeque<(u64, usize)>,
     unacknowledged_bytes: usize,
+    partial: Option<Box<Partial>>,
 }
 
 /// A message that is not complete.
@@ -303,6 +308,7 @@ impl InboundLane {
             start.lane.is_resumed() && self.expected.is_some_and(|expected| start.first <= expected);
         if !continues {
             self.expected = Some(start.first);
+            self.handed.restart(start.first);
             self.partial = None;
         }
         Ok(continues)
@@ -312,7 +318,7 @@ impl InboundLane {
         &mut self,
         session: SessionId,
         segment: Segment,
-        limits: InboundLimits,
+        window: usize,
     ) -> Result<Taken, InboundFault> {
         let Segment { lane, first, count, mut packed } = segment;
         let end = first.saturating_add(u64::from(count));
@@ -327,7 +333,7 @@ impl InboundLane {
             let offset = u32::try_from(partial.received.len()).unwrap_or(u32::MAX);
             return Err(InboundFault::Discontinuous { message: partial.message, offset });
         }
-        self.take_bytes(lane, end, packed.len(), limits)?;
+        self.take_bytes(lane, end, packed.len(), window)?;
         for _ in first..expected {
             let Some((message, _)) = frame::split_message(&packed) else { break };
             let skip = message.len() + 2;
@@ -353,7 +359,7 @@ impl InboundLane {
             return Ok(Taken::Duplicate);
         }
         let end = number.saturating_add(1);
-        self.take_bytes(lane, end, fragment.part.len(), limits)?;
+        self.take_bytes(lane, end, fragment.part.len(), limits.window)?;
         if offset == 0 {
             self.begin_message(fragment, limits)?;
         }
@@ -366,7 +372,8 @@ impl InboundLane {
         partial.received.extend_from_slice(&fragment.part);
         self.expected = Some(end);
         if !fragment.is_last() {
-            return Ok(Taken::Absorbed(number));
+            self.handed.absorbed(number, end);
+            return Ok(Taken::Absorbed);
         }
         let whole = self.partial.take().map(|partial| partial.received.freeze()).unwrap_or_default();
         Ok(Taken::Batch(Batch { lane, end, content: Content::Whole(whole) }))
@@ -382,7 +389,7 @@ impl InboundLane {
             let bytes = (limits.reassembly - limits.reassembly_left).saturating_add(bytes);
             return Err(InboundFault::OverReassembly { bytes, limit: limits.reassembly });
         }
-        self.partial = Some(Partial { message, total, received: BytesMut::new() });
+        self.partial = Some(Box::new(Partial { message, total, received: BytesMut::new() }));
         Ok(())
     }
 
@@ -400,12 +407,29 @@ impl InboundLane {
             return Ok(None);
         }
         self.expected = Some(lagged.to);
+        self.handed.absorbed(lagged.from, lagged.to);
         self.partial = None;
         Ok(Some(lagged.messages.min(lagged.to - expected)))
     }
 
-    /// Forgets the bytes of what has been acknowledged.
-    pub(in crate::proto) fn acknowledged(&mut self, next: u64) {
+    /// The application has taken everything below `end`.
+    pub(super) fn done(&mut self, end: u64) {
+        self.handed.done(end);
+    }
+
+    /// The first number that was not handed over yet.
+    pub(super) fn handed(&self) -> u64 {
+        self.handed.next()
+    }
+
+    /// What is to be acknowledged, if that is news after `last`. Forgets the bytes of it.
+    pub(super) fn settle(&mut self, last: u64) -> Option<u64> {
+        let next = Some(self.handed.next()).filter(|next| *next > last)?;
+        self.acknowledged(next);
+        Some(next)
+    }
+
+    fn acknowledged(&mut self, next: u64) {
         while self.unacknowledged.front().is_some_and(|(end, _)| *end <= next) {
             if let Some((_, bytes)) = self.unacknowledged.pop_front() {
                 self.unacknowledged_bytes -= bytes;
@@ -419,19 +443,10 @@ impl InboundLane {
     }
 
     /// One frame may go over the window: the sender may always have one under way.
-    fn take_bytes(
-        &mut self,
-        lane: Lane,
-        end: u64,
-        bytes: usize,
-        limits: InboundLimits,
-    ) -> Result<(), InboundFault> {
-        if self.unacknowledged_bytes > limits.window {
-            return Err(InboundFault::OverWindow {
-                lane,
-                bytes: self.unacknowledged_bytes,
-                window: limits.window,
-            });
+    fn take_bytes(&mut self, lane: Lane, end: u64, bytes: usize, window: usize) -> Result<(), InboundFault> {
+        if self.unacknowledged_bytes > window {
+            let bytes = self.unacknowledged_bytes;
+            return Err(InboundFault::OverWindow { lane, bytes, window });
         }
         self.unacknowledged_bytes += bytes;
         self.unacknowledged.push_back((end, bytes));

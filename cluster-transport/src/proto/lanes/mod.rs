@@ -18,7 +18,7 @@ mod settings;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 pub use budget::RingBudget;
 pub use inbound::{Batch, InboundFault, Messages};
@@ -27,8 +27,8 @@ pub use outcome::{LaneLag, Pushed, SendError};
 pub use room::RoomFor;
 pub use settings::LaneSettings;
 
-use self::flags::LaneFlags;
-use self::handed::Handed;
+pub(super) use self::flags::Lanes;
+use self::flags::{Flag, Flags};
 pub(super) use self::inbound::{Inbound, InboundLimits, Taken};
 use super::body::Positions;
 use super::requests::{Head, RequestId, Requests};
@@ -37,44 +37,38 @@ use super::{Instant, Lane, PerLane, SessionId};
 /// Everything that one node keeps of its exchange with one incarnation of another.
 #[derive(Debug)]
 pub struct PeerLanes {
-    settings: LaneSettings,
-    budget: Arc<RingBudget>,
-    outbound: PerLane<Mutex<Outbound>>,
-    /// The lanes that may have something to send: those that are not idle.
-    busy: LaneFlags,
-    inbound: Mutex<Inbound>,
-    handed: PerLane<Mutex<Handed>>,
-    /// The lanes that may have something to acknowledge.
-    owing: LaneFlags,
-    requests: Mutex<Requests>,
+    flags: Flags,
     /// Whether anything of requests may be under way. Set under their lock.
     requesting: AtomicBool,
+    inbound: Mutex<Inbound>,
+    outbound: PerLane<Mutex<Outbound>>,
+    settings: Arc<LaneSettings>,
+    budget: Arc<RingBudget>,
+    requests: Mutex<Requests>,
 }
 
 impl PeerLanes {
     /// Lanes of a pair that has not exchanged anything yet, whose rings share their memory with nobody.
     pub fn new(settings: &LaneSettings) -> Self {
-        Self::with_budget(settings, RingBudget::new(settings.ring_total))
+        Self::with_budget(&Arc::new(settings.clone()), RingBudget::new(settings.ring_total))
     }
 
     /// Lanes of a pair that has not exchanged anything yet, whose rings share their memory with those of others.
-    pub fn sharing(settings: &LaneSettings, budget: &Arc<RingBudget>) -> Arc<Self> {
+    pub fn sharing(settings: &Arc<LaneSettings>, budget: &Arc<RingBudget>) -> Arc<Self> {
         let lanes = Arc::new(Self::with_budget(settings, Arc::clone(budget)));
         budget.add(&lanes);
         lanes
     }
 
-    fn with_budget(settings: &LaneSettings, budget: Arc<RingBudget>) -> Self {
+    fn with_budget(settings: &Arc<LaneSettings>, budget: Arc<RingBudget>) -> Self {
         Self {
-            settings: settings.clone(),
-            outbound: PerLane::from_fn(|lane| Mutex::new(Outbound::new(lane, settings, &budget))),
-            budget,
-            busy: LaneFlags::default(),
-            inbound: Mutex::new(Inbound::default()),
-            handed: PerLane::default(),
-            owing: LaneFlags::default(),
-            requests: Mutex::new(Requests::new(settings.max_requests)),
+            flags: Flags::default(),
             requesting: AtomicBool::new(false),
+            inbound: Mutex::new(Inbound::default()),
+            outbound: PerLane::from_fn(|lane| Mutex::new(Outbound::new(lane, settings, &budget))),
+            settings: Arc::clone(settings),
+            budget,
+            requests: Mutex::new(Requests::new(settings.max_requests)),
         }
     }
 
@@ -121,7 +115,7 @@ impl PeerLanes {
     /// Time has passed: sheds what has waited for too long, and gives memory back that was kept for more. To be called about once a second, and then
     /// [`take_untold`](Self::take_untold).
     pub fn tick(&self, now: Instant) {
-        for lane in budget::resumed() {
+        for lane in self.flags.seen().lanes(Flag::Kept).iter() {
             self.changing(lane, |outbound| outbound.tick(now, self.settings.ring_age));
         }
     }
@@ -129,7 +123,15 @@ impl PeerLanes {
     /// How many messages of a lane gave way since this was asked last, other than by a push that said so: because they had waited
     /// for too long, or because all rings together held too much.
     pub fn take_untold(&self, lane: Lane) -> u64 {
+        if !self.keeps(lane) {
+            return 0;
+        }
         lock(&self.outbound[lane]).take_untold()
+    }
+
+    /// Whether a lane holds anything that its link has not had, or is to have again.
+    fn keeps(&self, lane: Lane) -> bool {
+        self.flags.seen().is_set(Flag::Kept, lane)
     }
 
     /// A session is over, and nothing is sent before the next one.
@@ -151,6 +153,9 @@ impl PeerLanes {
 
     /// How many bytes of a lane are not sent, or not acknowledged yet.
     pub fn held(&self, lane: Lane) -> usize {
+        if lane.is_resumed() && !self.keeps(lane) {
+            return 0;
+        }
         lock(&self.outbound[lane]).unacknowledged()
     }
 
@@ -191,14 +196,13 @@ impl PeerLanes {
 
     /// Records that the application has taken a batch, so that it can be acknowledged.
     pub fn done(&self, lane: Lane, end: u64) {
-        lock(&self.handed[lane]).done(end);
-        self.owing.set(lane);
+        lock(&self.inbound).lane_mut(lane).done(end);
+        self.flags.set(Flag::Owing, lane);
     }
 
-    /// Records that numbers were taken in that have nothing to hand over.
-    pub(super) fn absorbed(&self, lane: Lane, from: u64, to: u64) {
-        lock(&self.handed[lane]).absorbed(from, to);
-        self.owing.set(lane);
+    /// Records that numbers were taken in that have nothing to hand over, so that they can be acknowledged.
+    pub(super) fn absorbed(&self, lane: Lane) {
+        self.flags.set(Flag::Owing, lane);
     }
 
     /// Ends all requests, unless another session has taken over. What has come of a long one is of no use to anybody.
@@ -213,38 +217,35 @@ impl PeerLanes {
 
     /// The next frame of a lane that its window lets out.
     pub(super) fn poll(&self, lane: Lane, session: SessionId) -> Option<Sent> {
-        if !self.busy.is_set(lane) {
-            return None;
-        }
         self.changing(lane, |outbound| outbound.poll(session))
     }
 
-    /// Notes whether a lane that is locked has something to send.
-    #[inline]
-    fn note_busy(&self, lane: Lane, outbound: &Outbound) {
-        if outbound.is_idle() {
-            self.busy.clear(lane);
-        } else {
-            self.busy.set(lane);
-        }
+    /// The open segment of a lane that is not resumed, if that is all it has to send and the window lets it out. There is room behind it for an
+    /// acknowledgement.
+    pub(super) fn poll_alone(&self, lane: Lane, session: SessionId) -> Option<BytesMut> {
+        self.changing(lane, |outbound| outbound.poll_alone(session))
     }
 
-    /// Whether the application may have taken something since [`settled`](Self::settled).
-    pub(super) fn is_owing(&self, lane: Lane) -> bool {
-        self.owing.is_set(lane)
+    /// The lanes that may have something to send. On any other a push asks for a wake.
+    pub(super) fn busy(&self) -> Lanes {
+        self.flags.seen().lanes(Flag::Busy)
     }
 
-    /// What the application has taken is about to be acknowledged.
-    pub(super) fn settled(&self, lane: Lane) {
-        self.owing.clear(lane);
+    /// The lanes on which the application may have taken something that is not acknowledged.
+    pub(super) fn owing(&self) -> Lanes {
+        self.flags.seen().lanes(Flag::Owing)
     }
 
+    /// What is to be acknowledged of a lane, if that is news after `last`. From now on it counts as acknowledged.
+    pub(super) fn settle(&self, lane: Lane, last: u64) -> Option<u64> {
+        // First the flag: what is taken from here on sets it again.
+        self.flags.clear(Flag::Owing, lane);
+        lock(&self.inbound).lane_mut(lane).settle(last)
+    }
+
+    /// The first number of a lane that was not handed over yet.
     pub(super) fn handed(&self, lane: Lane) -> u64 {
-        lock(&self.handed[lane]).next()
-    }
-
-    pub(super) fn restart_handed(&self, lane: Lane, first: u64) {
-        lock(&self.handed[lane]).restart(first);
+        lock(&self.inbound).lane(lane).handed()
     }
 
     #[inline]

@@ -1,11 +1,12 @@
 //! The sending side of one lane: numbers, the open segment, the window, and the ring of what is not yet acknowledged.
 //!
 //! A message is copied once, into the open segment, whose bytes are what goes to the socket. Segments stay in the queue
-//! until they are acknowledged; on lanes that are resumed they keep their bytes, so the queue is the ring. When the ring
-//! is full, the oldest unsent messages give way to a mark that travels in their place.
+//! until they are acknowledged on lanes that are resumed, so the queue is the ring. When the ring is full, the oldest unsent
+//! messages give way to a mark that travels in their place. Of what the other lanes have sent only the size is kept.
 
 mod filling;
 mod parts;
+mod rare;
 mod shedding;
 
 use std::collections::VecDeque;
@@ -13,13 +14,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use self::parts::Aside;
+use self::rare::Rare;
 use super::super::frame::{FRAGMENT_HEAD, Frame, Lagged, MAX_FRAME, PREFIX, SEGMENT_HEAD};
 use super::super::{Lane, SessionId};
-use super::age::Marks;
-use super::blocks::Blocks;
 use super::budget::{Account, RingBudget};
-use super::room::Waiters;
 use super::{LaneLag, LaneSettings};
 
 /// Up to here a message is copied into the open segment; longer ones go by reference.
@@ -52,8 +50,6 @@ struct Entry {
 enum Content {
     /// A frame: its head, and a payload by reference.
     Frame { head: Bytes, payload: Option<Bytes>, part: Part },
-    /// The frame has been sent and cannot be sent again on this lane.
-    Gone,
     /// Messages that were shed.
     Shed { messages: u64 },
 }
@@ -64,7 +60,7 @@ impl Entry {
         match self.content {
             Content::Frame { part: Part::None, .. } => self.end - self.first,
             Content::Frame { part: Part::Last, .. } => 1,
-            Content::Frame { part: Part::Inner, .. } | Content::Gone | Content::Shed { .. } => 0,
+            Content::Frame { part: Part::Inner, .. } | Content::Shed { .. } => 0,
         }
     }
 
@@ -76,6 +72,7 @@ impl Entry {
         }
     }
 
+    #[inline]
     fn is_part(&self) -> bool {
         matches!(self.content, Content::Frame { part: Part::Inner | Part::Last, .. })
     }
@@ -83,6 +80,33 @@ impl Entry {
     fn is_mark(&self) -> bool {
         matches!(self.content, Content::Shed { .. })
     }
+}
+
+impl Content {
+    /// What goes to the link, kept so that it can be sent again.
+    fn again(&self, lane: Lane, from: u64, to: u64) -> Sent {
+        match self {
+            Self::Frame { head, payload, .. } => [Some(head.clone()), payload.clone()],
+            Self::Shed { messages } => {
+                [Some(Frame::Lagged(Lagged { lane, from, to, messages: *messages }).encode()), None]
+            }
+        }
+    }
+
+    /// What goes to the link, once.
+    fn once(self, lane: Lane, from: u64, to: u64) -> Sent {
+        match self {
+            Self::Frame { head, payload, .. } => [Some(head), payload],
+            shed @ Self::Shed { .. } => shed.again(lane, from, to),
+        }
+    }
+}
+
+/// A frame that was sent and cannot be sent again on this lane.
+#[derive(Debug)]
+struct Gone {
+    end: u64,
+    bytes: usize,
 }
 
 /// What a frame is of a message in parts.
@@ -109,29 +133,28 @@ pub(in crate::proto) struct Started {
 #[derive(Debug)]
 pub struct Outbound {
     lane: Lane,
-    session: Option<SessionId>,
-    ring: usize,
-    max_message: usize,
-    window: usize,
-    open: BytesMut,
+    idle: bool,
+    given_up: bool,
     open_count: u32,
-    blocks: Blocks,
+    open: BytesMut,
     next: u64,
-    aside: Aside,
+    pushed: u64,
+    session: Option<SessionId>,
+    window: usize,
+    max_message: usize,
+    sent_bytes: usize,
+    unsent_bytes: usize,
+    /// Bytes of long messages that take turns and are not in the queue yet.
+    aside_bytes: usize,
+    /// On lanes that are not resumed: what was sent and is not acknowledged.
+    gone: VecDeque<Gone>,
     queue: VecDeque<Entry>,
     /// How many entries at the front of the queue were given to the link.
     sent: usize,
-    sent_bytes: usize,
-    unsent_bytes: usize,
-    idle: bool,
-    given_up: bool,
-    pushed: u64,
+    ring: usize,
     shed: u64,
-    /// What others made it shed, until somebody is told.
-    pub(super) untold: u64,
-    pub(super) marks: Marks,
     pub(super) account: Option<Account>,
-    pub(super) waiters: Waiters,
+    pub(super) rare: Option<Box<Rare>>,
 }
 
 impl Outbound {
@@ -139,33 +162,36 @@ impl Outbound {
         let max_message = usize::try_from(settings.max_message).unwrap_or(usize::MAX);
         Self {
             lane,
-            session: None,
-            ring: settings.ring,
-            max_message: if lane.is_resumed() { max_message.min(settings.ring) } else { max_message },
-            window: 0,
-            open: BytesMut::new(),
-            open_count: 0,
-            blocks: Blocks::of(lane),
-            next: 0,
-            aside: Aside::default(),
-            queue: VecDeque::new(),
-            sent: 0,
-            sent_bytes: 0,
-            unsent_bytes: 0,
             idle: true,
             given_up: false,
+            open_count: 0,
+            open: BytesMut::new(),
+            next: 0,
             pushed: 0,
+            session: None,
+            window: 0,
+            max_message: if lane.is_resumed() { max_message.min(settings.ring) } else { max_message },
+            sent_bytes: 0,
+            unsent_bytes: 0,
+            aside_bytes: 0,
+            gone: VecDeque::new(),
+            queue: VecDeque::new(),
+            sent: 0,
+            ring: settings.ring,
             shed: 0,
-            untold: 0,
-            marks: Marks::default(),
             account: lane.is_resumed().then(|| Account::open(budget)),
-            waiters: Waiters::default(),
+            rare: None,
         }
+    }
+
+    #[inline]
+    pub(super) fn is_resumed(&self) -> bool {
+        self.lane.is_resumed()
     }
 
     /// The number after those of all messages so far.
     pub(in crate::proto) fn next(&self) -> u64 {
-        self.next + self.aside.parts()
+        self.next + self.parts_aside()
     }
 
     /// Whether there was nothing to send when the lane was last polled, and nothing has come since.
@@ -179,14 +205,14 @@ impl Outbound {
         LaneLag {
             unsent_bytes: self.unsent(),
             unacknowledged_bytes: self.sent_bytes,
-            unsent_messages: queued + u64::from(self.open_count) + self.aside.parts(),
+            unsent_messages: queued + u64::from(self.open_count) + self.parts_aside(),
             pushed: self.pushed,
             shed: self.shed,
-            oldest_since: self.marks.since(self.first_held()),
+            oldest_since: self.rare.as_ref().and_then(|rare| rare.marks.since(self.first_held())),
         }
     }
 
-    /// The first number that is not acknowledged.
+    /// The first number that is held: not acknowledged, or on the lanes that are not resumed not sent.
     pub(super) fn first_held(&self) -> u64 {
         self.queue.front().map_or(self.next - u64::from(self.open_count), |entry| entry.first)
     }
@@ -199,7 +225,7 @@ impl Outbound {
     /// Bytes that wait to be sent, the open segment included.
     #[inline]
     pub(super) fn unsent(&self) -> usize {
-        self.unsent_bytes + self.open_bytes() + self.aside.bytes()
+        self.unsent_bytes + self.open_bytes() + self.aside_bytes
     }
 
     /// Bytes that are not sent, or not acknowledged.
@@ -276,39 +302,34 @@ impl Outbound {
             self.idle = false;
             return None;
         }
-        let entry = self.queue.get_mut(self.sent)?;
-        let (lane, from, to) = (self.lane, entry.first, entry.end);
-        self.aside.sent(entry.is_part());
-        let sent = match &mut entry.content {
-            Content::Frame { head, payload, .. } if self.lane.is_resumed() => {
-                [Some(head.clone()), payload.clone()]
-            }
-            Content::Frame { head, payload, .. } => {
-                let sent = [Some(std::mem::take(head)), payload.take()];
-                entry.content = Content::Gone;
-                sent
-            }
-            Content::Gone => [None, None],
-            Content::Shed { messages } => {
-                [Some(Frame::Lagged(Lagged { lane, from, to, messages: *messages }).encode()), None]
-            }
-        };
         self.unsent_bytes -= entry.bytes;
         self.sent_bytes += entry.bytes;
-        self.sent += 1;
-        Some(sent)
-    }
-
-    /// Gives back the blocks that were kept for use again, if nothing is held.
-    pub(super) fn rest(&mut self) {
-        if self.queue.is_empty() && self.open_count == 0 {
-            self.blocks.forget();
+        if self.is_resumed() {
+            let sent = entry.content.again(self.lane, entry.first, entry.end);
+            self.sent += 1;
+            return Some(sent);
         }
+        let entry = self.queue.pop_front()?;
+        if entry.is_part() {
+            self.rare().aside.part_sent();
+        }
+        self.gone.push_back(Gone { end: entry.end, bytes: entry.bytes });
+        Some(entry.content.once(self.lane, entry.first, entry.end))
     }
 
-    #[cfg(test)]
-    pub(super) fn kept_blocks(&self) -> usize {
-        self.blocks.kept()
+    /// The open segment of a lane that is not resumed, if that is all there is to send and the window lets it out: so the last word
+    /// of a turn can go into the same piece. The lane is idle then.
+    pub(super) fn poll_alone(&mut self, session: SessionId) -> Option<BytesMut> {
+        let is_alone = self.open_count > 0 && self.queue.is_empty() && !self.has_aside();
+        let may = self.session == Some(session) && !self.is_resumed();
+        if !is_alone || !may || self.is_over_window(self.open.len()) {
+            return None;
+        }
+        let segment = self.close();
+        self.idle = true;
+        self.sent_bytes += segment.len();
+        self.gone.push_back(Gone { end: self.next, bytes: segment.len() });
+        Some(segment)
     }
 
     /// Whether so many more bytes have to wait for acknowledgements.
@@ -318,10 +339,8 @@ impl Outbound {
 
     /// The number after the last one that was sent.
     pub(super) fn sent_end(&self) -> u64 {
-        match self.sent.checked_sub(1).and_then(|last| self.queue.get(last)) {
-            Some(entry) => entry.end,
-            None => self.first_held(),
-        }
+        let last = self.sent.checked_sub(1).and_then(|last| self.queue.get(last)).map(|entry| entry.end);
+        last.or_else(|| self.gone.back().map(|gone| gone.end)).unwrap_or_else(|| self.first_held())
     }
 
     /// Takes an acknowledgement in. False if it speaks of what was not sent.
@@ -329,12 +348,15 @@ impl Outbound {
         if next > self.sent_end() {
             return false;
         }
+        while let Some(gone) = self.gone.pop_front_if(|gone| gone.end <= next) {
+            self.sent_bytes -= gone.bytes;
+        }
         while self.sent > 0 && self.queue.front().is_some_and(|entry| entry.end <= next) {
             let Some(entry) = self.queue.pop_front() else { break };
             self.sent -= 1;
             self.sent_bytes -= entry.bytes;
             if let Content::Frame { head, payload: None, .. } = entry.content {
-                self.blocks.keep(head);
+                self.rare().blocks.keep(head);
             }
         }
         true
@@ -404,7 +426,8 @@ impl Outbound {
     pub(super) fn clear(&mut self) -> u64 {
         self.seal();
         let lost: u64 = self.queue.drain(..).skip(self.sent).map(|entry| entry.messages()).sum();
-        let lost = lost + self.aside.clear();
+        let lost = lost + self.clear_aside();
+        self.gone.clear();
         (self.sent, self.sent_bytes, self.unsent_bytes) = (0, 0, 0);
         self.shed += lost;
         lost

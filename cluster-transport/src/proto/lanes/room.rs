@@ -38,10 +38,9 @@ impl Waiters {
         self.queue.is_empty()
     }
 
-    /// Whether it is this one's turn: nobody else waits, or only later ones.
-    #[inline]
-    fn is_turn_of(&self, ticket: Option<Ticket>) -> bool {
-        self.is_empty() || self.is_first(ticket)
+    /// Whether nobody has ever waited: the numbers of tickets are not used again.
+    pub(super) fn is_unused(&self) -> bool {
+        self.next == 0
     }
 
     fn is_first(&self, ticket: Option<Ticket>) -> bool {
@@ -62,7 +61,12 @@ impl Outbound {
     #[inline]
     fn takes(&self, ticket: Option<Ticket>, len: usize) -> bool {
         let has_room = self.held() == 0 || Self::cost(len) <= self.free();
-        has_room && self.waiters.is_turn_of(ticket)
+        has_room && (!self.is_waited_for() || self.is_turn_of(ticket))
+    }
+
+    /// Whether nobody waits but this one, or only later ones.
+    fn is_turn_of(&self, ticket: Option<Ticket>) -> bool {
+        self.rare.as_ref().is_none_or(|rare| rare.waiters.is_first(ticket))
     }
 
     /// Takes those out of the queue for whom there is room together. To be woken once the lock is released.
@@ -70,7 +74,7 @@ impl Outbound {
         let mut woken = Vec::new();
         let (mut free, mut is_empty) = (self.free(), self.held() == 0);
         let enough = free.saturating_add(self.held()).min(self.may_hold()) / WAKE_AT;
-        while let Some(first) = self.waiters.queue.first_entry() {
+        while let Some(first) = self.rare().waiters.queue.first_entry() {
             let cost = Self::cost(first.get().len);
             if !is_empty && cost.max(enough) > free {
                 break;
@@ -114,12 +118,12 @@ impl PeerLanes {
     pub(in crate::proto) fn changing<T>(&self, lane: Lane, change: impl FnOnce(&mut Outbound) -> T) -> T {
         let mut outbound = self.outbound(lane);
         let result = change(&mut outbound);
-        self.note_busy(lane, &outbound);
+        self.flags.note(lane, !outbound.is_idle(), outbound.keeps_any());
         let held = outbound.held();
         if let Some(account) = &mut outbound.account {
             account.report(held);
         }
-        if outbound.waiters.is_empty() {
+        if !outbound.is_waited_for() {
             return result;
         }
         let woken = outbound.take_woken();
@@ -178,7 +182,7 @@ impl Future for RoomFor {
         if this.len > outbound.longest() || outbound.takes(this.ticket, this.len) {
             return Poll::Ready(());
         }
-        let replaced = outbound.waiters.wait(&mut this.ticket, this.len, context.waker());
+        let replaced = outbound.rare().waiters.wait(&mut this.ticket, this.len, context.waker());
         drop(outbound);
         drop(replaced);
         Poll::Pending
@@ -188,7 +192,9 @@ impl Future for RoomFor {
 impl Drop for RoomFor {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            self.lanes.changing(self.lane, |outbound| outbound.waiters.queue.remove(&ticket));
+            self.lanes.changing(self.lane, |outbound| {
+                outbound.rare.as_mut().and_then(|rare| rare.waiters.queue.remove(&ticket))
+            });
         }
     }
 }

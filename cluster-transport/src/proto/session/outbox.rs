@@ -14,7 +14,7 @@ pub trait Outbox {
     /// Whether it takes more of this lane just now. The starts of lanes, a leave and a close are put up without asking.
     fn takes(&self, lane: Lane) -> bool;
 
-    /// Takes a piece of a frame. The pieces of a frame follow each other, and none is empty.
+    /// Takes a piece of a frame, or a few whole frames in one piece. The pieces of a frame follow each other, and none is empty.
     fn put(&mut self, lane: Lane, piece: Bytes);
 }
 

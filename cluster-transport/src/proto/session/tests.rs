@@ -10,6 +10,7 @@ use super::super::requests::{Begun, FailureCode, Outcome, RequestEvent};
 use super::*;
 
 mod asking;
+mod beats;
 mod endings;
 mod priority;
 mod streams;

@@ -10,7 +10,7 @@ const SESSION: SessionId = SessionId(1);
 
 fn peers(count: usize) -> (Arc<RingBudget>, Vec<Arc<PeerLanes>>) {
     let budget = RingBudget::new(TOTAL);
-    let settings = LaneSettings { ring: TOTAL / 2, ring_total: TOTAL, ..LaneSettings::default() };
+    let settings = Arc::new(LaneSettings { ring: TOTAL / 2, ring_total: TOTAL, ..LaneSettings::default() });
     let peers = (0..count).map(|_| PeerLanes::sharing(&settings, &budget)).collect();
     (budget, peers)
 }

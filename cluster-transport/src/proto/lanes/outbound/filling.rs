@@ -4,7 +4,10 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::super::super::frame::{MAX_FRAME, PREFIX, SEGMENT_HEAD, segment_head, set_length};
+use super::super::super::Lane;
+use super::super::super::frame::{
+    ACKNOWLEDGEMENT, MAX_FRAME, PREFIX, SEGMENT_HEAD, segment_head, set_length,
+};
 use super::super::{Payload, Pushed, SendError};
 use super::{HEAD, LENGTH, MAX_COPIED, MAX_IN_SEGMENT, Outbound, Part};
 
@@ -58,12 +61,26 @@ impl Outbound {
 
     /// Opens a segment with room for so many bytes.
     fn open(&mut self, need: usize) {
+        let fits = self.open.len() + need <= MAX_FRAME + PREFIX;
+        if self.lane == Lane::Control && self.open_count > 0 && fits {
+            self.open.reserve(need + ACKNOWLEDGEMENT);
+            return;
+        }
         self.seal();
         self.open.clear();
         if self.open.capacity() < HEAD + need {
-            self.open = self.blocks.take(HEAD + need);
+            self.open = self.block(HEAD + need);
         }
         self.open.put_bytes(0, HEAD);
+    }
+
+    /// Memory for at least so many bytes. The control lane is never in a hurry, and beats on every link: it gets what its segment needs,
+    /// with an acknowledgement behind it.
+    fn block(&mut self, need: usize) -> BytesMut {
+        match self.lane {
+            Lane::Control => BytesMut::with_capacity(need + ACKNOWLEDGEMENT),
+            _ => self.rare().blocks.take(need),
+        }
     }
 
     #[inline]
@@ -87,8 +104,18 @@ impl Outbound {
         if self.open_count == 0 {
             return;
         }
+        let (first, end) = (self.next - u64::from(self.open_count), self.next);
+        let head = self.close();
+        self.enqueue(first, end, head.freeze(), None, Part::None);
+    }
+
+    /// The open segment, ended.
+    pub(super) fn close(&mut self) -> BytesMut {
         let first = self.next - u64::from(self.open_count);
-        let mut head = self.open.split();
+        let mut head = match self.lane {
+            Lane::Control => std::mem::take(&mut self.open),
+            _ => self.open.split(),
+        };
         head.get_mut(PREFIX..HEAD).unwrap_or_default().copy_from_slice(&segment_head(
             self.lane,
             first,
@@ -96,8 +123,7 @@ impl Outbound {
         ));
         set_length(&mut head);
         self.open_count = 0;
-        let end = self.next;
-        self.enqueue(first, end, head.freeze(), None, Part::None);
+        head
     }
 
     fn refer(&mut self, head: &[u8], message: Bytes) {

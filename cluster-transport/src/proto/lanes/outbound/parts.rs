@@ -66,36 +66,32 @@ impl Rest {
 #[derive(Debug, Default)]
 pub(super) struct Aside {
     waiting: VecDeque<Waiting>,
-    bytes: usize,
     /// Whether a part is in the queue.
     has_turn: bool,
 }
 
 impl Aside {
-    /// How many bytes are not in the queue yet.
-    #[inline]
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// How many numbers they will take.
-    pub(super) fn parts(&self) -> u64 {
+    fn parts(&self) -> u64 {
         self.waiting.iter().map(Waiting::parts).sum()
     }
 
-    /// An entry of the queue was sent.
-    pub(super) fn sent(&mut self, is_part: bool) {
-        self.has_turn &= !is_part;
+    /// A part was sent.
+    pub(super) fn part_sent(&mut self) {
+        self.has_turn = false;
     }
 
-    /// Gives up the message that begins with these bytes; whether the receiver may have a part of it.
-    fn withdraw(&mut self, beginning: &[u8]) -> bool {
+    /// Gives up the message that begins with these bytes: what was left of it.
+    fn withdraw(&mut self, beginning: &[u8]) -> Option<Rest> {
         let begins = |waiting: &Waiting| matches!(waiting, Waiting::Message(rest) if rest.whole.starts_with(beginning));
-        let Some(at) = self.waiting.iter().position(begins) else { return false };
-        let Some(Waiting::Message(rest)) = self.waiting.remove(at) else { return false };
-        self.bytes -= rest.bytes.len();
+        let at = self.waiting.iter().position(begins)?;
+        let Some(Waiting::Message(rest)) = self.waiting.remove(at) else { return None };
         self.skip(at, rest.parts());
-        rest.message.is_some()
+        Some(rest)
     }
 
     /// Puts numbers of nothing in this place. With those beside them they are one, so there are no more such places than messages.
@@ -111,7 +107,7 @@ impl Aside {
     }
 
     /// Gives all up; how many messages these are.
-    pub(super) fn clear(&mut self) -> u64 {
+    fn clear(&mut self) -> u64 {
         let given_up = std::mem::take(self).waiting;
         let messages = given_up.iter().filter(|waiting| matches!(waiting, Waiting::Message(_))).count();
         u64::try_from(messages).unwrap_or(u64::MAX)
@@ -123,8 +119,8 @@ impl Outbound {
     pub(super) fn split(&mut self, message: Bytes) {
         let mut rest = Rest::of(message);
         if self.lane == Lane::Requests {
-            self.aside.bytes += rest.bytes.len();
-            self.aside.waiting.push_back(Waiting::Message(rest));
+            self.aside_bytes += rest.bytes.len();
+            self.rare().aside.waiting.push_back(Waiting::Message(rest));
             return;
         }
         self.seal();
@@ -136,34 +132,57 @@ impl Outbound {
 
     /// Queues the next part of a long message that takes turns, or the mark of what was withdrawn, if the part before it was sent.
     pub(super) fn next_part(&mut self) {
-        if self.aside.has_turn || self.aside.waiting.is_empty() {
+        if !self.has_aside() || self.rare().aside.has_turn {
             return;
         }
         self.seal();
-        match self.aside.waiting.front_mut() {
+        let (lane, next) = (self.lane, self.next);
+        let aside = &mut self.rare().aside;
+        match aside.waiting.front_mut() {
             None => {}
             Some(Waiting::Withdrawn(numbers)) => {
-                let mark = Entry::withdrawn(self.next, self.next + *numbers);
-                self.aside.waiting.pop_front();
+                let mark = Entry::withdrawn(next, next + *numbers);
+                aside.waiting.pop_front();
                 self.next = mark.end;
                 self.unsent_bytes += MARK;
                 self.queue.push_back(mark);
             }
             Some(Waiting::Message(rest)) => {
-                let fragment = rest.cut(self.lane, self.next);
-                self.aside.has_turn = true;
-                self.aside.bytes -= fragment.part.len();
+                let fragment = rest.cut(lane, next);
+                aside.has_turn = true;
                 if fragment.is_last() {
-                    self.aside.waiting.pop_front();
+                    aside.waiting.pop_front();
                 }
+                self.aside_bytes -= fragment.part.len();
                 self.enqueue_part(fragment);
             }
         }
     }
 
+    /// Whether there is anything that takes turns and is not in the queue yet.
+    #[inline]
+    pub(super) fn has_aside(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.aside.is_empty())
+    }
+
+    /// How many numbers that will take.
+    pub(super) fn parts_aside(&self) -> u64 {
+        self.rare.as_ref().map_or(0, |rare| rare.aside.parts())
+    }
+
+    /// Gives it up; how many messages it is.
+    pub(super) fn clear_aside(&mut self) -> u64 {
+        self.aside_bytes = 0;
+        self.rare.as_mut().map_or(0, |rare| rare.aside.clear())
+    }
+
     /// Gives up what is not sent yet of the long message that begins with these bytes and takes turns.
     pub(in crate::proto::lanes) fn withdraw(&mut self, beginning: &[u8]) {
-        if self.aside.withdraw(beginning) && std::mem::take(&mut self.aside.has_turn) {
+        let Some(rare) = &mut self.rare else { return };
+        let Some(rest) = rare.aside.withdraw(beginning) else { return };
+        self.aside_bytes -= rest.bytes.len();
+        // The receiver may have a part of it.
+        if rest.message.is_some() && std::mem::take(&mut rare.aside.has_turn) {
             self.withdraw_part();
         }
     }

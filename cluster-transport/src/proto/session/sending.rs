@@ -1,0 +1,118 @@
+//! What a session gives to its link: frames of the lanes in turn, acknowledgements, and tunnels behind them.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::super::frame::{Acknowledge, Frame, TUNNELS};
+use super::super::lanes::PeerLanes;
+use super::super::{Lane, PerLane};
+use super::outbox::{Outbox, Stream};
+use super::{Session, SessionStart, window_of};
+
+impl Session {
+    /// Appends frames to be sent over one byte stream, about `budget` bytes of them. False if nothing is left to send just now.
+    pub fn poll_transmit(&mut self, out: &mut VecDeque<Bytes>, budget: usize) -> bool {
+        self.poll_transmit_into(&mut Stream { pieces: out, budget })
+    }
+
+    /// Puts frames up to be sent, lane by lane in turn, as long as they are taken. False if nothing is left to send just now.
+    pub fn poll_transmit_into(&mut self, out: &mut impl Outbox) -> bool {
+        // After the starts of lanes there are hardly any: their memory is not kept.
+        if !self.frames.is_empty() {
+            std::mem::take(&mut self.frames).into_iter().for_each(|(lane, frame)| out.put(lane, frame));
+        }
+        if self.ended {
+            return false;
+        }
+        // A peer that sends and does not read makes no heap of these.
+        let acknowledges = out.takes(Lane::Control);
+        if acknowledges {
+            let lanes = self.start.lanes.owing().iter();
+            lanes.filter(|lane| *lane != Lane::Control).for_each(|lane| self.acknowledge(lane, out));
+            if self.transmit_alone(out) {
+                return Self::is_refused(out);
+            }
+        }
+        let has_more = self.transmit_lanes(out);
+        if acknowledges && (!out.is_empty() || self.owes_much(Lane::Control)) {
+            self.acknowledge(Lane::Control, out);
+        }
+        has_more
+    }
+
+    /// What most turns send: a segment of the control lane, and behind it in the same piece what is to be acknowledged of that lane. False
+    /// if there is nothing of the kind, or something else to send.
+    fn transmit_alone(&mut self, out: &mut impl Outbox) -> bool {
+        let Self { start: SessionStart { lanes, session, .. }, tunnels, acknowledged, .. } = self;
+        if !lanes.busy().is_only(Lane::Control) || !tunnels.is_empty() {
+            return false;
+        }
+        let Some(mut piece) = lanes.poll_alone(Lane::Control, *session) else { return false };
+        if let Some(acknowledge) = settle(lanes, Lane::Control, acknowledged) {
+            acknowledge.put(&mut piece);
+        }
+        out.put(Lane::Control, piece.freeze());
+        true
+    }
+
+    /// A frame of each lane in turn, as long as any has one that is taken. False if none has.
+    fn transmit_lanes(&mut self, out: &mut impl Outbox) -> bool {
+        loop {
+            let mut idle = true;
+            for lane in self.start.lanes.busy().iter() {
+                if !out.takes(lane) {
+                    continue;
+                }
+                let Some(sent) = self.start.lanes.poll(lane, self.start.session) else { continue };
+                idle = false;
+                for piece in sent.into_iter().flatten().filter(|piece| !piece.is_empty()) {
+                    out.put(lane, piece);
+                }
+            }
+            if self.transmit_tunnels(out) {
+                idle = false;
+            }
+            if idle {
+                return Self::is_refused(out) || !self.tunnels.is_empty();
+            }
+        }
+    }
+
+    /// Whether more of any lane would not be taken just now.
+    fn is_refused(out: &impl Outbox) -> bool {
+        Lane::ALL.into_iter().any(|lane| !out.takes(lane))
+    }
+
+    /// A frame of the tunnels, if it is taken.
+    fn transmit_tunnels(&mut self, out: &mut impl Outbox) -> bool {
+        let frame = if out.takes(TUNNELS) { self.tunnels.pop_front() } else { None };
+        frame.map(|frame| out.put(TUNNELS, frame)).is_some()
+    }
+
+    fn acknowledge(&mut self, lane: Lane, out: &mut impl Outbox) {
+        if let Some(acknowledge) = settle(&self.start.lanes, lane, &mut self.acknowledged) {
+            out.put(Lane::Control, Frame::Acknowledge(acknowledge).encode());
+        }
+    }
+
+    /// Whether so much is not acknowledged that the peer should hear of it though there is nothing else to say to it.
+    ///
+    /// Nobody waits for an acknowledgement of the control lane before its window is used up. Peers always have something to
+    /// say to each other soon, so that it travels along: an idle pair sends half as many packets.
+    fn owes_much(&self, lane: Lane) -> bool {
+        let lanes = &self.start.lanes;
+        lanes.owing().contains(lane)
+            && lanes.inbound().lane(lane).unacknowledged_bytes() > window_of(lanes, lane) / 4
+    }
+}
+
+/// What is to be acknowledged of a lane, if that is news.
+fn settle(lanes: &PeerLanes, lane: Lane, acknowledged: &mut PerLane<u64>) -> Option<Acknowledge> {
+    if !lanes.owing().contains(lane) {
+        return None;
+    }
+    let next = lanes.settle(lane, acknowledged[lane])?;
+    acknowledged[lane] = next;
+    Some(Acknowledge { lane, next })
+}
