@@ -5,6 +5,7 @@
 //! [`PeerLanes`], so the next session goes on where this one ends.
 
 mod event;
+mod few;
 mod outbox;
 mod sending;
 
@@ -17,6 +18,7 @@ use bytes::{Buf, Bytes};
 pub use event::{Direction, Missed, SessionEnd, SessionEvent};
 pub use outbox::Outbox;
 
+use self::few::Few;
 use super::body::{Close, CloseCode, Leave, Positions};
 use super::frame::{Acknowledge, Decoded, Frame, FrameError, Lagged, LaneStart, Segment, kind};
 use super::lanes::{Batch, Inbound, InboundFault, InboundLimits, Payload, PeerLanes, Taken};
@@ -52,17 +54,22 @@ pub struct SessionStart {
 /// The session's own machine. See the module.
 #[derive(Debug)]
 pub struct Session {
-    start: SessionStart,
+    id: SessionId,
+    lanes: Arc<PeerLanes>,
+    ended: bool,
+    acknowledged: PerLane<u64>,
+    /// How many bytes of the control lane were taken in and are not acknowledged.
+    unacknowledged: usize,
+    events: Few<SessionEvent>,
     frames: VecDeque<(Lane, Bytes)>,
     /// What goes through tunnels, behind everything else. Bounded by the credit of each.
     tunnels: VecDeque<Bytes>,
-    events: VecDeque<SessionEvent>,
-    acknowledged: PerLane<u64>,
     leaving: Option<Instant>,
-    peer_leave: Option<(PerLane<u64>, Instant)>,
-    ended: bool,
+    peer_leave: Option<Box<(PerLane<u64>, Instant)>>,
     skipped_frames: u64,
     refused_requests: u64,
+    /// Apart from what every turn touches.
+    start: Box<SessionStart>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -84,16 +91,19 @@ impl Session {
     pub fn new(start: SessionStart) -> Self {
         start.lanes.fence(start.session);
         let mut session = Self {
+            id: start.session,
+            lanes: Arc::clone(&start.lanes),
+            ended: false,
             acknowledged: PerLane::from_fn(|lane| start.lanes.handed(lane)),
-            start,
+            unacknowledged: 0,
+            events: Few::default(),
             frames: VecDeque::new(),
             tunnels: VecDeque::new(),
-            events: VecDeque::new(),
             leaving: None,
             peer_leave: None,
-            ended: false,
             skipped_frames: 0,
             refused_requests: 0,
+            start: Box::new(start),
         };
         for lane in Lane::ALL {
             session.start_lane(lane);
@@ -103,13 +113,13 @@ impl Session {
 
     fn start_lane(&mut self, lane: Lane) {
         let position = self.start.peer_positions.on(lane);
-        let (session, window) = (self.start.session, self.start.peer_windows[lane]);
-        let started = self.start.lanes.changing(lane, |outbound| outbound.start(session, window, position));
-        let start = LaneStart { session: self.start.session, lane, first: started.first };
+        let (session, window) = (self.id, self.start.peer_windows[lane]);
+        let started = self.lanes.changing(lane, |outbound| outbound.start(session, window, position));
+        let start = LaneStart { session: self.id, lane, first: started.first };
         self.frames.push_back((lane, Frame::LaneStart(start).encode()));
         if lane.is_resumed() && !started.continues && (started.first > 0 || started.lost > 0) {
             let (direction, missed) = (Direction::Outbound, Missed::Unknown);
-            self.events.push_back(SessionEvent::Lagged { lane, direction, missed });
+            self.events.push(SessionEvent::Lagged { lane, direction, missed });
         }
     }
 
@@ -176,7 +186,7 @@ impl Session {
 
     /// A deadline has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if let Some(mut requests) = self.start.lanes.requests_under_way() {
+        if let Some(mut requests) = self.lanes.requests_under_way() {
             requests.handle_timeout(now);
         }
         self.check_leave(now);
@@ -190,8 +200,8 @@ impl Session {
         if self.ended {
             return None;
         }
-        let peer_leave = self.peer_leave.as_ref().map(|(_, until)| *until);
-        let requests = self.start.lanes.requests_under_way().and_then(|requests| requests.poll_timeout());
+        let peer_leave = self.peer_leave.as_ref().map(|leave| leave.1);
+        let requests = self.lanes.requests_under_way().and_then(|requests| requests.poll_timeout());
         [self.leaving, peer_leave, requests].into_iter().flatten().min()
     }
 
@@ -200,27 +210,27 @@ impl Session {
         if self.events.is_empty() {
             self.collect_requests();
         }
-        self.events.pop_front()
+        self.events.pop()
     }
 
     /// Collects what ended without a message of the peer.
     fn collect_requests(&mut self) {
-        let Some(mut requests) = self.start.lanes.requests_under_way() else { return };
+        let Some(mut requests) = self.lanes.requests_under_way() else { return };
         while let Some(event) = requests.poll_event() {
-            self.events.push_back(SessionEvent::Request(event));
+            self.events.push(SessionEvent::Request(event));
         }
     }
 
     /// Ends the requests that were asked before anybody could know that the session is over.
     pub fn end_requests(&mut self) {
         if self.ended {
-            self.start.lanes.end_requests(self.start.session);
+            self.lanes.end_requests(self.id);
         }
     }
 
     /// Whether more than one request of this side waits for its answer.
     pub fn is_asking_much(&self) -> bool {
-        self.start.lanes.requests_under_way().is_some_and(|requests| requests.under_way().0 > 1)
+        self.lanes.requests_under_way().is_some_and(|requests| requests.under_way().0 > 1)
     }
 
     /// Sends something of a tunnel, in order, behind what the lanes have.
@@ -235,7 +245,7 @@ impl Session {
         if self.ended || self.leaving.is_some() {
             return;
         }
-        let ends = PerLane::from_fn(|lane| self.start.lanes.outbound(lane).next());
+        let ends = PerLane::from_fn(|lane| self.lanes.outbound(lane).next());
         self.say(Frame::Leave(Leave { ends }, Extensions::default()));
         self.leaving = Some(now + LEAVE_WAIT);
     }
@@ -264,10 +274,10 @@ impl Session {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        self.start.lanes.end_requests(self.start.session);
-        self.start.lanes.session_ended(self.start.session);
+        self.lanes.end_requests(self.id);
+        self.lanes.session_ended(self.id);
         self.collect_requests();
-        self.events.push_back(SessionEvent::Ended(end));
+        self.events.push(SessionEvent::Ended(end));
     }
 
     fn take(&mut self, now: Instant, frame: Frame) -> Result<(), Fault> {
@@ -283,7 +293,7 @@ impl Session {
             Frame::Acknowledge(acknowledge) => self.take_acknowledge(acknowledge),
             Frame::Segment(segment) => self.take_segment(now, segment),
             Frame::Leave(leave, _) => {
-                self.peer_leave.get_or_insert((leave.ends, now + LEAVE_WAIT));
+                self.peer_leave.get_or_insert_with(|| Box::new((leave.ends, now + LEAVE_WAIT)));
                 Ok(())
             }
             Frame::Close(close, _) => {
@@ -292,7 +302,7 @@ impl Session {
                 Ok(())
             }
             Frame::Tunnel(frame) => {
-                self.events.push_back(SessionEvent::Tunnel(frame));
+                self.events.push(SessionEvent::Tunnel(frame));
                 Ok(())
             }
             frame => self.take_from_lane(now, frame),
@@ -300,7 +310,7 @@ impl Session {
     }
 
     fn take_acknowledge(&self, Acknowledge { lane, next }: Acknowledge) -> Result<(), Fault> {
-        match self.start.lanes.acknowledged(lane, next) {
+        match self.lanes.acknowledged(lane, next) {
             true => Ok(()),
             false => Err(Fault::NotSent { lane, next }),
         }
@@ -309,7 +319,7 @@ impl Session {
     /// The receiving side, if only the input of this session counts. Counts a frame that does not.
     fn own_inbound<'a>(&self, lanes: &'a PeerLanes) -> Option<MutexGuard<'a, Inbound>> {
         let mut inbound = lanes.inbound();
-        if inbound.owner != Some(self.start.session) {
+        if inbound.owner != Some(self.id) {
             inbound.stale_frames += 1;
             return None;
         }
@@ -317,16 +327,18 @@ impl Session {
     }
 
     fn take_segment(&mut self, now: Instant, segment: Segment) -> Result<(), Fault> {
-        let (lanes, session, lane) = (&self.start.lanes, self.start.session, segment.lane);
+        let (lanes, session, lane) = (&self.lanes, self.id, segment.lane);
         let Some(mut inbound) = self.own_inbound(lanes) else { return Ok(()) };
         let window = window_of(lanes, lane);
-        let taken = inbound.lane_mut(lane).segment(session, segment, window)?;
+        let inbound_lane = inbound.lane_mut(lane);
+        let taken = inbound_lane.segment(session, segment, window)?;
+        let unacknowledged = inbound_lane.unacknowledged_bytes();
         drop(inbound);
-        self.taken(now, lane, taken)
+        self.taken(now, lane, taken, unacknowledged)
     }
 
     fn take_from_lane(&mut self, now: Instant, frame: Frame) -> Result<(), Fault> {
-        let (lanes, session) = (&self.start.lanes, self.start.session);
+        let (lanes, session) = (&self.lanes, self.id);
         let Some(mut inbound) = self.own_inbound(lanes) else { return Ok(()) };
         match frame {
             Frame::LaneStart(start) => {
@@ -341,33 +353,38 @@ impl Session {
             }
             Frame::Fragment(fragment) => {
                 let (lane, limits) = (fragment.lane, self.limits(&inbound, fragment.lane));
-                let taken = inbound.lane_mut(lane).fragment(session, &fragment, limits)?;
+                let inbound_lane = inbound.lane_mut(lane);
+                let taken = inbound_lane.fragment(session, &fragment, limits)?;
+                let unacknowledged = inbound_lane.unacknowledged_bytes();
                 drop(inbound);
-                self.taken(now, lane, taken)
+                self.taken(now, lane, taken, unacknowledged)
             }
             _ => Err(Fault::Handshake),
         }
     }
 
-    fn taken(&mut self, now: Instant, lane: Lane, taken: Taken) -> Result<(), Fault> {
+    fn taken(&mut self, now: Instant, lane: Lane, taken: Taken, unacknowledged: usize) -> Result<(), Fault> {
+        if lane == Lane::Control {
+            self.unacknowledged = unacknowledged;
+        }
         match (lane, taken) {
             (_, Taken::Duplicate) => {}
-            (lane, Taken::Absorbed) => self.start.lanes.absorbed(lane),
+            (lane, Taken::Absorbed) => self.lanes.absorbed(lane),
             (Lane::Requests, Taken::Batch(batch)) => return self.take_requests(now, batch),
-            (_, Taken::Batch(batch)) => self.events.push_back(SessionEvent::Batch(batch)),
+            (_, Taken::Batch(batch)) => self.events.push(SessionEvent::Batch(batch)),
         }
         Ok(())
     }
 
     fn lane_started(&mut self, start: LaneStart) -> Result<(), Fault> {
-        if start.session != self.start.session {
+        if start.session != self.id {
             return Err(InboundFault::NotStarted { lane: start.lane }.into());
         }
-        if !self.start.lanes.inbound().lane_mut(start.lane).start(start)? {
+        if !self.lanes.inbound().lane_mut(start.lane).start(start)? {
             self.acknowledged[start.lane] = start.first;
             if start.lane.is_resumed() {
                 let (direction, missed) = (Direction::Inbound, Missed::Unknown);
-                self.events.push_back(SessionEvent::Lagged { lane: start.lane, direction, missed });
+                self.events.push(SessionEvent::Lagged { lane: start.lane, direction, missed });
             }
         }
         Ok(())
@@ -375,22 +392,22 @@ impl Session {
 
     fn peer_lagged(&mut self, lagged: &Lagged, news: Option<u64>) {
         let Some(messages) = news else { return };
-        self.start.lanes.absorbed(lagged.lane);
+        self.lanes.absorbed(lagged.lane);
         if lagged.lane == Lane::Requests {
             // Each request has its outcome, and nobody misses what is given up of one.
             return;
         }
         let (lane, direction) = (lagged.lane, Direction::Inbound);
-        self.events.push_back(SessionEvent::Lagged { lane, direction, missed: Missed::Known(messages) });
+        self.events.push(SessionEvent::Lagged { lane, direction, missed: Missed::Known(messages) });
     }
 
     fn take_requests(&mut self, now: Instant, batch: Batch) -> Result<(), Fault> {
         let end = batch.end();
         let (mut refusals, mut unwanted) = (Vec::new(), Vec::new());
-        let mut requests = self.start.lanes.requests();
+        let mut requests = self.lanes.requests();
         for message in batch.into_messages() {
             match requests.handle(now, message)? {
-                Heard::Event(event) => self.events.push_back(SessionEvent::Request(event)),
+                Heard::Event(event) => self.events.push(SessionEvent::Request(event)),
                 Heard::Refusal(head) => {
                     self.refused_requests += 1;
                     refusals.push(head);
@@ -402,19 +419,19 @@ impl Session {
         drop(requests);
         for refusal in refusals {
             // A full lane drops the answer; the peer's own deadline ends the request.
-            let _ = self.start.lanes.push(Lane::Requests, Payload::Copied(refusal.as_slice()));
+            let _ = self.lanes.push(Lane::Requests, Payload::Copied(refusal.as_slice()));
         }
         for head in unwanted {
-            self.start.lanes.withdraw(head);
+            self.lanes.withdraw(head);
         }
-        self.start.lanes.done(Lane::Requests, end);
+        self.lanes.done(Lane::Requests, end);
         Ok(())
     }
 
     fn limits(&self, inbound: &Inbound, lane: Lane) -> InboundLimits {
-        let settings = self.start.lanes.settings();
+        let settings = self.lanes.settings();
         InboundLimits {
-            window: window_of(&self.start.lanes, lane),
+            window: window_of(&self.lanes, lane),
             max_message: settings.max_message,
             reassembly_left: settings.reassembly.saturating_sub(inbound.reassembling()),
             reassembly: settings.reassembly,
@@ -423,10 +440,10 @@ impl Session {
 
     /// A leave takes effect when the last messages have arrived, or have had their time.
     fn check_leave(&mut self, now: Instant) {
-        let Some((ends, until)) = &self.peer_leave else { return };
+        let Some((ends, until)) = self.peer_leave.as_deref() else { return };
         let complete = {
-            let inbound = self.start.lanes.inbound();
-            ends.iter().all(|(lane, end)| inbound.lane(lane).has_reached(self.start.session, *end))
+            let inbound = self.lanes.inbound();
+            ends.iter().all(|(lane, end)| inbound.lane(lane).has_reached(self.id, *end))
         };
         if self.ended || (!complete && *until > now) {
             return;

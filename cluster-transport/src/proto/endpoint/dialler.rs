@@ -68,11 +68,13 @@ pub(super) struct Dialler {
     settings: DialSettings,
     targets: BTreeMap<Address, Target>,
     schedule: BTreeSet<(Instant, Address)>,
+    /// Those at rest, in order, by the session that they rest for.
+    resting: BTreeMap<SessionId, Vec<Address>>,
 }
 
 impl Dialler {
     pub(super) fn new(settings: DialSettings) -> Self {
-        Self { settings, targets: BTreeMap::new(), schedule: BTreeSet::new() }
+        Self { settings, targets: BTreeMap::new(), schedule: BTreeSet::new(), resting: BTreeMap::new() }
     }
 
     /// Takes an address on, to be dialled at once; one that is there stays as it is.
@@ -173,21 +175,38 @@ impl Dialler {
     }
 
     fn resting_for(&self, session: SessionId) -> Vec<Address> {
-        let resting = self.targets.iter().filter(|(_, t)| t.activity == Activity::Rests(session));
-        resting.map(|(address, _)| address.clone()).collect()
+        self.resting.get(&session).cloned().unwrap_or_default()
     }
 
-    /// The one place where an activity changes, so that the schedule holds exactly those that wait.
+    /// The one place where an activity changes, so that the schedule holds exactly those that wait, and the other index those at rest.
     fn set_activity(&mut self, address: &Address, activity: Activity) {
         let Some(target) = self.targets.get_mut(address) else { return };
-        if let Activity::Waits(due) = &activity {
-            self.schedule.insert((*due, address.clone()));
+        match &activity {
+            Activity::Waits(due) => drop(self.schedule.insert((*due, address.clone()))),
+            Activity::Rests(session) => {
+                let resting = self.resting.entry(*session).or_default();
+                if let Err(at) = resting.binary_search(address) {
+                    resting.insert(at, address.clone());
+                }
+            }
+            Activity::Dialling => {}
         }
         let before = std::mem::replace(&mut target.activity, activity);
-        if let Activity::Waits(due) = before
-            && target.activity != before
-        {
-            self.schedule.remove(&(due, address.clone()));
+        if target.activity == before {
+            return;
+        }
+        match before {
+            Activity::Waits(due) => drop(self.schedule.remove(&(due, address.clone()))),
+            Activity::Rests(session) => self.rests_no_more(session, address),
+            Activity::Dialling => {}
+        }
+    }
+
+    fn rests_no_more(&mut self, session: SessionId, address: &Address) {
+        let Some(resting) = self.resting.get_mut(&session) else { return };
+        resting.retain(|other| other != address);
+        if resting.is_empty() {
+            self.resting.remove(&session);
         }
     }
 }
@@ -220,6 +239,33 @@ mod tests {
         };
         assert_eq!(due(&mut dialler, now), ["quic://a:1", "tcp://a:2"]);
         assert_eq!(due(&mut dialler, now + TWIN_WAIT), ["tcp://a:1"]);
+    }
+
+    #[test]
+    fn the_addresses_at_rest_for_a_session_are_dialled_again_when_it_ends_and_no_others() {
+        use rand::SeedableRng;
+        let mut rng = ChaCha8Rng::from_seed([7; 32]);
+        let (now, mut dialler) = (Instant::ORIGIN, Dialler::new(DialSettings::default()));
+        let addresses = ["tcp://a:1", "tcp://a:2", "tcp://b:1", "tcp://c:1"];
+        let addresses = addresses.map(|text| text.parse::<Address>().unwrap());
+        addresses.iter().for_each(|address| dialler.add(now, address.clone()).unwrap());
+        while dialler.take_due(now).is_some() {}
+        let [a1, a2, b, c] = &addresses;
+        for (address, session) in [(a2, 1), (a1, 1), (b, 2), (c, 3)] {
+            dialler.rest(address, SessionId(session));
+        }
+        dialler.pass_on(SessionId(1), SessionId(4));
+        dialler.remove(c);
+        for ended in [1, 3] {
+            dialler.wake(now, SessionId(ended), Duration::MAX, &mut rng);
+            assert_eq!(dialler.next_due(), None, "nobody rests for session {ended}");
+        }
+        dialler.wake(now, SessionId(4), Duration::MAX, &mut rng);
+        let mut due: Vec<_> =
+            std::iter::from_fn(|| dialler.take_due(now + Duration::from_secs(60))).collect();
+        due.sort();
+        assert_eq!(due, [a1.clone(), a2.clone()]);
+        assert_eq!(dialler.resting.keys().collect::<Vec<_>>(), [&SessionId(2)]);
     }
 
     #[test]

@@ -422,11 +422,11 @@ impl InboundLane {
         self.handed.next()
     }
 
-    /// What is to be acknowledged, if that is news after `last`. Forgets the bytes of it.
-    pub(super) fn settle(&mut self, last: u64) -> Option<u64> {
+    /// What is to be acknowledged, if that is news after `last`, and the bytes of what is left. Forgets the bytes of it.
+    pub(super) fn settle(&mut self, last: u64) -> Option<(u64, usize)> {
         let next = Some(self.handed.next()).filter(|next| *next > last)?;
         self.acknowledged(next);
-        Some(next)
+        Some((next, self.unacknowledged_bytes))
     }
 
     fn acknowledged(&mut self, next: u64) {

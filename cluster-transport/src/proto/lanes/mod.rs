@@ -236,8 +236,9 @@ impl PeerLanes {
         self.flags.seen().lanes(Flag::Owing)
     }
 
-    /// What is to be acknowledged of a lane, if that is news after `last`. From now on it counts as acknowledged.
-    pub(super) fn settle(&self, lane: Lane, last: u64) -> Option<u64> {
+    /// What is to be acknowledged of a lane, if that is news after `last`, and how many bytes are left that are not. From now on it counts as
+    /// acknowledged.
+    pub(super) fn settle(&self, lane: Lane, last: u64) -> Option<(u64, usize)> {
         // First the flag: what is taken from here on sets it again.
         self.flags.clear(Flag::Owing, lane);
         lock(&self.inbound).lane_mut(lane).settle(last)

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::super::Lane;
 use super::super::frame::{Acknowledge, Frame, TUNNELS};
-use super::super::lanes::PeerLanes;
-use super::super::{Lane, PerLane};
 use super::outbox::{Outbox, Stream};
-use super::{Session, SessionStart, window_of};
+use super::{Session, window_of};
 
 impl Session {
     /// Appends frames to be sent over one byte stream, about `budget` bytes of them. False if nothing is left to send just now.
@@ -28,14 +27,14 @@ impl Session {
         // A peer that sends and does not read makes no heap of these.
         let acknowledges = out.takes(Lane::Control);
         if acknowledges {
-            let lanes = self.start.lanes.owing().iter();
+            let lanes = self.lanes.owing().iter();
             lanes.filter(|lane| *lane != Lane::Control).for_each(|lane| self.acknowledge(lane, out));
             if self.transmit_alone(out) {
                 return Self::is_refused(out);
             }
         }
         let has_more = self.transmit_lanes(out);
-        if acknowledges && (!out.is_empty() || self.owes_much(Lane::Control)) {
+        if acknowledges && (!out.is_empty() || self.owes_much()) {
             self.acknowledge(Lane::Control, out);
         }
         has_more
@@ -44,12 +43,11 @@ impl Session {
     /// What most turns send: a segment of the control lane, and behind it in the same piece what is to be acknowledged of that lane. False
     /// if there is nothing of the kind, or something else to send.
     fn transmit_alone(&mut self, out: &mut impl Outbox) -> bool {
-        let Self { start: SessionStart { lanes, session, .. }, tunnels, acknowledged, .. } = self;
-        if !lanes.busy().is_only(Lane::Control) || !tunnels.is_empty() {
+        if !self.lanes.busy().is_only(Lane::Control) || !self.tunnels.is_empty() {
             return false;
         }
-        let Some(mut piece) = lanes.poll_alone(Lane::Control, *session) else { return false };
-        if let Some(acknowledge) = settle(lanes, Lane::Control, acknowledged) {
+        let Some(mut piece) = self.lanes.poll_alone(Lane::Control, self.id) else { return false };
+        if let Some(acknowledge) = self.settle(Lane::Control) {
             acknowledge.put(&mut piece);
         }
         out.put(Lane::Control, piece.freeze());
@@ -60,11 +58,11 @@ impl Session {
     fn transmit_lanes(&mut self, out: &mut impl Outbox) -> bool {
         loop {
             let mut idle = true;
-            for lane in self.start.lanes.busy().iter() {
+            for lane in self.lanes.busy().iter() {
                 if !out.takes(lane) {
                     continue;
                 }
-                let Some(sent) = self.start.lanes.poll(lane, self.start.session) else { continue };
+                let Some(sent) = self.lanes.poll(lane, self.id) else { continue };
                 idle = false;
                 for piece in sent.into_iter().flatten().filter(|piece| !piece.is_empty()) {
                     out.put(lane, piece);
@@ -91,28 +89,30 @@ impl Session {
     }
 
     fn acknowledge(&mut self, lane: Lane, out: &mut impl Outbox) {
-        if let Some(acknowledge) = settle(&self.start.lanes, lane, &mut self.acknowledged) {
+        if let Some(acknowledge) = self.settle(lane) {
             out.put(Lane::Control, Frame::Acknowledge(acknowledge).encode());
         }
     }
 
-    /// Whether so much is not acknowledged that the peer should hear of it though there is nothing else to say to it.
+    /// Whether so much is not acknowledged of the control lane that the peer should hear of it though there is nothing else to say to it.
     ///
     /// Nobody waits for an acknowledgement of the control lane before its window is used up. Peers always have something to
     /// say to each other soon, so that it travels along: an idle pair sends half as many packets.
-    fn owes_much(&self, lane: Lane) -> bool {
-        let lanes = &self.start.lanes;
-        lanes.owing().contains(lane)
-            && lanes.inbound().lane(lane).unacknowledged_bytes() > window_of(lanes, lane) / 4
+    fn owes_much(&self) -> bool {
+        let lane = Lane::Control;
+        self.unacknowledged > window_of(&self.lanes, lane) / 4 && self.lanes.owing().contains(lane)
     }
-}
 
-/// What is to be acknowledged of a lane, if that is news.
-fn settle(lanes: &PeerLanes, lane: Lane, acknowledged: &mut PerLane<u64>) -> Option<Acknowledge> {
-    if !lanes.owing().contains(lane) {
-        return None;
+    /// What is to be acknowledged of a lane, if that is news. From now on it counts as acknowledged.
+    fn settle(&mut self, lane: Lane) -> Option<Acknowledge> {
+        if !self.lanes.owing().contains(lane) {
+            return None;
+        }
+        let (next, unacknowledged) = self.lanes.settle(lane, self.acknowledged[lane])?;
+        self.acknowledged[lane] = next;
+        if lane == Lane::Control {
+            self.unacknowledged = unacknowledged;
+        }
+        Some(Acknowledge { lane, next })
     }
-    let next = lanes.settle(lane, acknowledged[lane])?;
-    acknowledged[lane] = next;
-    Some(Acknowledge { lane, next })
 }
