@@ -2,37 +2,28 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
-use cluster_core::config::{Config, ConfigBuilder};
+use cluster_core::config::ConfigBuilder;
 use cluster_core::discovery::MemoryDirectory;
-use cluster_core::host::Host;
 use cluster_core::runtime::Cluster;
-use cluster_transport::binding::Binding;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::{router, table};
+use setup::member;
 
-struct NoHost;
-impl Host for NoHost {}
+#[path = "../../tests/setup/mod.rs"]
+mod setup;
 
 /// Member `a` of a cluster with `b`, both with sessions.
 async fn two(adapt: impl Fn(ConfigBuilder) -> ConfigBuilder) -> (Cluster, Cluster) {
     let directory = MemoryDirectory::default();
-    let member = async |name: &str| {
-        let builder = Config::builder()
-            .node_id(Some(name.parse().unwrap()))
-            .bind(Some(Binding::parse("tcp://127.0.0.1:0", 0).unwrap()));
-        let config = adapt(builder).build().unwrap();
-        Cluster::builder(config, Arc::new(NoHost)).provider(directory.clone()).start().await.unwrap()
-    };
-    let (a, b) = (member("a").await, member("b").await);
+    let (a, b) = (member("a", &directory, &adapt).await, member("b", &directory, &adapt).await);
     let met = async {
         while a.members().is_empty() || b.members().is_empty() {
             tokio::task::yield_now().await;

@@ -1,12 +1,11 @@
 //! A node of the benchmark: an endpoint with defaults, on loopback or in memory.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use cluster_transport::certs::Authority;
-use cluster_transport::endpoint::{Clock, Connecting, Connector, Endpoint, Handler, Parts};
+use cluster_transport::endpoint::{Clock, Connector, Endpoint, Handler, MemoryConnector, Parts};
+use cluster_transport::link::quic;
 use cluster_transport::link::tcp::Listener;
-use cluster_transport::link::{ConnectError, memory, quic};
 use cluster_transport::proto::endpoint::EndpointSettings;
 use cluster_transport::proto::{Address, ClusterName, Incarnation, NodeId};
 use cluster_transport::tls::{Tls, TlsIdentity};
@@ -47,32 +46,12 @@ impl Identity {
     }
 }
 
-/// The nodes of this process that are reached through memory.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Neighbours(Arc<Mutex<BTreeMap<Address, Endpoint>>>);
-
-impl Connector for Neighbours {
-    fn connect<'a>(
-        &'a self,
-        address: &'a Address,
-        _: tokio::time::Instant,
-        _: &'a (dyn Fn() + Send + Sync),
-    ) -> Connecting<'a> {
-        Box::pin(async move {
-            let there = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned();
-            let there = there.ok_or_else(|| ConnectError::Refused { address: address.clone() })?;
-            let (ours, theirs) = memory::pair();
-            there.accept(theirs, "memory".to_owned());
-            Ok(ours)
-        })
-    }
-}
-
 /// How the nodes of a run are made.
 #[derive(Debug)]
 pub(super) struct Maker<'a> {
     pub(super) plan: &'a Plan,
-    pub(super) neighbours: Neighbours,
+    /// Those that are reached through memory.
+    pub(super) neighbours: MemoryConnector,
 }
 
 impl Maker<'_> {
@@ -89,8 +68,7 @@ impl Maker<'_> {
         if self.plan.transport != Transport::Quic {
             let endpoint = self.endpoint(node, identity, vec![listener], handler)?;
             let address: Address = address("tcp")?;
-            let mut neighbours = self.neighbours.0.lock().unwrap_or_else(PoisonError::into_inner);
-            neighbours.insert(address.clone(), endpoint.clone());
+            self.neighbours.tell(address.clone(), endpoint.clone());
             return Ok((endpoint, address));
         }
         let tls = identity.ok_or_else(|| setup("QUIC needs TLS"))?.tls()?;

@@ -4,12 +4,12 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_transport::endpoint::{Endpoint, Handler};
+use cluster_transport::endpoint::{Endpoint, Handler, MemoryConnector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use super::answering::Answerer;
-use super::node::{self, Identity, Maker, Neighbours};
+use super::node::{self, Identity, Maker};
 use super::report::{Received, Report};
 use super::sending::{self, Orders, Sent, within};
 use super::subscribing::Subscriber;
@@ -32,7 +32,7 @@ enum Receivers {
 /// [`Report::check`] to say.
 pub async fn run(plan: &Plan, sender_arguments: &[&str]) -> Result<Report, BenchError> {
     let receivers = Receivers::of(plan);
-    let neighbours = Neighbours::default();
+    let neighbours = MemoryConnector::default();
     let maker = Maker { plan, neighbours: neighbours.clone() };
     let names = node::receivers(plan)?;
     let everybody: Vec<_> = names.iter().cloned().chain([node::sender()?]).collect();
@@ -61,7 +61,7 @@ pub async fn run(plan: &Plan, sender_arguments: &[&str]) -> Result<Report, Bench
 }
 
 /// Has the sending side do its work, in another process if the transport reaches it.
-async fn send(orders: &Orders, neighbours: Neighbours, arguments: &[&str]) -> Result<Sent, BenchError> {
+async fn send(orders: &Orders, neighbours: MemoryConnector, arguments: &[&str]) -> Result<Sent, BenchError> {
     if orders.plan.transport == Transport::Memory {
         return sending::follow(orders, neighbours).await;
     }

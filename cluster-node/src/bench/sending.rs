@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cluster_transport::endpoint::{Event, Handler, Incoming, SendFailure, SessionHandle};
+use cluster_transport::endpoint::{Event, Handler, Incoming, MemoryConnector, SendFailure, SessionHandle};
 use cluster_transport::proto::Lane;
 use cluster_transport::proto::lanes::Pushed;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::asking::{self, Asker};
 use super::latency::Percentiles;
-use super::node::{self, Identity, Maker, Neighbours, setup};
+use super::node::{self, Identity, Maker, setup};
 use super::usage::Usage;
 use super::{BenchError, Plan, Work, stamp};
 
@@ -58,13 +58,13 @@ pub(super) struct Sent {
 pub async fn serve() -> Result<(), BenchError> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
-    let sent = follow(&serde_json::from_str(&line)?, Neighbours::default()).await?;
+    let sent = follow(&serde_json::from_str(&line)?, MemoryConnector::default()).await?;
     writeln!(io::stdout(), "{}", serde_json::to_string(&sent)?)?;
     Ok(())
 }
 
 /// Does what the orders say.
-pub(super) async fn follow(orders: &Orders, neighbours: Neighbours) -> Result<Sent, BenchError> {
+pub(super) async fn follow(orders: &Orders, neighbours: MemoryConnector) -> Result<Sent, BenchError> {
     let Orders { plan, addresses, identity } = orders;
     let sender = Arc::new(Sender::default());
     let handler = Arc::clone(&sender) as Arc<dyn Handler>;

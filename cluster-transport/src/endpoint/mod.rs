@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use clock::Clock;
-pub use connector::{Connecting, Connector, SocketConnector};
+pub use connector::{Connecting, Connector, MemoryConnector, SocketConnector};
 pub use error::{RequestError, SendFailure};
 pub use handler::{Event, Handler, Incoming};
 pub use inbox::{Delivery, Inbox, Lagged, Message};

@@ -1,13 +1,15 @@
 //! How a node of the tests is made: who it is, what it speaks, and through which line it dials.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use cluster_transport::certs::Authority;
-use cluster_transport::endpoint::{Clock, Connecting, Connector, Endpoint, Handler, Parts, SocketConnector};
-use cluster_transport::link::tcp::{BindError, ConnectError, Listener};
-use cluster_transport::link::{memory, quic};
+use cluster_transport::endpoint::{
+    Clock, Connector, Endpoint, Handler, MemoryConnector, Parts, SocketConnector,
+};
+use cluster_transport::link::quic;
+use cluster_transport::link::tcp::{BindError, Listener};
 use cluster_transport::proto::endpoint::settings::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_WRITE_TIMEOUT};
 use cluster_transport::proto::endpoint::{DialSettings, EndpointSettings};
 use cluster_transport::proto::lanes::LaneSettings;
@@ -17,27 +19,8 @@ use cluster_transport::tls::{Tls, TlsIdentity};
 use crate::harness::{Carrier, Node, Quirk, Recorder};
 use crate::line::Line;
 
-/// The endpoints by address, for those that dial in memory.
-static MEMORY: Mutex<BTreeMap<Address, Endpoint>> = Mutex::new(BTreeMap::new());
-
-struct MemoryConnector;
-
-impl Connector for MemoryConnector {
-    fn connect<'a>(
-        &'a self,
-        address: &'a Address,
-        _: tokio::time::Instant,
-        _: &'a (dyn Fn() + Send + Sync),
-    ) -> Connecting<'a> {
-        Box::pin(async move {
-            let listening = MEMORY.lock().unwrap().get(address).cloned();
-            let endpoint = listening.ok_or(ConnectError::Refused { address: address.clone() })?;
-            let (ours, theirs) = memory::pair();
-            endpoint.accept(theirs, "memory".to_owned());
-            Ok(ours)
-        })
-    }
-}
+/// Those that are reached in memory, of all tests.
+static MEMORY: LazyLock<MemoryConnector> = LazyLock::new(MemoryConnector::default);
 
 /// The certificate of a node. Each cluster has an authority of its own.
 fn tls_of(cluster: &ClusterName, certified: &str) -> Tls {
@@ -136,7 +119,7 @@ impl Setup {
         seed.iter_mut().zip(name.bytes()).for_each(|(seed, byte)| *seed = byte);
         let handler = Arc::clone(&recorder) as Arc<dyn Handler>;
         let connector: Arc<dyn Connector> =
-            if carrier == Carrier::Memory { Arc::new(MemoryConnector) } else { Arc::new(sockets) };
+            if carrier == Carrier::Memory { Arc::new(MEMORY.clone()) } else { Arc::new(sockets) };
         let connector = Some(match line {
             Some(line) => Arc::new(line.over(connector)),
             None => connector,
@@ -146,7 +129,7 @@ impl Setup {
         if let Some(listener) = quic {
             endpoint.listen_quic(listener);
         }
-        MEMORY.lock().unwrap().insert(address.clone(), endpoint.clone());
+        MEMORY.tell(address.clone(), endpoint.clone());
         Node { name, endpoint, address, recorder }
     }
 }
