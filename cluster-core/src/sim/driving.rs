@@ -13,6 +13,7 @@ use super::desk::{Desk, Waiting};
 use super::host::Stamp;
 use super::network::Network;
 use super::process::{Live, Process};
+use super::sessions::Seat;
 use crate::engine::members::{Action, MemberEvent, is_heartbeat};
 use crate::engine::state::message::MAX_DELTA;
 use crate::engine::state::{Intake, StateEvent};
@@ -44,9 +45,9 @@ impl Process {
                 self.offered = offered;
                 self.stir_all();
             }
-            while let Some(session) = self.stirred.pop_front() {
+            while let Some((seat, session)) = self.stirred.pop_front() {
                 quiet = false;
-                self.settle_session(now, session, network);
+                self.settle_session(now, seat, session, network);
             }
             if quiet {
                 return;
@@ -70,13 +71,13 @@ impl Process {
     }
 
     fn transmit(&mut self, transmit: Transmit) {
-        let Some(session) = self.endpoint.session_with(&transmit.to) else { return };
-        let Some(live) = self.sessions.get_mut(&session) else { return };
-        let pushed = live.lanes.push(Lane::Control, Payload::Shared(transmit.message));
-        live.stir(session, &mut self.stirred);
-        if let Err(error) = pushed {
-            self.close_session(session, CloseCode::STALLED, &error.to_string());
+        let Some(live) = self.seats.seat_of(&transmit.to).and_then(|seat| self.sessions.at(seat)) else {
+            return;
+        };
+        if let Err(error) = live.lanes.push(Lane::Control, Payload::Shared(transmit.message)) {
+            live.session.close(CloseCode::STALLED, &error.to_string());
         }
+        live.stir(&mut self.stirred);
     }
 
     /// Whether there is something for the host, or for peers once it is told. With each change of a room `at` grows.
@@ -202,15 +203,15 @@ impl Process {
         }
     }
 
-    fn settle_session(&mut self, now: Instant, id: SessionId, network: &mut Network) {
-        let Some(live) = self.sessions.get_mut(&id) else { return };
+    fn settle_session(&mut self, now: Instant, seat: Seat, id: SessionId, network: &mut Network) {
+        let Some(live) = self.sessions.at(seat).filter(|live| live.id == id) else { return };
         live.is_stirred = false;
         let mut ended = None;
         while let Some(event) = live.session.poll_event() {
             match event {
                 SessionEvent::Batch(batch) => {
                     let without = self.swallows.take(&live.peer, batch.lane());
-                    live.take_batch(now, id, batch, without, &mut self.engine, &mut self.desk);
+                    live.take_batch(now, batch, without, &mut self.engine, &mut self.desk);
                 }
                 SessionEvent::Lagged { lane, direction, missed } => {
                     self.engine.handle_lagged(now, &live.peer, lane, direction, missed);
@@ -225,10 +226,10 @@ impl Process {
             return self.end(now, id, end, network);
         }
         if live.may_tell {
-            live.fill_state(id, &mut self.engine);
+            live.fill_state(&mut self.engine);
         }
         live.write(now, &mut self.tunnels, network);
-        live.note_deadline(id, &mut self.deadlines);
+        live.note_deadline(&mut self.deadlines);
     }
 }
 
@@ -237,7 +238,6 @@ impl Live {
     fn take_batch(
         &mut self,
         now: Instant,
-        session: SessionId,
         batch: Batch,
         without: usize,
         engine: &mut Engine,
@@ -247,13 +247,13 @@ impl Live {
         let (lane, end) = (batch.lane(), batch.end());
         match lane {
             Lane::Control | Lane::State => {
-                if engine.handle_rest(now, &self.peer, session, &batch, without) == Intake::OverBudget {
+                if engine.handle_rest(now, &self.peer, self.id, &batch, without) == Intake::OverBudget {
                     return;
                 }
             }
             Lane::Events | Lane::Notifications => {
                 let (peer, lanes) = (self.peer.clone(), Arc::clone(&self.lanes));
-                return desk.put(Waiting { peer, session, lanes, batch });
+                return desk.put(Waiting { peer, session: self.id, lanes, batch });
             }
             Lane::Requests => {}
         }
@@ -261,13 +261,13 @@ impl Live {
     }
 
     /// Cuts deltas as long as the lane has room for them.
-    fn fill_state(&mut self, session: SessionId, engine: &mut Engine) {
+    fn fill_state(&mut self, engine: &mut Engine) {
         loop {
             let room = self.lanes.room(Lane::State).min(MAX_DELTA + 1_024);
             if room < MAX_DELTA / 2 {
                 return;
             }
-            let Some(message) = engine.poll_state(&self.peer, session, room) else {
+            let Some(message) = engine.poll_state(&self.peer, self.id, room) else {
                 self.may_tell = false;
                 return;
             };

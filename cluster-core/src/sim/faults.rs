@@ -131,7 +131,7 @@ impl Sim {
             process.engine.leave(now);
             process.endpoint.set_leaving(now);
             process.settle(now, network);
-            process.sessions.values_mut().for_each(|live| live.session.leave(now));
+            process.sessions.iter_mut().for_each(|live| live.session.leave(now));
             process.stir_all();
         });
     }

@@ -94,9 +94,9 @@ impl Host {
         self.stale.get(peer).copied().unwrap_or_default()
     }
 
-    /// How often a node has joined.
-    pub(super) fn joins(&self, node: &NodeId) -> u64 {
-        self.joins.get(node).copied().unwrap_or_default()
+    /// How often each node has joined, in the order of their ids.
+    pub(super) fn joins(&self) -> impl Iterator<Item = (&NodeId, u64)> {
+        self.joins.iter().map(|(node, joins)| (node, *joins))
     }
 
     pub(super) fn on_member(&mut self, event: &MemberEvent) {

@@ -12,12 +12,17 @@ use cluster_transport::proto::{Address, Instant, SessionId};
 use super::discovery::{Place, place_of};
 use super::network::Network;
 use super::process::{Live, Process, WRITE_DEADLINE};
+use super::sessions::Seat;
 use super::wires::Socket;
+use crate::engine::Engine;
 
 /// How much a session gives for one turn of its link.
 const TURN: usize = 256 * 1024;
 /// The most that is read from a tunnel at once.
 const READ: usize = 64 * 1024;
+
+/// How much memory is taken at once for little parcels.
+const BLOCK: usize = 16 * 1024;
 
 /// What a link goes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,12 +108,12 @@ impl Process {
     /// Nothing comes from a link any more.
     pub(super) fn link_ended(&mut self, now: Instant, conduit: Conduit, how: Ending, network: &mut Network) {
         if let Some(session) = self.session_on(conduit) {
-            if let Some(live) = self.sessions.get_mut(&session) {
+            if let Some(live) = self.sessions.get_mut(session) {
                 match how {
                     Ending::Closed => live.session.handle_link_closed(),
                     Ending::Reset => live.session.handle_link_lost("the connection was reset"),
                 }
-                self.stir(session);
+                live.stir(&mut self.stirred);
             }
         } else if let Some(link) = self.remove_link(conduit) {
             self.close_conduit(conduit, network);
@@ -128,21 +133,18 @@ impl Process {
 impl Process {
     pub(super) fn read(&mut self, now: Instant, conduit: Conduit, bytes: Bytes, network: &mut Network) {
         let Some(link) = self.conduits.get_mut(&conduit) else { return };
-        link.buffer = if link.buffer.is_empty() { bytes } else { [&*link.buffer, &*bytes].concat().into() };
+        link.buffer = joined(std::mem::take(&mut link.buffer), bytes);
         while let Some(link) = self.conduits.get_mut(&conduit) {
             let Some(session) = link.session else {
-                let (id, Some(frame)) = (link.id, link.next_frame()) else { return };
+                let (id, Some(frame)) = (link.id, next_frame(&mut link.buffer)) else { return };
                 self.handshake_frame(now, id, frame);
                 // A frame may belong to the session that the one before it begins.
                 self.settle_endpoint(now, network);
                 continue;
             };
-            let Some(live) = self.sessions.get_mut(&session) else { return };
-            while let Some(frame) = link.next_frame() {
-                live.session.handle_frame(now, frame);
-            }
-            self.engine.handle_heard(now, &live.peer, session);
-            return live.stir(session, &mut self.stirred);
+            let Some(live) = self.sessions.get_mut(session) else { return };
+            let bytes = std::mem::take(&mut link.buffer);
+            return live.read(now, bytes, &mut self.engine, &mut self.stirred);
         }
     }
 
@@ -162,9 +164,9 @@ impl Process {
         while let Some(output) = self.tunnels.poll_output() {
             match output {
                 StreamOutput::Send { session, frame } => {
-                    if let Some(live) = self.sessions.get_mut(&session) {
+                    if let Some(live) = self.sessions.get_mut(session) {
                         live.session.send_tunnel(frame);
-                        self.stir(session);
+                        live.stir(&mut self.stirred);
                     }
                 }
                 StreamOutput::Accepted { leg, from, via } => {
@@ -224,6 +226,22 @@ impl Process {
 }
 
 impl Live {
+    /// Takes bytes of the session's link in.
+    pub(super) fn read(
+        &mut self,
+        now: Instant,
+        bytes: Bytes,
+        engine: &mut Engine,
+        stirred: &mut VecDeque<(Seat, SessionId)>,
+    ) {
+        self.buffer = joined(std::mem::take(&mut self.buffer), bytes);
+        while let Some(frame) = next_frame(&mut self.buffer) {
+            self.session.handle_frame(now, frame);
+        }
+        engine.handle_heard(now, &self.peer, self.id);
+        self.stir(stirred);
+    }
+
     /// Gives the session what its link takes.
     pub(super) fn write(&mut self, now: Instant, tunnels: &mut TunnelStreams, network: &mut Network) {
         let mut has_more = true;
@@ -236,7 +254,9 @@ impl Live {
                 return;
             }
             let took = match self.conduit {
-                Conduit::Socket(socket) => network.offer(socket, || gather(&mut self.out, TURN / 4)),
+                Conduit::Socket(socket) => {
+                    network.offer(socket, |block| gather(&mut self.out, TURN / 4, block))
+                }
                 Conduit::Tunnel(leg) => match self.out.front_mut() {
                     Some(piece) => {
                         // What is wrong with a tunnel is told to its reader.
@@ -258,31 +278,36 @@ impl Live {
     }
 }
 
-impl Link {
-    /// Takes the next whole frame out of what has come.
-    fn next_frame(&mut self) -> Option<Bytes> {
-        let length = usize::try_from(u32::from_be_bytes(*self.buffer.first_chunk::<PREFIX>()?)).ok()?;
-        if self.buffer.len() < PREFIX + length {
-            return None;
-        }
-        self.buffer.advance(PREFIX);
-        Some(self.buffer.split_to(length))
-    }
+fn joined(before: Bytes, bytes: Bytes) -> Bytes {
+    if before.is_empty() { bytes } else { [&*before, &*bytes].concat().into() }
 }
 
-/// Takes pieces of about this many bytes for one write, as a vectored write does it.
-fn gather(out: &mut VecDeque<Bytes>, budget: usize) -> Bytes {
+/// Takes the next whole frame out of what has come.
+fn next_frame(buffer: &mut Bytes) -> Option<Bytes> {
+    let length = usize::try_from(u32::from_be_bytes(*buffer.first_chunk::<PREFIX>()?)).ok()?;
+    if buffer.len() < PREFIX + length {
+        return None;
+    }
+    buffer.advance(PREFIX);
+    Some(buffer.split_to(length))
+}
+
+/// Takes pieces of about this many bytes for one write, as a vectored write does it. Little ones share a block of memory.
+fn gather(out: &mut VecDeque<Bytes>, budget: usize, block: &mut BytesMut) -> Bytes {
     let first = out.pop_front().unwrap_or_default();
     if out.is_empty() || first.len() >= budget {
         return first;
     }
     let total: usize = first.len() + out.iter().map(Bytes::len).sum::<usize>();
-    let mut bytes = BytesMut::with_capacity(total.min(budget + first.len()));
-    bytes.extend_from_slice(&first);
-    while bytes.len() < budget
+    let wanted = total.min(budget + first.len());
+    if block.capacity() < wanted {
+        *block = BytesMut::with_capacity(wanted.max(BLOCK));
+    }
+    block.extend_from_slice(&first);
+    while block.len() < budget
         && let Some(piece) = out.pop_front()
     {
-        bytes.extend_from_slice(&piece);
+        block.extend_from_slice(&piece);
     }
-    bytes.freeze()
+    block.split().freeze()
 }

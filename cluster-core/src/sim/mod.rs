@@ -36,11 +36,13 @@ mod numbers;
 mod process;
 mod rule;
 pub mod schedule;
+mod sessions;
 mod settings;
 mod swallow;
 mod tapes;
 mod trace;
 mod verbs;
+mod watched;
 mod wires;
 mod world;
 

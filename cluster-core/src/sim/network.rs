@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use cluster_transport::proto::Instant;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -16,6 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use super::counters::Counters;
 use super::discovery::Discovery;
 use super::rule::{Passage, Rule, Verdict, Way, Ways};
+use super::sessions::Seat;
 use super::wires::{End, Parcel, Pipe, Socket, Wire, Wires};
 
 /// How many bytes are on their way or unread in one direction of a link, before its sender has to wait.
@@ -43,7 +44,8 @@ pub(super) enum Arrival {
     },
     Connected,
     Refused,
-    Bytes(Bytes),
+    /// With the seat of the session that its end had when they came.
+    Bytes(Bytes, Seat),
     /// The sending buffer has room again.
     Writable,
     Closed,
@@ -71,6 +73,8 @@ pub(super) struct Network {
     listening: Vec<Listening>,
     wires: Wires,
     queue: Queue,
+    /// Where little parcels are put together.
+    block: BytesMut,
 }
 
 impl Network {
@@ -90,6 +94,7 @@ impl Network {
             listening: vec![Listening::No; hosts],
             wires: Wires::default(),
             queue: Queue::default(),
+            block: BytesMut::new(),
         }
     }
 
@@ -166,22 +171,30 @@ impl Network {
     /// Begins a connection; the socket is the dialler's.
     pub(super) fn connect(&mut self, from: usize, to: usize) -> Socket {
         self.counters.dials += 1;
-        let ends = [from, to].map(|node| End { node, is_open: true });
+        let ends = [from, to].map(|node| End::new(node, true));
         let socket = self.wires.insert(Wire { ends, pipes: [Pipe::new(self.now), Pipe::new(self.now)] });
         self.send(socket.other(), Parcel::Open);
         socket
     }
 
     /// Writes if the buffer has room; if not, the process is told when it has.
-    pub(super) fn offer(&mut self, socket: Socket, bytes: impl FnOnce() -> Bytes) -> bool {
+    pub(super) fn offer(&mut self, socket: Socket, bytes: impl FnOnce(&mut BytesMut) -> Bytes) -> bool {
         if let Some(pipe) = self.wires.pipe_mut(socket.other())
             && pipe.unread >= SOCKET_BUFFER
         {
             self.counters.blocked += u64::from(!std::mem::replace(&mut pipe.is_blocked, true));
             return false;
         }
-        self.write(socket, bytes());
+        let bytes = bytes(&mut self.block);
+        self.write(socket, bytes);
         true
+    }
+
+    /// Where the session is that reads from a socket.
+    pub(super) fn note_seat(&mut self, socket: Socket, seat: Seat) {
+        if let Some(end) = self.wires.end_mut(socket) {
+            end.seat = seat;
+        }
     }
 
     pub(super) fn write(&mut self, socket: Socket, bytes: Bytes) {
@@ -313,7 +326,7 @@ impl Network {
                 return None;
             }
             Parcel::Opened => Arrival::Connected,
-            Parcel::Bytes(bytes) => Arrival::Bytes(bytes),
+            Parcel::Bytes(bytes) => Arrival::Bytes(bytes, to.seat),
             Parcel::Writable => Arrival::Writable,
             closing @ (Parcel::Refused | Parcel::Close | Parcel::Reset) => {
                 let was_open = self.shut_or_keep(socket, &closing);
@@ -338,7 +351,7 @@ impl Network {
         self.counters.duplicated += 1;
         let opens = |pipe: &mut Pipe| matches!(pipe.front(), Some((_, Parcel::Open)));
         if self.wires.pipe_mut(socket).is_some_and(opens) {
-            let ends = [End { node: from, is_open: false }, End { node: to, is_open: true }];
+            let ends = [End::new(from, false), End::new(to, true)];
             let pipes = [Pipe::new(self.now), Pipe::new(self.now)];
             let copy = self.wires.insert(Wire { ends, pipes }).other();
             self.send(copy, Parcel::Open);

@@ -19,7 +19,9 @@ use super::host::Host;
 use super::links::{Conduit, Ending, Link};
 use super::network::{Arrival, Network};
 use super::numbers::NumberMap;
+use super::sessions::{Seat, Seats, Sessions};
 use super::swallow::Swallows;
+use super::watched::Watched;
 use super::wires::Socket;
 use crate::engine::Engine;
 
@@ -36,11 +38,11 @@ pub(super) struct Process {
     pub(super) number: usize,
     pub(super) life: u64,
     pub(super) engine: Engine,
-    pub(super) endpoint: Endpoint,
+    pub(super) endpoint: Watched<Endpoint>,
     pub(super) host: Host,
     pub(super) published: u64,
-    /// Boxed: half of the places of a table are empty.
-    pub(super) sessions: NumberMap<SessionId, Box<Live>>,
+    pub(super) sessions: Sessions,
+    pub(super) seats: Seats,
     /// The lanes to each member, in session or not: what is owed to it waits there.
     pub(super) lanes: BTreeMap<NodeId, Arc<PeerLanes>>,
     /// The own changes that sessions were last asked to tell of.
@@ -56,7 +58,7 @@ pub(super) struct Process {
     pub(super) links: NumberMap<LinkId, Conduit>,
     pub(super) conduits: NumberMap<Conduit, Link>,
     /// The sessions that may have something to say, each once.
-    pub(super) stirred: VecDeque<SessionId>,
+    pub(super) stirred: VecDeque<(Seat, SessionId)>,
     /// The sessions that have a deadline, by the earliest.
     pub(super) deadlines: BTreeSet<(Instant, SessionId)>,
 }
@@ -64,10 +66,14 @@ pub(super) struct Process {
 /// A session that runs.
 #[derive(Debug)]
 pub(super) struct Live {
+    pub(super) id: SessionId,
+    seat: Seat,
     pub(super) peer: NodeId,
     pub(super) session: Session,
     pub(super) lanes: Arc<PeerLanes>,
     pub(super) conduit: Conduit,
+    /// What has come and is no whole frame yet.
+    pub(super) buffer: Bytes,
     pub(super) out: VecDeque<Bytes>,
     pub(super) write_by: Option<Instant>,
     /// The earliest of its deadlines, as of the last time that it was looked at.
@@ -90,10 +96,11 @@ impl Process {
             number,
             life,
             engine,
-            endpoint,
+            endpoint: Watched::new(endpoint),
             host: Host::default(),
             published: 0,
-            sessions: NumberMap::default(),
+            sessions: Sessions::default(),
+            seats: Seats::default(),
             lanes: BTreeMap::new(),
             offered: (0, 0),
             links: NumberMap::default(),
@@ -105,30 +112,33 @@ impl Process {
 
     /// Has a session look for something to say.
     pub(super) fn stir(&mut self, session: SessionId) {
-        if let Some(live) = self.sessions.get_mut(&session) {
-            live.stir(session, &mut self.stirred);
+        if let Some(live) = self.sessions.get_mut(session) {
+            live.stir(&mut self.stirred);
         }
     }
 
     /// Has a session look for something to say, state and registers too.
     pub(super) fn stir_to_tell(&mut self, session: SessionId) {
-        if let Some(live) = self.sessions.get_mut(&session) {
+        if let Some(live) = self.sessions.get_mut(session) {
             live.may_tell = true;
-            live.stir(session, &mut self.stirred);
+            live.stir(&mut self.stirred);
         }
     }
 
     /// Has every session look for something to say.
     pub(super) fn stir_all(&mut self) {
-        let mut all: Vec<SessionId> = self.sessions.keys().copied().collect();
-        all.sort_unstable();
-        all.into_iter().for_each(|session| self.stir_to_tell(session));
+        let mut all: Vec<&mut Live> = self.sessions.iter_mut().collect();
+        all.sort_unstable_by_key(|live| live.id);
+        for live in all {
+            live.may_tell = true;
+            live.stir(&mut self.stirred);
+        }
     }
 
     /// When it wants to be woken next.
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(super) fn poll_timeout(&mut self) -> Option<Instant> {
         let session = self.deadlines.first().map(|(at, _)| *at);
-        let machines = [self.engine.poll_timeout(), self.endpoint.poll_timeout()];
+        let machines = [self.engine.poll_timeout(), self.endpoint.deadline(Endpoint::poll_timeout)];
         let own = [Some(self.asks_at), session, self.desk.poll_timeout()];
         machines.into_iter().chain(own).flatten().min()
     }
@@ -147,7 +157,7 @@ impl Process {
         let due: Vec<SessionId> =
             self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
         for id in due {
-            let Some(live) = self.sessions.get_mut(&id) else { continue };
+            let Some(live) = self.sessions.get_mut(id) else { continue };
             live.session.handle_timeout(now);
             if live.write_by.is_some_and(|by| by <= now) {
                 network.counters.write_deadlines += 1;
@@ -190,9 +200,12 @@ impl Process {
             }
             Arrival::Connected => self.connected(now, socket),
             Arrival::Refused => self.refused(now, socket),
-            Arrival::Bytes(bytes) => {
+            Arrival::Bytes(bytes, seat) => {
                 network.consumed(socket, bytes.len());
-                self.read(now, conduit, bytes, network);
+                match self.sessions.at(seat).filter(|live| live.conduit == conduit) {
+                    Some(live) => live.read(now, bytes, &mut self.engine, &mut self.stirred),
+                    None => self.read(now, conduit, bytes, network),
+                }
             }
             Arrival::Writable => self.session_on(conduit).into_iter().for_each(|session| self.stir(session)),
             Arrival::Closed => self.link_ended(now, conduit, Ending::Closed, network),
@@ -238,10 +251,28 @@ impl Process {
             link.session = Some(id);
         }
         self.lanes.insert(peer.clone(), Arc::clone(&lanes));
-        let (out, write_by, deadline, is_stirred, may_tell) = (VecDeque::new(), None, None, false, true);
-        let live = Live { peer, session, lanes, conduit, out, write_by, deadline, is_stirred, may_tell };
-        self.sessions.insert(id, Box::new(live));
-        self.stir(id);
+        let seat = self.sessions.insert(Live {
+            id,
+            seat: Seat::NONE,
+            peer: peer.clone(),
+            session,
+            lanes,
+            conduit,
+            buffer: Bytes::new(),
+            out: VecDeque::new(),
+            write_by: None,
+            deadline: None,
+            is_stirred: false,
+            may_tell: true,
+        });
+        self.seats.set(&peer, seat);
+        if let Conduit::Socket(socket) = conduit {
+            network.note_seat(socket, seat);
+        }
+        if let Some(live) = self.sessions.at(seat) {
+            live.seat = seat;
+            live.stir(&mut self.stirred);
+        }
     }
 
     fn act(&mut self, now: Instant, action: EndpointAction, network: &mut Network) {
@@ -249,9 +280,9 @@ impl Process {
             EndpointAction::Connect { link, address } => self.connect(now, link, &address, network),
             EndpointAction::Send { link, frame } => self.write_frame(link, &frame, network),
             EndpointAction::EndSession { session, code } => {
-                if let Some(live) = self.sessions.get_mut(&session) {
+                if let Some(live) = self.sessions.get_mut(session) {
                     live.session.close(code, "");
-                    self.stir(session);
+                    live.stir(&mut self.stirred);
                 }
             }
             EndpointAction::Close { link } => {
@@ -275,7 +306,8 @@ impl Process {
 
     /// A session is over: what it still has to say is written, and its link closed.
     pub(super) fn end(&mut self, now: Instant, id: SessionId, end: SessionEnd, network: &mut Network) {
-        let Some(mut live) = self.sessions.remove(&id) else { return };
+        let Some(mut live) = self.sessions.remove(id) else { return };
+        self.seats.clear(&live.peer, live.seat);
         live.deadline.map(|deadline| self.deadlines.remove(&(deadline, id)));
         live.session.poll_transmit(&mut live.out, usize::MAX);
         for bytes in live.out {
@@ -289,34 +321,34 @@ impl Process {
 
     /// Whether a session goes through a tunnel.
     pub(super) fn is_tunnelled(&self, session: SessionId) -> bool {
-        let live = self.sessions.get(&session);
+        let live = self.sessions.get(session);
         live.is_some_and(|live| matches!(live.conduit, Conduit::Tunnel(_)))
     }
 
     /// Ends a session with a peer, for a reason of this side.
     pub(super) fn close_session(&mut self, session: SessionId, code: CloseCode, why: &str) {
-        if let Some(live) = self.sessions.get_mut(&session) {
+        if let Some(live) = self.sessions.get_mut(session) {
             live.session.close(code, why);
-            self.stir(session);
+            live.stir(&mut self.stirred);
         }
     }
 }
 
 impl Live {
     /// Has it look for something to say.
-    pub(super) fn stir(&mut self, id: SessionId, stirred: &mut VecDeque<SessionId>) {
+    pub(super) fn stir(&mut self, stirred: &mut VecDeque<(Seat, SessionId)>) {
         if !std::mem::replace(&mut self.is_stirred, true) {
-            stirred.push_back(id);
+            stirred.push_back((self.seat, self.id));
         }
     }
 
     /// Notes when it wants to be looked at next.
-    pub(super) fn note_deadline(&mut self, id: SessionId, deadlines: &mut BTreeSet<(Instant, SessionId)>) {
+    pub(super) fn note_deadline(&mut self, deadlines: &mut BTreeSet<(Instant, SessionId)>) {
         let deadline = self.session.poll_timeout().into_iter().chain(self.write_by).min();
         let before = std::mem::replace(&mut self.deadline, deadline);
         if deadline != before {
-            before.map(|before| deadlines.remove(&(before, id)));
-            deadlines.extend(deadline.map(|deadline| (deadline, id)));
+            before.map(|before| deadlines.remove(&(before, self.id)));
+            deadlines.extend(deadline.map(|deadline| (deadline, self.id)));
         }
     }
 }

@@ -193,7 +193,7 @@ impl Sim {
     }
 
     pub(super) fn number_of(&self, id: &NodeId) -> Option<usize> {
-        let number = id.as_str().strip_prefix('n')?.parse().ok()?;
+        let number = Self::number_in(id)?;
         (number < self.slots.len()).then_some(number)
     }
 

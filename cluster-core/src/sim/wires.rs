@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use cluster_transport::proto::Instant;
 
+use super::sessions::Seat;
+
 /// One end of a link: which link, in which place, and which side of it. The dialler's side is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Socket {
@@ -112,7 +114,15 @@ impl Pipe {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct End {
     pub(super) node: usize,
+    /// Where the session was when it began: whoever is there now may be another.
+    pub(super) seat: Seat,
     pub(super) is_open: bool,
+}
+
+impl End {
+    pub(super) fn new(node: usize, is_open: bool) -> Self {
+        Self { node, seat: Seat::NONE, is_open }
+    }
 }
 
 #[derive(Debug)]
@@ -179,9 +189,13 @@ impl Wires {
         self.get_mut(to)?.pipes.get_mut(to.side())
     }
 
+    pub(super) fn end_mut(&mut self, socket: Socket) -> Option<&mut End> {
+        self.get_mut(socket)?.ends.get_mut(socket.side())
+    }
+
     /// Closes an end; whether it was open.
     pub(super) fn shut(&mut self, socket: Socket) -> bool {
-        let end = self.get_mut(socket).and_then(|wire| wire.ends.get_mut(socket.side()));
+        let end = self.end_mut(socket);
         end.is_some_and(|end| std::mem::replace(&mut end.is_open, false))
     }
 
@@ -202,7 +216,7 @@ mod tests {
 
     fn wire(from: usize, to: usize) -> Wire {
         let now = Instant::ORIGIN;
-        let ends = [from, to].map(|node| End { node, is_open: true });
+        let ends = [from, to].map(|node| End::new(node, true));
         Wire { ends, pipes: [Pipe::new(now), Pipe::new(now)] }
     }
 

@@ -141,6 +141,11 @@ impl Sim {
         }
     }
 
+    /// The number that a node has by its id.
+    pub(super) fn number_in(id: &NodeId) -> Option<usize> {
+        id.as_str().strip_prefix('n')?.parse().ok()
+    }
+
     /// The address of a node.
     pub fn address(node: usize) -> Address {
         super::discovery::address(&format!("n{node}"))
@@ -266,12 +271,12 @@ impl Sim {
             slot.inbox.push_back((socket, arrival));
             return;
         }
-        let bytes: &[u8] = if let Arrival::Bytes(bytes) = &arrival { bytes } else { &[] };
+        let bytes: &[u8] = if let Arrival::Bytes(bytes, _) = &arrival { bytes } else { &[] };
         let what = match &arrival {
             Arrival::Accepted { .. } => "accepts",
             Arrival::Connected => "is connected",
             Arrival::Refused => "is refused",
-            Arrival::Bytes(_) => "reads",
+            Arrival::Bytes(..) => "reads",
             Arrival::Writable => "may write",
             Arrival::Closed => "reads the end of a link",
             Arrival::Reset => "reads a reset",
@@ -328,8 +333,11 @@ impl Sim {
     /// Puts the next deadline of a process into the timetable.
     pub(super) fn plan(&mut self, node: usize) {
         let Some(slot) = self.slots.get_mut(node) else { return };
-        let due = |process: &Process| Some(process.clock.reaches(process.poll_timeout()?));
-        let due = slot.process.as_ref().filter(|_| !slot.is_stopped).and_then(due);
+        let due = |process: &mut Process| {
+            let due = process.poll_timeout()?;
+            Some(process.clock.reaches(due))
+        };
+        let due = slot.process.as_mut().filter(|_| !slot.is_stopped).and_then(due);
         let before = std::mem::replace(&mut slot.due, due);
         if due != before {
             if let Some(before) = before {

@@ -37,11 +37,17 @@ impl Versions {
     }
 }
 
+/// Goes through what is held and through who has joined together: both are in the order of their ids.
 fn held_by(sim: &Sim, node: usize) -> impl Iterator<Item = Held> {
-    let held = move |view: OwnerView| Held {
-        joins: sim.host(node).joins(&view.node),
-        owner: view.node,
-        version: (view.incarnation, view.version),
+    let mut joins = sim.host(node).joins().peekable();
+    let held = move |view: OwnerView| {
+        while joins.next_if(|(joined, _)| **joined < view.node).is_some() {}
+        let joined = joins.next_if(|(joined, _)| **joined == view.node);
+        Held {
+            joins: joined.map_or(0, |(_, joins)| joins),
+            owner: view.node,
+            version: (view.incarnation, view.version),
+        }
     };
     sim.engine(node).state().view().map(held)
 }
