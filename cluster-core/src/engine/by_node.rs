@@ -15,11 +15,13 @@ pub(super) struct ByNode<V> {
     records: Vec<(NodeId, Box<V>)>,
     /// Where each is.
     places: HashTable<usize>,
+    /// Where the one is that was changed last: whoever sent something is looked up several times in a row.
+    last: usize,
 }
 
 impl<V> Default for ByNode<V> {
     fn default() -> Self {
-        Self { records: Vec::new(), places: HashTable::new() }
+        Self { records: Vec::new(), places: HashTable::new(), last: 0 }
     }
 }
 
@@ -42,8 +44,8 @@ impl<V> ByNode<V> {
     }
 
     pub(super) fn get_mut(&mut self, node: &NodeId) -> Option<&mut V> {
-        let place = self.place(node)?;
-        let (_, value) = self.records.get_mut(place)?;
+        self.last = self.place(node)?;
+        let (_, value) = self.records.get_mut(self.last)?;
         Some(value)
     }
 
@@ -98,6 +100,9 @@ impl<V> ByNode<V> {
 
     fn place(&self, node: &NodeId) -> Option<usize> {
         let is_it = |place: &usize| self.records.get(*place).is_some_and(|(other, _)| other == node);
+        if is_it(&self.last) {
+            return Some(self.last);
+        }
         self.places.find(hash(node), is_it).copied()
     }
 }

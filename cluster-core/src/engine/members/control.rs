@@ -107,6 +107,7 @@ impl Members {
             None => Heard::NoSession,
             Some(member) => {
                 let age = now.since(member.last_heard).as_millis();
+                self.asked_about.insert(question.node.clone());
                 if member.askers.note(now, from, question.clone()) {
                     self.outbox.push(&question.node, &Message::Ping(ping));
                 }
@@ -165,9 +166,11 @@ impl Members {
         let timing = self.settings.timing;
         self.health.beat(self.next_beat, now);
         self.tell_the_untold();
-        for (_, member) in self.table.iter_mut_of_session() {
-            member.askers.expire(now - timing.verdict());
-        }
+        let still_asked = |node: &NodeId| {
+            let member = self.table.get_mut_of_session(node);
+            member.is_some_and(|member| member.askers.expire(now - timing.verdict()))
+        };
+        self.asked_about.retain(still_asked);
         let heartbeat = Message::Heartbeat(self.claims()).encode();
         self.outbox.push_to_all(self.table.in_session().cloned(), heartbeat);
         // Up to a tenth early, so that the beats of many nodes do not fall together.

@@ -171,9 +171,9 @@ impl Members {
 
     fn facts(&self, now: Instant, survey: &Survey) -> Facts {
         // Whom others reach and we do not holds nobody back.
-        let holds_back = |member: &Member| member.catch_up.is_waiting() && !member.is_unreachable_from_here();
+        let is_reached = |node: &NodeId| !self.table.get(node).is_some_and(Member::is_unreachable_from_here);
         let waited_for = (!self.is_ready()).then(|| self.table.waited_for()).into_iter().flatten();
-        let late = waited_for.filter(|(_, member)| holds_back(member)).map(|(node, _)| node.clone());
+        let late = waited_for.filter(|node| survey.doubts == 0 || is_reached(node)).cloned();
         Facts {
             discovery_pending: self.discovery_pending,
             addresses_waiting: self.targets.pending(now).0,

@@ -85,6 +85,8 @@ pub struct Members {
     /// Nodes whose sessions the others have not been told of yet, and when they are.
     fresh: BTreeSet<NodeId>,
     tell_fresh: Option<Instant>,
+    /// Members about which others have asked lately.
+    asked_about: BTreeSet<NodeId>,
     /// Peers that were not told yet where all the others are, and how many were since the last beat.
     untold: BTreeSet<NodeId>,
     told: usize,
@@ -123,6 +125,7 @@ impl Members {
             self_doubt: false,
             fresh: BTreeSet::new(),
             tell_fresh: None,
+            asked_about: BTreeSet::new(),
             untold: BTreeSet::new(),
             told: 0,
             next_beat: now + timing.heartbeat(),

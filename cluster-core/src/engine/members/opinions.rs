@@ -60,12 +60,11 @@ impl Askers {
         std::mem::take(&mut self.asked).into_iter().map(|(asker, asked)| (asker, asked.question)).collect()
     }
 
-    /// Forgets questions asked before this moment.
-    pub(super) fn expire(&mut self, before: Instant) {
-        if !self.asked.is_empty() {
-            self.asked.retain(|_, asked| asked.at >= before);
-            self.count();
-        }
+    /// Forgets questions asked before this moment; whether any are left.
+    pub(super) fn expire(&mut self, before: Instant) -> bool {
+        self.asked.retain(|_, asked| asked.at >= before);
+        self.count();
+        !self.asked.is_empty()
     }
 
     fn count(&mut self) {
@@ -105,7 +104,8 @@ mod tests {
             askers.note(Instant::ORIGIN, &format!("n{i}").parse().unwrap(), question(0));
         }
         assert_eq!(askers.asked.len(), MAX_ASKERS);
-        askers.expire(Instant::ORIGIN + std::time::Duration::from_nanos(1));
+        assert!(askers.expire(Instant::ORIGIN));
+        assert!(!askers.expire(Instant::ORIGIN + std::time::Duration::from_nanos(1)));
         assert!(!askers.are_waiting() && askers.asked.is_empty());
     }
 }

@@ -261,11 +261,6 @@ impl Table {
         self.members.iter_mut()
     }
 
-    /// As [`get_mut_of_session`](Self::get_mut_of_session), all of them.
-    pub(super) fn iter_mut_of_session(&mut self) -> impl Iterator<Item = (&NodeId, &mut Member)> {
-        self.members.iter_mut()
-    }
-
     /// The running doubts.
     pub(super) fn doubts_mut(&mut self) -> impl Iterator<Item = &mut Doubt> {
         let all = (self.survey().doubts > 0).then(|| self.iter_mut());
@@ -277,8 +272,8 @@ impl Table {
     }
 
     /// Those that this node waits to catch up with, as of the last survey.
-    pub(super) fn waited_for(&self) -> impl Iterator<Item = (&NodeId, &Member)> {
-        self.waited_for.iter().filter_map(|node| Some((node, self.members.get(node)?)))
+    pub(super) fn waited_for(&self) -> impl Iterator<Item = &NodeId> {
+        self.waited_for.iter()
     }
 
     fn note_change(&mut self, node: &NodeId) {
@@ -415,7 +410,7 @@ mod tests {
                 continue;
             }
             let some = table.survey();
-            let waited_for: Vec<NodeId> = table.waited_for().map(|(node, _)| node.clone()).collect();
+            let waited_for: Vec<NodeId> = table.waited_for().cloned().collect();
             let all = table.survey_all();
             assert_eq!((some.doubts, some.in_session), (all.doubts, all.in_session), "step {step}");
             let is_doubted = |(_, member): &(&NodeId, &Member)| member.doubt.is_some();

@@ -1,5 +1,6 @@
 //! Which addresses are dialled, because of whom, and whether each that was named has had its chance.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,8 +46,8 @@ struct Target {
 pub(super) struct Targets {
     ready_wait: Duration,
     targets: BTreeMap<Address, Target>,
-    /// Whose addresses they are.
-    named: BTreeMap<Source, BTreeSet<Address>>,
+    /// Whose addresses they are, each once and in order: of a member nearly always a single one.
+    named: BTreeMap<Source, Vec<Address>>,
     /// How many of them were named and not dialled yet.
     undialled: usize,
     /// Those that are being dialled, by the end of their chance.
@@ -74,16 +75,27 @@ impl Targets {
             if !target.sources.contains(&source) {
                 target.sources.push(source.clone());
             }
-            self.named.entry(source).or_default().insert(address.clone());
+            self.name(address, source);
         } else if self.targets.len() < MAX_TARGETS {
             let chance = match source {
                 Source::Member(_) => Chance::Over,
                 Source::Provider(_) | Source::Absent => Chance::Named,
             };
             self.undialled += usize::from(chance == Chance::Named);
-            self.named.entry(source.clone()).or_default().insert(address.clone());
+            self.name(address, source.clone());
             self.targets.insert(address.clone(), Target { sources: vec![source], chance });
             self.actions.push_back(Action::AddTarget(address.clone()));
+        }
+    }
+
+    fn name(&mut self, address: &Address, source: Source) {
+        match self.named.entry(source) {
+            Entry::Vacant(first) => drop(first.insert(vec![address.clone()])),
+            Entry::Occupied(mut named) => {
+                if let Err(place) = named.get().binary_search(address) {
+                    named.get_mut().insert(place, address.clone());
+                }
+            }
         }
     }
 
@@ -92,7 +104,9 @@ impl Targets {
         target.sources.retain(|other| other != source);
         let is_nobodys = target.sources.is_empty();
         if let Some(addresses) = self.named.get_mut(source) {
-            addresses.remove(address);
+            if let Ok(place) = addresses.binary_search(address) {
+                addresses.remove(place);
+            }
             if addresses.is_empty() {
                 self.named.remove(source);
             }

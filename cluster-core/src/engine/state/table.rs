@@ -243,6 +243,9 @@ impl RoomTable {
 
     /// What the host has to hear next. Rooms take turns, so that busy ones do not hold back the others.
     pub(super) fn poll_change(&mut self) -> Option<RoomEvent> {
+        if self.changed.is_empty() {
+            return None;
+        }
         let next = self.changed.range((Bound::Excluded(self.last_told), Bound::Unbounded)).next();
         let slot = next.or_else(|| self.changed.first()).copied()?;
         self.changed.remove(&slot);
