@@ -3,13 +3,14 @@
 //! Every byte that comes looks its sender up in several of these. A hash of the id leads to its place; unkeyed, since ids are
 //! those of members, of which there are few enough that chosen ones cost nobody anything.
 
+use std::fmt;
+
 use cluster_transport::proto::NodeId;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A map by node. The records are boxed: a newcomer moves those after it, and each takes no more memory than it needs.
-#[derive(Debug)]
 pub(super) struct ByNode<V> {
     /// In the order of the ids.
     records: Vec<(NodeId, Box<V>)>,
@@ -22,6 +23,13 @@ pub(super) struct ByNode<V> {
 impl<V> Default for ByNode<V> {
     fn default() -> Self {
         Self { records: Vec::new(), places: HashTable::new(), last: 0 }
+    }
+}
+
+/// What it holds; how it finds that is no part of it.
+impl<V: fmt::Debug> fmt::Debug for ByNode<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 

@@ -13,7 +13,7 @@ const MAX_WAITING: u32 = 256;
 #[derive(Debug)]
 enum Waiting {
     ForOne(NodeId, Bytes),
-    /// Heartbeats: what this node says by itself counts against nobody.
+    /// A heartbeat for one peer or more: what this node says by itself counts against nobody.
     ForAll(VecDeque<NodeId>, Bytes),
 }
 
@@ -43,17 +43,22 @@ impl Outbox {
 
     /// A heartbeat for these peers: encoded once, and shared.
     pub(super) fn push_to_all(&mut self, peers: impl Iterator<Item = NodeId>, message: Bytes) {
-        self.queue.push_back(Waiting::ForAll(peers.collect(), message));
+        let peers: VecDeque<NodeId> = peers.collect();
+        if !peers.is_empty() {
+            self.queue.push_back(Waiting::ForAll(peers, message));
+        }
     }
 
     pub(super) fn pop(&mut self) -> Option<(NodeId, Bytes)> {
-        while let Some(Waiting::ForAll(peers, message)) = self.queue.front_mut() {
-            if let Some(to) = peers.pop_front() {
-                return Some((to, message.clone()));
-            }
-            self.queue.pop_front();
+        if let Waiting::ForAll(peers, message) = self.queue.front_mut()?
+            && peers.len() > 1
+        {
+            return Some((peers.pop_front()?, message.clone()));
         }
-        let Waiting::ForOne(to, message) = self.queue.pop_front()? else { return None };
+        let (to, message) = match self.queue.pop_front()? {
+            Waiting::ForAll(mut peers, message) => return Some((peers.pop_front()?, message)),
+            Waiting::ForOne(to, message) => (to, message),
+        };
         if let Some(waiting) = self.waiting.get_mut(&to) {
             *waiting -= 1;
             if *waiting == 0 {
@@ -74,7 +79,7 @@ impl Outbox {
             Waiting::ForOne(to, _) => to != peer,
             Waiting::ForAll(peers, _) => {
                 peers.retain(|to| to != peer);
-                true
+                !peers.is_empty()
             }
         });
     }
