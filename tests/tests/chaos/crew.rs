@@ -116,9 +116,10 @@ impl Crew {
         match step {
             Step::Wait { ms } => tokio::time::sleep(Duration::from_millis(*ms)).await,
             Step::Crash { node: WITNESS }
+            | Step::CrashSlowly { node: WITNESS, .. }
             | Step::Restart { node: WITNESS }
             | Step::Leave { node: WITNESS } => {}
-            Step::Crash { node } if self.kill(*node) => self.count("killed"),
+            Step::Crash { node } | Step::CrashSlowly { node, .. } if self.kill(*node) => self.count("killed"),
             Step::Restart { node } => {
                 self.kill(*node);
                 self.launch(*node).await;
