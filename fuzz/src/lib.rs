@@ -27,12 +27,13 @@ pub mod replay;
 pub mod resume;
 pub mod seeds;
 pub mod session;
+pub mod trace;
 
 /// A body: panics when the property does not hold for these bytes.
 pub type Body = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Body); 11] = [
+pub const TARGETS: [(&str, Body); 12] = [
     ("binding", binding::run),
     ("config", config::run),
     ("delta", delta::run),
@@ -44,6 +45,7 @@ pub const TARGETS: [(&str, Body); 11] = [
     ("message", message::run),
     ("resume", resume::run),
     ("session", session::run),
+    ("trace", trace::run),
 ];
 
 /// The program of a target: for libFuzzer, or one that replays the files it is given.

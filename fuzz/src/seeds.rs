@@ -14,6 +14,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::pair::{Pair, settings};
+use crate::trace;
 
 /// How many random inputs a target of operations starts with.
 const RANDOM: u64 = 12;
@@ -44,6 +45,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "frame" => frames(),
         "kuzzle_request" => [prefixed(0, &REQUESTS), prefixed(1, &REQUESTS)].concat(),
         "message" => messages(),
+        "trace" => traces(),
         target => operations(target),
     }
 }
@@ -54,6 +56,12 @@ fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
 
 fn prefixed(first: u8, texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| [&[first], text.as_bytes()].concat()).collect()
+}
+
+/// A node's trace as a file, and parts of its records.
+fn traces() -> Vec<Vec<u8>> {
+    let (_, records) = trace::real();
+    [vec![trace::whole()], records.chunks(100).map(trace::input_of).collect()].concat()
 }
 
 /// Random bytes, others for each target and the same every time.
