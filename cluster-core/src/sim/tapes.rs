@@ -1,9 +1,11 @@
 //! The tapes of all engines of a run, if they are asked for: each can be replayed by itself.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cluster_transport::proto::{Instant, NodeId};
 
+use super::schedule::Schedule;
 use super::world::Sim;
 use crate::engine::tape::{Ending, Head, TapeSink, file};
 use crate::engine::{Engine, EngineSettings};
@@ -37,6 +39,16 @@ impl Tapes {
         let shared = Shared(Arc::new(Mutex::new(file::beginning(&head))));
         engine.tape_to(now, Box::new(shared.clone()));
         self.0.push((head.node, shared));
+    }
+}
+
+impl Schedule {
+    /// Runs it with the inputs of all engines kept, to its end or to the first promise that is broken; the cluster as it is then.
+    pub fn run_taped(&self) -> Sim {
+        let mut sim = Sim::new(self.settings().taped(), self.seed);
+        // What it comes to is told by a run without tapes, which is the same.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| self.run_in(&mut sim)));
+        sim
     }
 }
 

@@ -30,9 +30,9 @@ pub(super) struct Arguments {
     /// sensitive as the state. One of that name is kept with .previous behind its name
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// How long that file may be, from 64KiB to 1TiB: a number of bytes, KiB, MiB, GiB or TiB
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size, requires = "trace")]
-    trace_limit: u64,
+    /// How long that file may be, from 64KiB to 1TiB: a number of bytes, KiB, MiB, GiB or TiB [default: 64MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    trace_limit: Option<u64>,
     /// Show the settings that would be in effect, where each comes from and what a start would do, and stop; the exit code is 2
     /// if it would not start
     #[arg(long)]
@@ -45,14 +45,15 @@ pub(super) struct Arguments {
 impl Arguments {
     /// What the flags say of the trace, as settings.
     fn traced(&self) -> Result<Vec<String>, Failure> {
-        let Some(file) = &self.trace else { return Ok(Vec::new()) };
-        let text = file.to_str().ok_or_else(|| {
-            Failure::Usage(format!("--trace {}: the name of the file is no Unicode", file.display()))
-        })?;
-        Ok(vec![
-            format!("plugins.cluster.trace.file={}", Value::from(text)),
-            format!("plugins.cluster.trace.maxBytes={}", self.trace_limit),
-        ])
+        let mut settings = Vec::new();
+        if let Some(file) = &self.trace {
+            let text = file.to_str().ok_or_else(|| {
+                Failure::Usage(format!("--trace {}: the name of the file is no Unicode", file.display()))
+            })?;
+            settings.push(format!("plugins.cluster.trace.file={}", Value::from(text)));
+        }
+        settings.extend(self.trace_limit.map(|limit| format!("plugins.cluster.trace.maxBytes={limit}")));
+        Ok(settings)
     }
 }
 

@@ -7,6 +7,7 @@ mod crew;
 mod report;
 mod spans;
 mod summary;
+mod traces;
 
 use std::fs;
 use std::io::{self, Read};
@@ -47,8 +48,12 @@ pub(super) struct Arguments {
     /// Run the schedule in a file, as a failed seed tells it ("-": from standard input), in place of seeds
     #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "seeds", "seconds", "profile"])]
     replay: Option<PathBuf>,
+    /// Write what each engine was given, of the clusters that broke a promise and of the one of --replay, into a folder, for
+    /// cluster-node trace
+    #[arg(long, value_name = "DIR")]
+    traces: Option<PathBuf>,
     /// Measure how reliable a cluster is, in place of running seeds, and write figures and plots into a folder
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["replay", "nodes", "seeds", "seconds", "profile", "jobs", "json"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["replay", "nodes", "seeds", "seconds", "profile", "jobs", "json", "traces"])]
     report: Option<PathBuf>,
 }
 
@@ -122,16 +127,24 @@ pub(super) fn simulate(arguments: &Arguments) -> Result<(), Failure> {
     let jobs = arguments.jobs.or_else(|| std::thread::available_parallelism().ok());
     let jobs = jobs.map_or(1, NonZeroUsize::get);
     let plan = arguments.plan()?;
-    let mut summary = Summary::new(plan.len());
+    let (mut summary, mut written) = (Summary::new(plan.len()), Ok(()));
     crew::run(jobs, &plan, |run| {
         summary.add(&run);
         if run.report.violation.is_some() {
             tell(&plan, &run, summary.violations, arguments.json);
         }
+        if let Some(folder) = &arguments.traces
+            && written.is_ok()
+            && (run.report.violation.is_some() || matches!(plan, Plan::Replay(_)))
+        {
+            written = traces::write(folder, &run.schedule).map(|traces| {
+                tracing::info!("{traces} traces of seed {} are in {}", run.schedule.seed, folder.display());
+            });
+        }
     });
     say(if arguments.json { summary.json() } else { summary.to_string() });
     match summary.violations {
-        0 => Ok(()),
+        0 => written,
         violations => Err(Failure::Promises { violations, seeds: plan.len() }),
     }
 }

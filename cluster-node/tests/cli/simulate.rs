@@ -33,8 +33,14 @@ fn a_schedule_in_a_file_is_run_as_it_stands() {
         {"wait":{"ms":2000}}, {"crash":{"node":1}}, {"wait":{"ms":1500}}, {"start":{"node":1}}, "endTwin"]}"#;
     fs::write(&file, schedule).expect("written");
     let file = file.to_str().expect("a path");
-    let ended = run(&["simulate", "--replay", file, "--json"]);
+    let traces = folder.path().join("traces");
+    let traces = traces.to_str().expect("a path");
+    let ended = run(&["simulate", "--replay", file, "--json", "--traces", traces]);
     assert_eq!(ended.code, Some(0), "{} {}", ended.output, ended.errors);
+    for (trace, says) in [("n0-1", "removed n1: "), ("n1-1", "n2 joined"), ("n1-2", "n2 joined")] {
+        let replayed = run(&["trace", &format!("{traces}/seed-7-{trace}.trace")]);
+        assert!(replayed.code == Some(0) && replayed.output.contains(says), "{trace}: {replayed:?}");
+    }
     let summary = last_line(&ended.output);
     assert_eq!((&summary["crashes"], &summary["removals"]), (&1.into(), &2.into()));
 }

@@ -130,6 +130,15 @@ fn every_kind_of_input_was_played() {
     assert_eq!(seen.len(), KINDS, "{seen:?}");
 }
 
+#[test]
+fn kinds_have_numbers_that_change_with_the_format_alone() {
+    assert_eq!(file::FORMAT, 1);
+    let number = |input: Input<'_>| postcard::to_allocvec(&input).unwrap()[0];
+    let last =
+        [Input::Timeout, Input::Verify, Input::Leave, Input::PollTransmit, Input::PollTurn].map(number);
+    assert_eq!(last, [15, 20, 23, 31, 38]);
+}
+
 /// How many variants [`Input`] has.
 const KINDS: usize = 41;
 
