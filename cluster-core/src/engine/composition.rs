@@ -420,13 +420,6 @@ impl Engine {
         self.members.handle_reincarnated(now, incarnation);
         self.own_state_changed(now);
     }
-
-    /// Stops serving, before this node leaves.
-    pub fn leave(&mut self, now: Instant) {
-        self.taped(now, || Input::Leave);
-        self.members.leave(now);
-        self.settle(now);
-    }
 }
 
 impl Engine {

@@ -12,12 +12,17 @@ use crate::engine::tape::Input;
 impl Engine {
     /// The next message for a peer's control lane.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        // What waits may be for nobody any more, and is cleared away without a word.
+        if self.tape.is_some() && self.has_output() {
+            self.taped_timeless(|| Input::PollTransmit);
+        }
         let greeting = self.greetings.pop_front();
         let transmit = greeting.or_else(|| {
             let control = self.members.poll_control().or_else(|| self.registers.poll_control());
             control.map(|(to, message)| Transmit { to, message })
-        });
-        self.taped_output(transmit, Input::PollTransmit)
+        })?;
+        self.note(&transmit);
+        Some(transmit)
     }
 
     /// The next message for a peer's control lane that says how far its state is applied here.

@@ -23,6 +23,13 @@ impl Engine {
         drained
     }
 
+    /// Stops serving, before this node leaves.
+    pub fn leave(&mut self, now: Instant) {
+        self.taped(now, || Input::Leave);
+        self.members.leave(now);
+        self.settle(now);
+    }
+
     /// Suspends verdicts about a member for so long; with no time it ends the suspension.
     ///
     /// # Errors
