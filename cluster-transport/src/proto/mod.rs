@@ -10,6 +10,7 @@ pub mod address;
 pub mod body;
 pub mod credentials;
 pub mod endpoint;
+mod few;
 pub mod frame;
 pub mod hash;
 pub mod identity;

@@ -5,7 +5,6 @@
 //! [`PeerLanes`], so the next session goes on where this one ends.
 
 mod event;
-mod few;
 mod outbox;
 mod sending;
 
@@ -18,8 +17,8 @@ use bytes::{Buf, Bytes};
 pub use event::{Direction, Missed, SessionEnd, SessionEvent};
 pub use outbox::Outbox;
 
-use self::few::Few;
 use super::body::{Close, CloseCode, Leave, Positions};
+use super::few::Few;
 use super::frame::{Acknowledge, Decoded, Frame, FrameError, Lagged, LaneStart, Segment, kind};
 use super::lanes::{Batch, Inbound, InboundFault, InboundLimits, Payload, PeerLanes, Taken};
 use super::requests::Heard;

@@ -1,7 +1,7 @@
 //! What the lanes of a pair have to do, in one word: sessions and ticks ask it before they take a lane's lock, so that idle lanes
 //! cost them nothing.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::Lane;
 
@@ -14,6 +14,8 @@ pub(super) enum Flag {
     Kept = 8,
     /// It may have something to acknowledge.
     Owing = 16,
+    /// Anything of requests may be under way. Changed under their lock, and only for their lane.
+    Asking = 24,
 }
 
 /// Some of the lanes, in order of service.
@@ -42,11 +44,11 @@ impl Lanes {
 
 /// The bits. One is set after, or under the lock of, what it tells of; whoever needs to know of it is woken later still.
 #[derive(Debug, Default)]
-pub(super) struct Flags(AtomicU32);
+pub(super) struct Flags(AtomicU64);
 
 /// What the flags said at one moment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen(u32);
+pub(super) struct Seen(u64);
 
 impl Seen {
     #[inline]
@@ -79,6 +81,14 @@ impl Flags {
         self.0.fetch_and(!bit(flag, lane), Ordering::Acquire);
     }
 
+    /// Says whether anything of requests may be under way. The caller holds their lock, so nobody else changes this bit meanwhile.
+    pub(super) fn note_asking(&self, is_asking: bool) {
+        let asking = bit(Flag::Asking, Lane::Requests);
+        if (self.0.load(Ordering::Relaxed) & asking != 0) != is_asking {
+            self.0.fetch_xor(asking, Ordering::AcqRel);
+        }
+    }
+
     /// Says whether a lane is busy, and whether it keeps anything. The caller holds the lock of its sending side, so nobody else
     /// changes these two bits meanwhile, and they are mostly right already.
     #[inline]
@@ -94,7 +104,7 @@ impl Flags {
 }
 
 #[inline]
-fn bit(flag: Flag, lane: Lane) -> u32 {
+fn bit(flag: Flag, lane: Lane) -> u64 {
     1 << (flag as u32 + u32::from(lane.number()))
 }
 

@@ -1,9 +1,8 @@
 //! The receiving side of the lanes: numbers, duplicates, parts put together, and the peer held to its window.
 
-use std::collections::VecDeque;
-
 use bytes::{Bytes, BytesMut};
 
+use super::super::few::Few;
 use super::super::frame::{self, Fragment, Lagged, LaneStart, Segment};
 use super::super::{Lane, PerLane, SessionId};
 use super::handed::Handed;
@@ -248,7 +247,7 @@ pub(in crate::proto) struct InboundLane {
     /// How far the application has taken.
     handed: Handed,
     /// Bytes of the frames taken in this session that were not acknowledged: (number after, bytes).
-    unacknowledged: VecDeque<(u64, usize)>,
+    unacknowledged: Few<(u64, usize)>,
     unacknowledged_bytes: usize,
     partial: Option<Box<Partial>>,
 }
@@ -302,7 +301,7 @@ impl InboundLane {
             return Err(InboundFault::StartedTwice { lane: start.lane });
         }
         self.session = Some(start.session);
-        self.unacknowledged.clear();
+        self.unacknowledged = Few::default();
         self.unacknowledged_bytes = 0;
         let continues =
             start.lane.is_resumed() && self.expected.is_some_and(|expected| start.first <= expected);
@@ -430,10 +429,8 @@ impl InboundLane {
     }
 
     fn acknowledged(&mut self, next: u64) {
-        while self.unacknowledged.front().is_some_and(|(end, _)| *end <= next) {
-            if let Some((_, bytes)) = self.unacknowledged.pop_front() {
-                self.unacknowledged_bytes -= bytes;
-            }
+        while let Some((_, bytes)) = self.unacknowledged.pop_if(|(end, _)| *end <= next) {
+            self.unacknowledged_bytes -= bytes;
         }
     }
 
@@ -449,7 +446,7 @@ impl InboundLane {
             return Err(InboundFault::OverWindow { lane, bytes, window });
         }
         self.unacknowledged_bytes += bytes;
-        self.unacknowledged.push_back((end, bytes));
+        self.unacknowledged.push((end, bytes));
         Ok(())
     }
 }

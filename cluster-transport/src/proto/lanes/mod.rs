@@ -15,7 +15,6 @@ mod outcome;
 mod room;
 mod settings;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -38,8 +37,6 @@ use super::{Instant, Lane, PerLane, SessionId};
 #[derive(Debug)]
 pub struct PeerLanes {
     flags: Flags,
-    /// Whether anything of requests may be under way. Set under their lock.
-    requesting: AtomicBool,
     inbound: Mutex<Inbound>,
     outbound: PerLane<Mutex<Outbound>>,
     settings: Arc<LaneSettings>,
@@ -63,7 +60,6 @@ impl PeerLanes {
     fn with_budget(settings: &Arc<LaneSettings>, budget: Arc<RingBudget>) -> Self {
         Self {
             flags: Flags::default(),
-            requesting: AtomicBool::new(false),
             inbound: Mutex::new(Inbound::default()),
             outbound: PerLane::from_fn(|lane| Mutex::new(Outbound::new(lane, settings, &budget))),
             settings: Arc::clone(settings),
@@ -274,19 +270,19 @@ impl PeerLanes {
     /// The requests under way in both directions.
     pub fn requests(&self) -> MutexGuard<'_, Requests> {
         let requests = lock(&self.requests);
-        self.requesting.store(true, Ordering::Release);
+        self.flags.note_asking(true);
         requests
     }
 
     /// As [`requests`](Self::requests), unless there are none: most pairs never ask each other anything, and their sessions ask this at
     /// every turn.
     pub(super) fn requests_under_way(&self) -> Option<MutexGuard<'_, Requests>> {
-        if !self.requesting.load(Ordering::Acquire) {
+        if !self.flags.seen().is_set(Flag::Asking, Lane::Requests) {
             return None;
         }
         let requests = lock(&self.requests);
         if requests.is_idle() {
-            self.requesting.store(false, Ordering::Release);
+            self.flags.note_asking(false);
             return None;
         }
         Some(requests)

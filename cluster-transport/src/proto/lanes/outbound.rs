@@ -15,6 +15,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use self::rare::Rare;
+use super::super::few::Few;
 use super::super::frame::{FRAGMENT_HEAD, Frame, Lagged, MAX_FRAME, PREFIX, SEGMENT_HEAD};
 use super::super::{Lane, SessionId};
 use super::budget::{Account, RingBudget};
@@ -147,7 +148,7 @@ pub struct Outbound {
     /// Bytes of long messages that take turns and are not in the queue yet.
     aside_bytes: usize,
     /// On lanes that are not resumed: what was sent and is not acknowledged.
-    gone: VecDeque<Gone>,
+    gone: Few<Gone>,
     queue: VecDeque<Entry>,
     /// How many entries at the front of the queue were given to the link.
     sent: usize,
@@ -174,7 +175,7 @@ impl Outbound {
             sent_bytes: 0,
             unsent_bytes: 0,
             aside_bytes: 0,
-            gone: VecDeque::new(),
+            gone: Few::default(),
             queue: VecDeque::new(),
             sent: 0,
             ring: settings.ring,
@@ -313,7 +314,7 @@ impl Outbound {
         if entry.is_part() {
             self.rare().aside.part_sent();
         }
-        self.gone.push_back(Gone { end: entry.end, bytes: entry.bytes });
+        self.gone.push(Gone { end: entry.end, bytes: entry.bytes });
         Some(entry.content.once(self.lane, entry.first, entry.end))
     }
 
@@ -328,7 +329,7 @@ impl Outbound {
         let segment = self.close();
         self.idle = true;
         self.sent_bytes += segment.len();
-        self.gone.push_back(Gone { end: self.next, bytes: segment.len() });
+        self.gone.push(Gone { end: self.next, bytes: segment.len() });
         Some(segment)
     }
 
@@ -339,8 +340,11 @@ impl Outbound {
 
     /// The number after the last one that was sent.
     pub(super) fn sent_end(&self) -> u64 {
-        let last = self.sent.checked_sub(1).and_then(|last| self.queue.get(last)).map(|entry| entry.end);
-        last.or_else(|| self.gone.back().map(|gone| gone.end)).unwrap_or_else(|| self.first_held())
+        // What is sent leaves the queue of a lane that is not resumed.
+        match self.sent.checked_sub(1).and_then(|last| self.queue.get(last)) {
+            Some(entry) => entry.end,
+            None => self.first_held(),
+        }
     }
 
     /// Takes an acknowledgement in. False if it speaks of what was not sent.
@@ -348,7 +352,7 @@ impl Outbound {
         if next > self.sent_end() {
             return false;
         }
-        while let Some(gone) = self.gone.pop_front_if(|gone| gone.end <= next) {
+        while let Some(gone) = self.gone.pop_if(|gone| gone.end <= next) {
             self.sent_bytes -= gone.bytes;
         }
         while self.sent > 0 && self.queue.front().is_some_and(|entry| entry.end <= next) {
@@ -427,7 +431,7 @@ impl Outbound {
         self.seal();
         let lost: u64 = self.queue.drain(..).skip(self.sent).map(|entry| entry.messages()).sum();
         let lost = lost + self.clear_aside();
-        self.gone.clear();
+        self.gone = Few::default();
         (self.sent, self.sent_bytes, self.unsent_bytes) = (0, 0, 0);
         self.shed += lost;
         lost
