@@ -244,6 +244,9 @@ impl Live {
 
     /// Gives the session what its link takes.
     pub(super) fn write(&mut self, now: Instant, tunnels: &mut TunnelStreams, network: &mut Network) {
+        if self.out.is_empty() {
+            std::mem::swap(&mut self.out, &mut network.spare);
+        }
         let mut has_more = true;
         loop {
             if self.out.is_empty() && has_more {
@@ -251,6 +254,7 @@ impl Live {
             }
             if self.out.is_empty() {
                 self.write_by = None;
+                network.spare = std::mem::take(&mut self.out);
                 return;
             }
             let took = match self.conduit {

@@ -4,13 +4,13 @@
 //! process is stopped still accepts, and buffers what comes until its buffer is full.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use cluster_transport::proto::Instant;
-use rand::RngExt as _;
+use rand::distr::{Distribution as _, Uniform};
 use rand_chacha::ChaCha8Rng;
 
 use super::counters::Counters;
@@ -67,7 +67,8 @@ pub(super) struct Network {
     /// When the ways between two nodes, the smaller number first, were last not open, or their links reset.
     closed: BTreeMap<(usize, usize), Instant>,
     traffic: Traffic,
-    delay: RangeInclusive<Duration>,
+    /// None if the range had nothing in it.
+    delay: Option<Uniform<Duration>>,
     rules: Vec<Box<dyn Rule>>,
     ways: Ways,
     listening: Vec<Listening>,
@@ -75,6 +76,8 @@ pub(super) struct Network {
     queue: Queue,
     /// Where little parcels are put together.
     block: BytesMut,
+    /// For what a session writes at once: only what has to wait takes memory of its own.
+    pub(super) spare: VecDeque<Bytes>,
 }
 
 impl Network {
@@ -88,13 +91,14 @@ impl Network {
             rng,
             counters: Counters::default(),
             traffic: Traffic::new(hosts),
-            delay,
+            delay: Uniform::try_from(delay).ok(),
             rules: Vec::new(),
             ways: Ways::default(),
             listening: vec![Listening::No; hosts],
             wires: Wires::default(),
             queue: Queue::default(),
             block: BytesMut::new(),
+            spare: VecDeque::new(),
         }
     }
 
@@ -392,7 +396,7 @@ impl Network {
     }
 
     fn send(&mut self, to: Socket, parcel: Parcel) {
-        let delay = self.rng.random_range(self.delay.clone());
+        let delay = self.delay.map_or(Duration::ZERO, |delay| delay.sample(&mut self.rng));
         let Some(pipe) = self.wires.pipe_mut(to) else { return };
         let at = (self.now + delay).max(pipe.last);
         pipe.last = at;

@@ -138,9 +138,9 @@ impl Process {
     /// When it wants to be woken next.
     pub(super) fn poll_timeout(&mut self) -> Option<Instant> {
         let session = self.deadlines.first().map(|(at, _)| *at);
-        let machines = [self.engine.poll_timeout(), self.endpoint.deadline(Endpoint::poll_timeout)];
-        let own = [Some(self.asks_at), session, self.desk.poll_timeout()];
-        machines.into_iter().chain(own).flatten().min()
+        let machines = earlier(self.engine.poll_timeout(), self.endpoint.deadline(Endpoint::poll_timeout));
+        let own = earlier(session, self.desk.poll_timeout());
+        earlier(Some(self.asks_at), earlier(machines, own))
     }
 
     /// Time has passed. What follows is [settled](Self::settle) by whoever acts.
@@ -344,11 +344,19 @@ impl Live {
 
     /// Notes when it wants to be looked at next.
     pub(super) fn note_deadline(&mut self, deadlines: &mut BTreeSet<(Instant, SessionId)>) {
-        let deadline = self.session.poll_timeout().into_iter().chain(self.write_by).min();
+        let deadline = earlier(self.session.poll_timeout(), self.write_by);
         let before = std::mem::replace(&mut self.deadline, deadline);
         if deadline != before {
             before.map(|before| deadlines.remove(&(before, self.id)));
             deadlines.extend(deadline.map(|deadline| (deadline, self.id)));
         }
+    }
+}
+
+/// The earlier of two deadlines.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

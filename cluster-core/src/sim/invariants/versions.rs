@@ -9,7 +9,7 @@ use crate::engine::state::OwnerView;
 use crate::sim::Sim;
 
 /// What one process holds of one owner.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Held {
     owner: NodeId,
     /// How often the owner had joined: whoever was removed meanwhile begins anew.
@@ -24,15 +24,13 @@ pub(in crate::sim) struct Versions(BTreeMap<(usize, u64), Vec<Held>>);
 impl Versions {
     /// Looks at all nodes again.
     pub(in crate::sim) fn observe(&mut self, sim: &Sim) -> Result<(), Violation> {
-        let mut seen = BTreeMap::new();
+        self.0.retain(|(node, life), _| sim.life_of(*node) == Some(*life));
         for node in sim.running() {
             let Some(life) = sim.life_of(node) else { continue };
-            let held: Vec<Held> = held_by(sim, node).collect();
-            let before = self.0.remove(&(node, life)).unwrap_or_default();
-            compare(&before, &held).map_err(|what| Violation::new(format!("n{node} held version {what}")))?;
-            seen.insert((node, life), held);
+            let held = self.0.entry((node, life)).or_default();
+            update(held, held_by(sim, node))
+                .map_err(|what| Violation::new(format!("n{node} held version {what}")))?;
         }
-        self.0 = seen;
         Ok(())
     }
 }
@@ -52,16 +50,24 @@ fn held_by(sim: &Sim, node: usize) -> impl Iterator<Item = Held> {
     sim.engine(node).state().view().map(held)
 }
 
-/// Goes through both in the order of the owners.
-fn compare(before: &[Held], now: &[Held]) -> Result<(), String> {
-    let mut before = before.iter().peekable();
-    for held in now {
-        while before.next_if(|earlier| earlier.owner < held.owner).is_some() {}
-        let same = before.next_if(|earlier| earlier.owner == held.owner);
-        let same = same.filter(|earlier| earlier.joins == held.joins);
-        judge(same.map(|earlier| earlier.version), held.version)
-            .map_err(|what| format!("{what} of {}", held.owner))?;
+/// Goes through what was held and what is held now in the order of the owners, and puts this in the place of that.
+fn update(held: &mut Vec<Held>, now: impl Iterator<Item = Held>) -> Result<(), String> {
+    let mut place = 0;
+    for now in now {
+        while held.get(place).is_some_and(|before| before.owner < now.owner) {
+            held.remove(place);
+        }
+        match held.get_mut(place).filter(|before| before.owner == now.owner) {
+            Some(before) => {
+                let same = (before.joins == now.joins).then_some(before.version);
+                judge(same, now.version).map_err(|what| format!("{what} of {}", now.owner))?;
+                (before.joins, before.version) = (now.joins, now.version);
+            }
+            None => held.insert(place, now),
+        }
+        place += 1;
     }
+    held.truncate(place);
     Ok(())
 }
 
@@ -98,9 +104,11 @@ mod tests {
             };
             rows.iter().map(held).collect()
         };
-        let before = held(&[(1, 1, 5), (2, 1, 7), (4, 1, 9)]);
-        assert_eq!(compare(&before, &held(&[(2, 1, 7), (3, 1, 1), (4, 2, 1), (5, 1, 0)])), Ok(()));
-        let error = compare(&before, &held(&[(0, 1, 0), (2, 1, 7), (4, 1, 8)])).unwrap_err();
-        assert_eq!(error, "9, and now has 8 of n4");
+        let mut seen = held(&[(1, 1, 5), (2, 1, 7), (4, 1, 9), (6, 1, 1)]);
+        let now = held(&[(2, 1, 7), (3, 1, 1), (4, 2, 1), (5, 1, 0)]);
+        assert_eq!(update(&mut seen, now.clone().into_iter()), Ok(()));
+        assert_eq!(seen, now);
+        let error = update(&mut seen, held(&[(0, 1, 0), (3, 1, 1), (4, 2, 0)]).into_iter()).unwrap_err();
+        assert_eq!(error, "1, and now has 0 of n4");
     }
 }
