@@ -10,6 +10,7 @@ mod moving;
 mod plain;
 mod query;
 mod socket;
+mod taking;
 mod threads;
 
 use std::io;

@@ -29,7 +29,7 @@ pub enum TooSlow {
 pub enum Room {
     /// It may.
     Enough,
-    /// It has read something, and there is more to read first.
+    /// It has read something; whether that is enough is to be asked again.
     More,
 }
 
@@ -56,7 +56,8 @@ impl Text {
 /// A bounded queue between a whole node that writes and the one task that sends.
 ///
 /// Nobody ever waits to write. A text that does not fit ends the queue: a client that misses one text silently would be
-/// worse off than one that has to come back. A text alone always fits, so the worst case is the limit and one text.
+/// worse off than one that has to come back. One text that is longer than the limit fits all the same, whatever else is there, so the
+/// worst case is the limit and one text. A text counts until it has been written.
 #[derive(Debug)]
 pub(super) struct Outbox {
     limit: usize,
@@ -72,7 +73,10 @@ pub(super) struct Outbox {
 struct Queue {
     /// Each text, and what its place here takes.
     texts: VecDeque<(Text, Held)>,
+    /// What they cost, and the one that is being written.
     bytes: usize,
+    /// What one of them costs that is longer than the limit; 0 while there is none.
+    over: usize,
     /// The text that was taken last, and the copy of a piece of it: until the next one is taken it is being written.
     written: Option<(Text, Held)>,
 }
@@ -97,10 +101,16 @@ impl Outbox {
             return;
         }
         let mut queue = self.queue();
-        let bytes = queue.bytes.saturating_add(cost(&text));
-        if bytes > self.limit && !queue.texts.is_empty() {
+        let cost = cost(&text);
+        let bytes = queue.bytes.saturating_add(cost);
+        let is_over = cost > self.limit;
+        let fits = if is_over { queue.over == 0 } else { bytes - queue.over <= self.limit };
+        if !fits {
             self.end(queue, TooSlow::Alone, 1);
             return;
+        }
+        if is_over {
+            queue.over = cost;
         }
         queue.bytes = bytes;
         queue.texts.push_back((text, self.load.reserve().hold(OVERHEAD)));
@@ -124,7 +134,7 @@ impl Outbox {
             return Room::Enough;
         }
         self.drained.notified().await;
-        if self.has_room() { Room::Enough } else { Room::More }
+        Room::More
     }
 
     fn has_room(&self) -> bool {
@@ -169,10 +179,15 @@ impl Outbox {
 
     fn pop(&self) -> Option<Utf8Bytes> {
         let mut queue = self.queue();
-        queue.written = None;
+        if let Some((written, _)) = queue.written.take() {
+            let cost = cost(&written);
+            queue.bytes = queue.bytes.saturating_sub(cost);
+            if cost > self.limit {
+                queue.over = 0;
+            }
+            self.drained.notify_one();
+        }
         let (text, _) = queue.texts.pop_front()?;
-        queue.bytes = queue.bytes.saturating_sub(cost(&text));
-        self.drained.notify_one();
         let bytes = text.0.0.clone();
         queue.written = Some((text, self.load.reserve().hold(bytes.as_str().len().min(PIECE))));
         Some(bytes)
@@ -256,10 +271,43 @@ mod tests {
         push(&outbox, "y".repeat(HOLD_BACK));
         assert_eq!(outbox.room().now_or_never(), None);
         assert!(outbox.next().now_or_never().is_some());
-        assert_eq!(outbox.room().now_or_never(), Some(Room::More));
-        assert_eq!(outbox.room().now_or_never(), None);
+        assert_eq!(outbox.room().now_or_never(), None, "it is being written");
         assert!(outbox.next().now_or_never().is_some());
+        assert_eq!(outbox.room().now_or_never(), Some(Room::More));
+        let mut room = Box::pin(outbox.room());
+        assert_eq!(room.as_mut().now_or_never(), None);
+        assert!(outbox.next().now_or_never().is_none());
+        assert_eq!(room.now_or_never(), Some(Room::More));
         assert_eq!(outbox.room().now_or_never(), Some(Room::Enough));
+    }
+
+    #[test]
+    fn a_text_counts_until_it_has_been_written() {
+        let (_, outbox) = outbox(2 * (OVERHEAD + 1));
+        push(&outbox, "a");
+        push(&outbox, "b");
+        assert!(outbox.next().now_or_never().is_some());
+        assert!(outbox.next().now_or_never().is_some());
+        push(&outbox, "c");
+        assert_eq!(outbox.overflow().now_or_never(), None, "the first has been written");
+        push(&outbox, "d");
+        assert_eq!(outbox.overflow().now_or_never(), Some(TooSlow::Alone));
+    }
+
+    #[test]
+    fn of_texts_that_are_longer_than_the_limit_there_is_one_at_a_time_and_others_beside_it() {
+        let long = || "x".repeat(1_000);
+        for written in [false, true] {
+            let (_, outbox) = outbox(2 * (OVERHEAD + 1));
+            push(&outbox, "a");
+            push(&outbox, long());
+            push(&outbox, "b");
+            assert_eq!(outbox.overflow().now_or_never(), None);
+            assert!(outbox.next().now_or_never().is_some());
+            assert!(!written || outbox.next().now_or_never().is_some());
+            push(&outbox, long());
+            assert_eq!(outbox.overflow().now_or_never(), Some(TooSlow::Alone), "{written}");
+        }
     }
 
     #[test]

@@ -81,14 +81,15 @@ impl ServerLimits {
         Self { plain_for, ..self }
     }
 
-    /// How many bytes may wait for a client before it is told to go. Default [`DEFAULT_OUTGOING_BYTES`]. Worst-case memory a
-    /// client: that, a request, and up to 32 KiB for writing.
+    /// How many bytes may wait for a client, or be written to it, before it is told to go. Default [`DEFAULT_OUTGOING_BYTES`].
+    /// Worst-case memory a client: that, one text that is longer than that, a request, and up to 34 KiB for writing, pongs included.
     #[must_use]
     pub fn with_outgoing_bytes(self, outgoing_bytes: usize) -> Self {
         Self { outgoing_bytes, ..self }
     }
 
-    /// How long a client may send nothing, not even a ping. Default [`DEFAULT_IDLE_TIMEOUT`].
+    /// How long a client may send nothing, not even a ping, and how long it may read nothing of what is to be written to it,
+    /// whatever it sends meanwhile. Default [`DEFAULT_IDLE_TIMEOUT`].
     #[must_use]
     pub fn with_idle_timeout(self, idle_timeout: Duration) -> Self {
         Self { idle_timeout, ..self }

@@ -21,12 +21,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::limits::ServerLimits;
 use super::moving::Moving;
+use super::taking::{Taking, Watched};
 use crate::api::{ApiError, Incoming, Rejection, Response};
 use crate::load::{Bound, Load};
 use crate::node::{Connection, Node, PIECE, Room, TooSlow};
 
 /// What each WebSocket takes for reading, all of it from the first read on. A longer message takes more while it is read.
 const READ_BUFFER: usize = 4096;
+
+/// The most that waits in a WebSocket's own buffer: a piece, or pongs. Of those that do not fit the last one waits beside it.
+const WRITE_BUFFER: usize = PIECE + 1024;
 
 /// How long a client may take to read that it is told to go.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -48,7 +52,8 @@ pub(super) async fn serve(
     moving: Moving,
     stop: CancellationToken,
 ) {
-    let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config(limits)));
+    let (stream, taking) = Watched::new(TokioIo::new(upgraded));
+    let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config(limits)));
     let (mut sink, mut stream) = socket.await.split();
     let connection = node.connect(limits.outgoing_bytes);
     let ending = tokio::select! {
@@ -56,15 +61,17 @@ pub(super) async fn serve(
         () = stop.cancelled() => close(CloseCode::Error, "Connection closed by remote host"),
         () = moving.turn(connection.turn()) => close(CloseCode::Restart, "this node is draining: connect again"),
         slow = connection.too_slow() => close(code(slow), &slow.to_string()),
-        ending = read(&mut stream, &connection, limits.idle_timeout) => ending,
-        ending = write(&mut sink, &connection) => ending,
+        () = taking.stalls(limits.idle_timeout) => silent(&connection, "the client has read nothing for too long"),
+        ending = read(&mut stream, &connection, &taking, limits.idle_timeout) => ending,
+        ending = write(&mut sink, &connection, &taking) => ending,
     };
     // Its subscriptions end at once. Its place is taken until it has gone.
     let _present = connection.present();
     drop(connection);
     let farewell = async {
         if let Ending::Close { code, reason } = ending {
-            // An error here is one more way of being gone.
+            // Behind pongs it might not fit, and would be lost. An error here is one more way of being gone.
+            let _ = sink.flush().await;
             let _ = sink.send(Message::Close(Some(CloseFrame { code, reason }))).await;
         }
         let _ = sink.close().await;
@@ -72,11 +79,11 @@ pub(super) async fn serve(
     let _ = timeout(CLOSE_WITHIN, farewell).await;
 }
 
-/// Nothing waits in the socket's own buffer, which keeps what it once took: that is a piece.
+/// The socket writes at once. What is not taken waits in a buffer, which keeps what it once took, up to twice [`WRITE_BUFFER`].
 fn config(limits: ServerLimits) -> WebSocketConfig {
     let longest = Some(limits.request_bytes);
     let config = WebSocketConfig::default().max_message_size(longest).max_frame_size(longest);
-    config.read_buffer_size(READ_BUFFER).write_buffer_size(0)
+    config.read_buffer_size(READ_BUFFER).write_buffer_size(0).max_write_buffer_size(WRITE_BUFFER)
 }
 
 fn close(code: CloseCode, reason: &str) -> Ending {
@@ -91,49 +98,80 @@ fn code(slow: TooSlow) -> CloseCode {
     }
 }
 
-async fn write(sink: &mut (impl Sink<Message> + Unpin), connection: &Connection) -> Ending {
+fn silent(connection: &Connection, reason: &str) -> Ending {
+    connection.node().load().meets(Bound::Silence);
+    close(CloseCode::Error, reason)
+}
+
+async fn write(
+    sink: &mut (impl Sink<Message, Error = tungstenite::Error> + Unpin),
+    connection: &Connection,
+    taking: &Taking,
+) -> Ending {
     loop {
-        let text = connection.next().await;
-        if send(sink, text).await.is_err() {
+        let written = tokio::select! {
+            biased;
+            text = connection.next() => send(sink, text).await,
+            // Pongs are stuck, and who is held back is not read from, which would write them.
+            () = taking.sticks() => sink.flush().await,
+        };
+        if written.is_err() {
             return Ending::Client;
         }
     }
 }
 
 /// Sends a text, a long one piece by piece.
-async fn send<S: Sink<Message> + Unpin>(sink: &mut S, text: Utf8Bytes) -> Result<(), S::Error> {
+async fn send<S>(sink: &mut S, text: Utf8Bytes) -> tungstenite::Result<()>
+where
+    S: Sink<Message, Error = tungstenite::Error> + Unpin,
+{
     if text.as_str().len() <= PIECE {
-        return sink.send(Message::Text(text)).await;
+        return send_frame(sink, Message::Text(text)).await;
     }
     let mut rest = Bytes::from(text);
     let mut kind = Data::Text;
     while !rest.is_empty() {
         let piece = rest.split_to(rest.len().min(PIECE));
         let frame = Frame::message(piece, OpCode::Data(kind), rest.is_empty());
-        sink.feed(Message::Frame(frame)).await?;
+        send_frame(sink, Message::Frame(frame)).await?;
         kind = Data::Continue;
     }
-    sink.flush().await
+    Ok(())
+}
+
+/// Sends what fits into the socket's buffer, unless pongs are in it: then once they are written.
+async fn send_frame<S>(sink: &mut S, frame: Message) -> tungstenite::Result<()>
+where
+    S: Sink<Message, Error = tungstenite::Error> + Unpin,
+{
+    match sink.send(frame).await {
+        Err(tungstenite::Error::WriteBufferFull(frame)) => {
+            sink.flush().await?;
+            // Nothing was read since, so that there is no pong again.
+            sink.send(*frame).await
+        }
+        sent => sent,
+    }
 }
 
 async fn read(
     stream: &mut (impl Stream<Item = tungstenite::Result<Message>> + Unpin),
     connection: &Connection,
+    taking: &Taking,
     idle: Duration,
 ) -> Ending {
     let mut waiting = FuturesUnordered::new();
     let mut silence = Silence::of(idle);
     loop {
         let may_ask = waiting.len() < connection.node().requests_at_a_time();
-        let text = match turn(stream, &mut waiting, may_ask, || connection.room(), &mut silence).await {
+        let text = match turn(stream, &mut waiting, may_ask, || room(connection, taking), &mut silence).await
+        {
             Turn::Answer(answer) => {
                 push(connection, &answer);
                 continue;
             }
-            Turn::Silence => {
-                connection.node().load().meets(Bound::Silence);
-                return close(CloseCode::Error, "the client was silent for too long");
-            }
+            Turn::Silence => return silent(connection, "the client was silent for too long"),
             Turn::Message(None | Some(Ok(Message::Close(_)))) => return Ending::Client,
             Turn::Message(Some(Err(error))) => return refusal(&error, connection.node().load()),
             Turn::Message(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => None,
@@ -157,6 +195,15 @@ async fn read(
                 push(connection, &rejected(connection, &Rejection { request_id: None, error }));
             }
         }
+    }
+}
+
+/// Whether the client may ask, or has read something, be it but a part of a long text. Cancel safe.
+async fn room(connection: &Connection, taking: &Taking) -> Room {
+    tokio::select! {
+        biased;
+        room = connection.room() => room,
+        () = taking.goes_on() => Room::More,
     }
 }
 
@@ -239,118 +286,4 @@ fn refusal(error: &tungstenite::Error, load: &Load) -> Ending {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-    use std::future::{self, Ready};
-    use std::pin::Pin;
-
-    use futures_util::stream;
-    use tokio::io::{AsyncReadExt as _, duplex};
-    use tokio::time::sleep;
-
-    use super::*;
-
-    const IDLE: Duration = Duration::from_secs(60);
-    const NEARLY: Duration = Duration::from_secs(59);
-
-    type Waiting = FuturesUnordered<Pin<Box<dyn Future<Output = &'static str>>>>;
-
-    /// A client that asks after this time.
-    fn asks_after(span: Duration) -> impl Stream<Item = &'static str> + Unpin {
-        Box::pin(stream::once(async move {
-            sleep(span).await;
-            "question"
-        }))
-    }
-
-    fn enough() -> Ready<Room> {
-        future::ready(Room::Enough)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_is_silent_that_neither_asks_nor_reads_for_a_minute() {
-        let mut silence = Silence::of(IDLE);
-        let mut asks = asks_after(NEARLY);
-        assert_eq!(
-            turn(&mut asks, &mut Waiting::new(), true, enough, &mut silence).await,
-            Turn::Message(Some("question"))
-        );
-        let began = Instant::now();
-        let mut never = stream::pending::<&str>();
-        assert_eq!(turn(&mut never, &mut Waiting::new(), true, enough, &mut silence).await, Turn::Silence);
-        assert_eq!(began.elapsed(), IDLE);
-
-        let (mut silence, began) = (Silence::of(IDLE), Instant::now());
-        let mut asks = asks_after(Duration::ZERO);
-        let reads_nothing = future::pending;
-        assert_eq!(
-            turn(&mut asks, &mut Waiting::new(), true, reads_nothing, &mut silence).await,
-            Turn::Silence
-        );
-        assert_eq!(began.elapsed(), IDLE);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_is_held_back_and_reads_is_not_silent() {
-        let (mut silence, began) = (Silence::of(IDLE), Instant::now());
-        let unread = Cell::new(10_u32);
-        let reads = || async {
-            if unread.get() == 0 {
-                return Room::Enough;
-            }
-            sleep(NEARLY).await;
-            unread.set(unread.get() - 1);
-            Room::More
-        };
-        let mut asks = asks_after(NEARLY);
-        assert_eq!(
-            turn(&mut asks, &mut Waiting::new(), true, reads, &mut silence).await,
-            Turn::Message(Some("question"))
-        );
-        assert_eq!(began.elapsed(), NEARLY * 11);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_is_held_back_because_its_requests_wait_is_not_silent() {
-        let mut silence = Silence::of(IDLE);
-        let waiting = &mut Waiting::new();
-        waiting.push(Box::pin(async {
-            sleep(IDLE * 10).await;
-            "answer"
-        }));
-        let mut asks = asks_after(NEARLY);
-        assert_eq!(turn(&mut asks, waiting, false, enough, &mut silence).await, Turn::Answer("answer"));
-        assert_eq!(
-            turn(&mut asks, waiting, true, enough, &mut silence).await,
-            Turn::Message(Some("question"))
-        );
-    }
-
-    #[tokio::test]
-    async fn a_long_text_is_written_piece_by_piece_and_comes_whole() {
-        let text = Utf8Bytes::from("ä€𐍈".repeat(5_000));
-        let served = async |text: &Utf8Bytes, end| {
-            let config = config(ServerLimits::default());
-            let mut socket = WebSocketStream::from_raw_socket(end, Role::Server, Some(config)).await;
-            send(&mut socket, text.clone()).await.expect("sent");
-        };
-        let (end, mut other) = duplex(1 << 20);
-        served(&text, end).await;
-        let mut bytes = Vec::new();
-        other.read_to_end(&mut bytes).await.expect("read");
-        let (mut frames, mut rest) = (Vec::new(), &bytes[..]);
-        // Each is longer than 125 bytes and shorter than 64 KiB.
-        while let [kind, 126, high, low, more @ ..] = rest {
-            let length = usize::from(u16::from_be_bytes([*high, *low]));
-            frames.push((*kind, length));
-            rest = &more[length..];
-        }
-        assert_eq!(frames, [(0x01, PIECE), (0x00, PIECE), (0x80, text.as_str().len() - 2 * PIECE)]);
-
-        let (end, other) = duplex(1 << 20);
-        served(&text, end).await;
-        let mut client = WebSocketStream::from_raw_socket(other, Role::Client, None).await;
-        let message = client.next().await.expect("a message").expect("a message");
-        assert_eq!(message, Message::Text(text));
-    }
-}
+mod tests;

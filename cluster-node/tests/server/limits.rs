@@ -8,6 +8,8 @@ use cluster_node::client::{Client, ClientError};
 use cluster_node::load::Bound;
 use cluster_node::server::ServerLimits;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 
 use crate::support::{alone, bounded, get, realtime, with, within};
 
@@ -85,6 +87,24 @@ async fn a_node_that_stops_sends_its_clients_elsewhere() {
     within(host.stop()).await;
     assert_eq!(farewell(&mut client).await, (1011, "Connection closed by remote host".to_owned()));
     assert_eq!(cluster.status().rooms, 0);
+}
+
+#[tokio::test]
+async fn a_client_that_only_pings_and_never_reads_is_told_to_go() {
+    let host = alone(ServerLimits::default().with_idle_timeout(Duration::from_secs(1))).await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small buffer");
+    let mut stream = within(socket.connect(host.address())).await.expect("a connection");
+    let upgrade = "GET / HTTP/1.1\r\nhost: node\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                   sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(upgrade.as_bytes()).await.expect("written");
+    assert_eq!(stream.read(&mut [0; 1]).await.expect("an answer"), 1);
+    let mut ping = vec![0x89, 0x80 | 125];
+    ping.resize(2 + 4 + 125, 0);
+    let pings = ping.repeat(100);
+    within(async { while stream.write_all(&pings).await.is_ok() {} }).await;
+    assert_eq!(host.node.load().met(Bound::Silence), 1);
+    host.stop().await;
 }
 
 #[tokio::test]
