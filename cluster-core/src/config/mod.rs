@@ -22,6 +22,7 @@ mod sources;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trace_file;
 mod values;
 
 use std::net::SocketAddr;
@@ -40,6 +41,7 @@ pub use redis::{
 pub use security::{Security, TlsFiles};
 pub use sources::{Source, Sources};
 pub use table::Effective;
+pub use trace_file::{TraceFile, TraceFileError};
 pub use values::{AcceptedCommand, AdminToken, FilterSeed, OnMinority, Plaintext, ServerHost, ValueError};
 
 use settings::Settings;

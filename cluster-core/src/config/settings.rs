@@ -16,6 +16,7 @@ use super::layers::Given;
 use super::redis::{RedisOptions, Tree};
 use super::sources::Source;
 use super::table::{self, Effective, Sourced, settings};
+use super::trace_file::TraceFile;
 use super::values::{AcceptedCommand, AdminToken, FilterSeed, OnMinority, Plaintext, ServerHost};
 use super::{Config, ConfigBuilder};
 
@@ -152,8 +153,9 @@ settings! {
     derived filter_seed: Option<FilterSeed> = None, "plugins.cluster.filterSeed", OrNull(Parsed("a text"));
 
     /// The file that every input of this node is traced to, for `cluster-node trace`. Default none. It is as sensitive as the state:
-    /// rooms, filters and registers are in it. One of that name is kept with `.previous` behind its name.
-    public trace_file: Option<PathBuf> = None, "plugins.cluster.trace.file", OrNull(FilePath);
+    /// rooms, filters and registers are in it. What is there already is left as it is, and no trace is written then.
+    public trace_file: Option<TraceFile> = None, "plugins.cluster.trace.file",
+        OrNull(Parsed("the path of a file, in which {node} and {started} stand for what they say"));
 
     /// How many bytes the trace may have. Default 64 MiB; then it ends, and the node goes on.
     public trace_bytes: u64 = DEFAULT_TRACE_BYTES, "plugins.cluster.trace.maxBytes", Amount(FRAME..=1024 * GIB);

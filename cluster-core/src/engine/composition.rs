@@ -228,7 +228,7 @@ impl Engine {
         };
         self.judge(from, session, taken.map(|_| ()));
         self.settle(now);
-        intake
+        self.answered(intake)
     }
 
     /// The bytes of a lane were not what a member sends.
@@ -344,7 +344,7 @@ impl Engine {
         self.taped(now, || Input::Subscribe { connection: connection.0, room: room.into() });
         let subscribed = self.state.subscribe(connection, room);
         self.own_state_changed(now);
-        subscribed
+        self.answered(subscribed)
     }
 
     /// Puts a connection into a room that this node has heard of.
@@ -360,7 +360,7 @@ impl Engine {
         self.taped(now, || Input::Join { connection: connection.0, room });
         let joined = self.state.join(connection, room);
         self.own_state_changed(now);
-        joined
+        self.answered(joined)
     }
 
     /// Takes a connection out of a room.
@@ -376,7 +376,7 @@ impl Engine {
         self.taped(now, || Input::Unsubscribe { connection: connection.0, room });
         let left = self.state.unsubscribe(connection, room);
         self.own_state_changed(now);
-        left
+        self.answered(left)
     }
 
     /// Takes a connection out of all its rooms.
@@ -384,7 +384,7 @@ impl Engine {
         self.taped(now, || Input::Disconnect { connection: connection.0 });
         let left = self.state.disconnect(connection);
         self.own_state_changed(now);
-        left
+        self.answered(left)
     }
 
     /// Who gets a notification for these rooms, this node aside.
@@ -400,7 +400,8 @@ impl Engine {
     pub fn verify(&mut self, now: Instant) -> Vec<NodeId> {
         self.taped(now, || Input::Verify);
         self.registers.verify(now);
-        self.state.verify()
+        let asked = self.state.verify();
+        self.answered(asked)
     }
 
     /// Forgets some of the own rooms that have not changed after a version; true if those were the last.
@@ -409,7 +410,7 @@ impl Engine {
         self.taped(now, || Input::Blank { version });
         let is_done = self.state.blank(version);
         self.own_state_changed(now);
-        is_done
+        self.answered(is_done)
     }
 
     /// Goes on as a later life of this node: everybody gets its state anew. The sessions of the earlier life are to be ended.

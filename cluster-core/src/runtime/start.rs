@@ -170,7 +170,8 @@ fn engine(
     let trace = config.trace_file().map(|file| {
         let origin = activity::origin(&engine, now);
         let head = Head::new(&settings, now, seed, origin.wall_ms);
-        let (trace, sink) = Trace::start(file, config.trace_bytes(), &head);
+        let path = file.path(node, incarnation);
+        let (trace, sink) = Trace::start(path, config.trace_bytes(), &head);
         engine.tape_to(now, sink);
         trace
     });

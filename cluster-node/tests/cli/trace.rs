@@ -73,6 +73,9 @@ async fn a_trace_of_a_cluster_with_a_killed_node_replays_the_same_with_the_remov
     }
     let _clients = (subscribe(&url, 20).await, subscribe(&url_of_b, 30).await);
     wait_for(&url, "3 nodes of 2 needed, 30 rooms, 50 subscriptions, converged");
+    // What is killed loses what it has not written yet.
+    let is_written = || run(&["trace", &file("b").to_string_lossy()]).output.contains("; 30 rooms, ");
+    assert!((0..LOOKS).any(|_| is_written()), "nothing of the rooms is written");
     b.signal("KILL");
     wait_for(&url, "2 nodes of 2 needed, 20 rooms, 20 subscriptions");
     a.signal("TERM");
@@ -113,7 +116,46 @@ fn what_is_no_trace_or_of_another_format_is_refused_with_the_remedy() {
     refused(b"cluster trace\n\x01\x00\x01\x00\x00\x00\x00\x00\x00\x00!", "the trace is damaged");
     let missing = run(&["trace", "/no/such/file"]);
     assert_eq!(missing.code, Some(2), "{missing:?}");
-    let size = run(&["run", "--trace", "x", "--trace-limit", "1KiB"]);
-    assert_eq!(size.code, Some(2), "{size:?}");
-    assert!(size.errors.contains("expected 64KiB to 1TiB"), "{size:?}");
+}
+
+#[test]
+fn what_a_trace_may_be_is_said_by_the_setting_whoever_sets_it() {
+    let refused = |flags: &[&str], words: &[&str]| {
+        let ended = run(&[&["run", "--check-config"], flags].concat());
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(words.iter().all(|words| ended.errors.contains(words)), "{ended:?}");
+    };
+    let key = "plugins.cluster.trace.maxBytes";
+    refused(&["--trace", "x", "--trace-limit", "1KiB"], &[key, "from 65536 to 1099511627776", "1024"]);
+    refused(&["--trace-limit", "64furlongs"], &["--trace-limit", "KiB, MiB, GiB or TiB"]);
+    refused(&["--trace", "{host}.trace"], &["plugins.cluster.trace.file", "{host}", "{node} and {started}"]);
+    let shown = |flags: &[&str], line: &str| {
+        let set = ["--set", "plugins.cluster.trace.maxBytes=70000", "--set", "server.port=0"];
+        let ended = run(&[
+            &["run", "--check-config", "--set", "plugins.cluster.bind=tcp://127.0.0.1:0"],
+            &set[..],
+            flags,
+        ]
+        .concat());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.output.contains(line), "{ended:?}");
+    };
+    shown(&["--trace", "{node}-{started}"], "plugins.cluster.trace.maxBytes = 70000 ");
+    shown(&["--trace", "x", "--trace-limit", "2MiB"], "plugins.cluster.trace.maxBytes = 2097152 ");
+}
+
+#[tokio::test]
+async fn a_start_that_finds_a_file_says_so_and_leaves_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("trace");
+    std::fs::write(&file, "of an earlier life").expect("a file");
+    let (node, url, _) = node("node-a", &file, "[]");
+    wait_for(&url, "1 nodes of 2 needed");
+    node.signal("TERM");
+    let ended = node.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let words = [&*file.to_string_lossy(), "it is left as it is; remove it, or name another file"];
+    assert!(words.iter().all(|words| ended.errors.contains(words)), "{ended:?}");
+    assert_eq!(std::fs::read_to_string(&file).expect("a file"), "of an earlier life");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
 }

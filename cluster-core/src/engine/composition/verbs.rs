@@ -20,7 +20,7 @@ impl Engine {
         self.taped(now, || Input::Drain(how));
         let drained = self.members.drain(now, how);
         self.settle(now);
-        drained
+        self.answered(drained)
     }
 
     /// Stops serving, before this node leaves.
@@ -38,7 +38,7 @@ impl Engine {
         self.taped(now, || Input::Hold { node: node.clone(), span });
         let held = self.members.hold(now, node, span);
         self.settle(now);
-        held
+        self.answered(held)
     }
 
     /// Removes a node by hand.
@@ -49,7 +49,7 @@ impl Engine {
         self.taped(now, || Input::Forget(node.clone()));
         let forgotten = self.members.forget(now, node);
         self.settle(now);
-        forgotten
+        self.answered(forgotten)
     }
 }
 
@@ -68,7 +68,7 @@ impl Engine {
         self.taped(now, || Input::SetRegister { key: key.clone(), value: Raw(&value) });
         let written = self.registers.set(now, key, value.clone());
         self.settle(now);
-        written
+        self.answered(written)
     }
 
     /// Gives a register a value if it never had one.
@@ -84,7 +84,7 @@ impl Engine {
         self.taped(now, || Input::SetRegisterDefault { key: key.clone(), value: Raw(&value) });
         let written = self.registers.set_default(now, key, value.clone());
         self.settle(now);
-        written
+        self.answered(written)
     }
 
     /// Takes a register's value away.
@@ -95,7 +95,7 @@ impl Engine {
         self.taped(now, || Input::RemoveRegister { key: key.clone() });
         let written = self.registers.remove(now, key);
         self.settle(now);
-        written
+        self.answered(written)
     }
 
     /// The store was read: these are in it.

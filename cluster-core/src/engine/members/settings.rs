@@ -68,6 +68,12 @@ impl MembersSettings {
         Self { registers, ..self }
     }
 
+    /// All that was chosen of them: who and which life this is stands elsewhere, and so do the registers.
+    pub(in crate::engine) fn chosen(&self) -> (NonZeroU32, Duration, Duration, Discovery) {
+        let Self { me: _, incarnation: _, minimum_nodes, ready_wait, discovery, timing, registers: _ } = self;
+        (*minimum_nodes, timing.heartbeat(), *ready_wait, *discovery)
+    }
+
     /// How often peers hear of this node.
     pub fn heartbeat(&self) -> Duration {
         self.timing.heartbeat()

@@ -36,8 +36,15 @@ impl StateLimits {
     }
 
     /// The rooms, the bytes and the removals.
-    pub(in crate::engine) fn numbers(self) -> [usize; 3] {
-        [self.rooms, self.bytes, self.tombstones]
+    pub(in crate::engine) fn numbers(self) -> [u64; 3] {
+        let Self { rooms, bytes, tombstones } = self;
+        [rooms, bytes, tombstones].map(|number| u64::try_from(number).unwrap_or(u64::MAX))
+    }
+
+    /// The limits of these [`numbers`](Self::numbers).
+    pub(in crate::engine) fn of_numbers(numbers: [u64; 3]) -> Self {
+        let [rooms, bytes, tombstones] = numbers.map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+        Self { rooms, bytes, tombstones }
     }
 }
 

@@ -18,8 +18,9 @@ pub const MARK: &[u8; 14] = b"cluster trace\n";
 pub const FORMAT: u16 = 1;
 /// How many bytes of records a chunk has, if there are several in it.
 pub const CHUNK: usize = 64 * 1024;
-/// The longest chunk: one record may hold all registers of a store.
-pub const MAX_CHUNK: usize = 256 * 1024 * 1024;
+/// The longest chunk, and so the longest record: 1,000 registers of a store that are as long as they may be. What is decoded takes
+/// up to some ten times as much memory.
+pub const MAX_CHUNK: usize = 16 * 1024 * 1024;
 
 /// Why a tape cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,16 @@ pub enum TapeError {
     /// The bytes end too early: the node was killed, or is at it, or the file was not copied whole.
     #[error("the trace has no end: its node was killed or still runs, or the file is not whole")]
     NoEnd,
+    /// It is whole, and yet says what this version does not know.
+    #[error(
+        "{what} of the trace is of another version: {software} recorded it, {VERSION} reads it; use {software}"
+    )]
+    OtherVersion {
+        /// What cannot be read.
+        what: &'static str,
+        /// The version that recorded it.
+        software: String,
+    },
     /// Something in it is not what was written.
     #[error("the trace is damaged: {0}")]
     Damaged(&'static str),
@@ -44,6 +55,9 @@ pub enum TapeError {
     #[error(transparent)]
     Io(#[from] io::Error),
 }
+
+/// This version of the software.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What a tape begins with, up to the first record.
 pub fn beginning(head: &Head) -> Vec<u8> {
@@ -77,6 +91,8 @@ fn append(bytes: &mut Vec<u8>, chunk: &[u8]) {
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
+    /// The version that recorded it.
+    software: String,
     chunk: Vec<u8>,
     at: usize,
     ended: Option<Ending>,
@@ -99,9 +115,13 @@ impl<R: Read> Reader<R> {
             FORMAT => {}
             got => return Err(TapeError::Format { got }),
         }
-        let mut reader = Self { input, chunk: Vec::new(), at: 0, ended: None };
+        let mut reader = Self { input, software: String::new(), chunk: Vec::new(), at: 0, ended: None };
         reader.read_chunk()?;
-        let head = postcard::from_bytes(&reader.chunk).map_err(|_| TapeError::Damaged("its head"))?;
+        // The version stands first, so that it is known of a head that is otherwise another.
+        let software = postcard::take_from_bytes(&reader.chunk).map(|(software, _)| software);
+        reader.software = software.map_err(|_| TapeError::Damaged("its head"))?;
+        let head =
+            postcard::from_bytes(&reader.chunk).map_err(|_| other_version("the head", &reader.software))?;
         reader.at = reader.chunk.len();
         Ok((head, reader))
     }
@@ -119,8 +139,8 @@ impl<R: Read> Reader<R> {
             self.read_chunk()?;
         }
         let rest = self.chunk.get(self.at..).unwrap_or_default();
-        let (record, after) =
-            postcard::take_from_bytes::<Record<'_>>(rest).map_err(|_| TapeError::Damaged("a record"))?;
+        let (record, after) = postcard::take_from_bytes::<Record<'_>>(rest)
+            .map_err(|_| other_version("a record", &self.software))?;
         let bytes = rest.get(..rest.len() - after.len()).unwrap_or_default();
         self.at += bytes.len();
         if let Record::End(ending) = record {
@@ -155,6 +175,17 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 }
+
+/// What has the right check was written so. A text of strangers is not repeated as it is.
+fn other_version(what: &'static str, software: &str) -> TapeError {
+    if software == VERSION {
+        return TapeError::Damaged(what);
+    }
+    TapeError::OtherVersion { what, software: software.escape_debug().take(MAX_VERSION).collect() }
+}
+
+/// How much of a version is shown.
+const MAX_VERSION: usize = 40;
 
 fn no_end(error: io::Error) -> TapeError {
     if error.kind() == io::ErrorKind::UnexpectedEof { TapeError::NoEnd } else { error.into() }

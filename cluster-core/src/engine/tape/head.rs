@@ -30,7 +30,7 @@ pub struct Head {
     ready_wait: Duration,
     discovery: bool,
     store: bool,
-    limits: [usize; 3],
+    limits: [u64; 3],
     started: Duration,
     seed: [u8; 32],
 }
@@ -54,15 +54,16 @@ impl Head {
     /// The head of an engine that is made of these now. `wall_ms` is what the wall clock showed at the origin of its own.
     pub fn new(settings: &EngineSettings, now: Instant, seed: [u8; 32], wall_ms: u64) -> Self {
         let EngineSettings { node, incarnation, members, limits, store } = settings;
+        let (minimum_nodes, heartbeat, ready_wait, discovery) = members.chosen();
         Self {
             software: env!("CARGO_PKG_VERSION").to_owned(),
             node: node.clone(),
             incarnation: *incarnation,
             wall_ms,
-            minimum_nodes: members.minimum_nodes(),
-            heartbeat: members.heartbeat(),
-            ready_wait: members.ready_wait(),
-            discovery: members.discovery() == Discovery::Configured,
+            minimum_nodes,
+            heartbeat,
+            ready_wait,
+            discovery: discovery == Discovery::Configured,
             store: *store == StoreUse::Configured,
             limits: limits.numbers(),
             started: now.since_origin(),
@@ -95,8 +96,7 @@ impl Head {
             .ready_wait(self.ready_wait)
             .discovery(discovery)
             .build()?;
-        let [rooms, bytes, tombstones] = self.limits;
-        let limits = StateLimits::default().with_rooms(rooms).with_bytes(bytes).with_tombstones(tombstones);
+        let limits = StateLimits::of_numbers(self.limits);
         let store = if self.store { StoreUse::Configured } else { StoreUse::Absent };
         let settings =
             EngineSettings { node: self.node.clone(), incarnation: self.incarnation, members, limits, store };

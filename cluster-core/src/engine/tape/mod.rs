@@ -50,6 +50,10 @@ pub enum Ending {
     CutOff,
     /// The disk took no more.
     Failed,
+    /// An input was longer than a record may be: see [`file::MAX_CHUNK`].
+    TooLong,
+    /// An input could not be encoded.
+    Unencodable,
 }
 
 impl std::fmt::Display for Ending {
@@ -59,6 +63,8 @@ impl std::fmt::Display for Ending {
             Self::Limit => "it reached its limit",
             Self::CutOff => "it was cut off: inputs came faster than the disk took them",
             Self::Failed => "the disk took no more",
+            Self::TooLong => "an input was longer than the 16 MiB of a record",
+            Self::Unencodable => "an input could not be encoded, which is a mistake of the software",
         })
     }
 }

@@ -3,16 +3,19 @@
 use std::fmt::{self, Debug, Write as _};
 
 use bytes::Bytes;
-use cluster_transport::proto::Instant;
+use cluster_transport::proto::{Instant, NodeId};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::{Input, Record, elapsed};
+use super::{Ending, Input, Record, elapsed, file};
 use crate::engine::{Engine, Transmit};
 
 /// Where the records of a tape go.
 pub trait TapeSink: Send {
     /// Takes one encoded [`Record`]. Called under whatever protects the engine: it must not wait. False ends the tape.
     fn take(&mut self, record: &[u8]) -> bool;
+
+    /// The tape ends for this reason, and not because its engine does.
+    fn fail(&mut self, _why: Ending) {}
 }
 
 /// The tape of an engine.
@@ -39,6 +42,11 @@ pub(in crate::engine) trait Output: Debug {
     fn bytes(&self) -> Option<&Bytes> {
         None
     }
+
+    /// Whom it is for, where its bytes do not say.
+    fn to(&self) -> Option<&NodeId> {
+        None
+    }
 }
 
 impl Output for Bytes {
@@ -51,24 +59,41 @@ impl Output for Transmit {
     fn bytes(&self) -> Option<&Bytes> {
         Some(&self.message)
     }
+
+    fn to(&self) -> Option<&NodeId> {
+        Some(&self.to)
+    }
 }
 
 impl Output for crate::engine::EngineEvent {}
 impl Output for crate::engine::members::Action {}
 impl Output for crate::engine::registers::RegisterChange {}
 impl Output for crate::engine::state::RoomEvent {}
-impl Output for cluster_transport::proto::NodeId {}
+impl Output for NodeId {}
 
 impl Tape {
     fn note(&mut self, output: &impl Output) {
-        self.outputs = if let Some(bytes) = output.bytes() {
-            xxh3_64_with_seed(bytes, self.outputs)
-        } else {
-            self.text.clear();
-            // Writing into a text fails only in a type's own code, and ours do not.
-            let _ = write!(self.text, "{output:?}");
-            xxh3_64_with_seed(self.text.as_bytes(), self.outputs)
-        };
+        if let Some(to) = output.to() {
+            self.mix(to.as_str().as_bytes());
+        }
+        match output.bytes() {
+            Some(bytes) => self.mix(bytes),
+            None => self.note_text(output),
+        }
+    }
+
+    fn note_text(&mut self, output: &impl Debug) {
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        // Writing into a text fails only in a type's own code, and ours do not.
+        let _ = write!(text, "{output:?}");
+        self.mix(text.as_bytes());
+        text.shrink_to(file::CHUNK);
+        self.text = text;
+    }
+
+    fn mix(&mut self, bytes: &[u8]) {
+        self.outputs = xxh3_64_with_seed(bytes, self.outputs);
     }
 
     /// Hands a record over; whether the tape goes on.
@@ -77,10 +102,14 @@ impl Tape {
         let record = Record::Input { elapsed: elapsed(self.last, now), check, input };
         self.last = now;
         self.record.clear();
+        self.record.shrink_to(file::CHUNK);
         self.records += 1;
         match postcard::to_extend(&record, std::mem::take(&mut self.record)) {
             Ok(bytes) => self.record = bytes,
-            Err(_) => return false,
+            Err(_) => {
+                self.sink.fail(Ending::Unencodable);
+                return false;
+            }
         }
         self.sink.take(&self.record)
     }
@@ -91,11 +120,6 @@ impl Engine {
     pub fn tape_to(&mut self, started: Instant, sink: Box<dyn TapeSink>) {
         let (record, text) = (Vec::new(), String::new());
         self.tape = Some(Box::new(Tape { sink, last: started, outputs: 0, record, records: 0, text }));
-    }
-
-    /// Ends the tape, if there is one: its sink is dropped.
-    pub fn stop_tape(&mut self) {
-        self.tape = None;
     }
 
     /// The first line of each method that is given something.
@@ -134,6 +158,14 @@ impl Engine {
         }
     }
 
+    /// What a method that was taped answers.
+    pub(in crate::engine) fn answered<T: Debug>(&mut self, answer: T) -> T {
+        if let Some(tape) = &mut self.tape {
+            tape.note_text(&answer);
+        }
+        answer
+    }
+
     fn record(&mut self, now: Option<Instant>, input: Input<'_>) {
         let state = self.fingerprint();
         let Some(tape) = &mut self.tape else { return };
@@ -165,4 +197,90 @@ impl Engine {
 fn low(number: u64) -> u32 {
     let [a, b, c, d, ..] = number.to_le_bytes();
     u32::from_le_bytes([a, b, c, d])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::EngineSettings;
+    use crate::engine::members::MembersSettings;
+    use crate::engine::registers::StoreUse;
+    use crate::engine::state::StateLimits;
+    use cluster_transport::proto::Incarnation;
+
+    #[derive(Clone, Default)]
+    struct Last(Arc<Mutex<Vec<u8>>>);
+
+    impl TapeSink for Last {
+        fn take(&mut self, record: &[u8]) -> bool {
+            *self.0.lock().unwrap() = record.to_vec();
+            true
+        }
+    }
+
+    fn node(name: &str) -> NodeId {
+        name.parse().unwrap()
+    }
+
+    /// The record of the input after these.
+    fn record_after(act: impl FnOnce(&mut Engine)) -> Vec<u8> {
+        let incarnation = Incarnation { epoch: 1, nonce: 1 };
+        let settings = EngineSettings {
+            node: node("me"),
+            incarnation,
+            members: MembersSettings::builder(node("me"), incarnation).build().unwrap(),
+            limits: StateLimits::default(),
+            store: StoreUse::Absent,
+        };
+        let mut engine = Engine::new(settings, Instant::ORIGIN, [7; 32]);
+        let last = Last::default();
+        engine.tape_to(Instant::ORIGIN, Box::new(last.clone()));
+        act(&mut engine);
+        engine.handle_timeout(Instant::ORIGIN);
+        last.0.lock().unwrap().clone()
+    }
+
+    #[test]
+    fn the_same_message_to_somebody_else_is_not_the_same() {
+        let beat = Bytes::from_static(&[3, 200, 1]);
+        let to = |name| {
+            let transmit = Transmit { to: node(name), message: beat.clone() };
+            record_after(|engine| engine.note(&transmit))
+        };
+        assert_eq!(to("a"), to("a"));
+        assert_ne!(to("a"), to("b"));
+    }
+
+    #[test]
+    fn what_a_verb_answers_is_checked_too() {
+        let forgets = |name| record_after(|engine| drop(engine.forget(Instant::ORIGIN, &node(name))));
+        assert_eq!(forgets("a"), forgets("a"));
+        assert_ne!(forgets("a"), forgets("b"), "both change nothing, and name another node in the error");
+        let holds = |seconds| {
+            record_after(|engine| {
+                drop(engine.hold(Instant::ORIGIN, &node("me"), Duration::from_secs(seconds)));
+            })
+        };
+        assert_ne!(holds(1), holds(u64::MAX), "one is refused for the node, one for the span");
+    }
+
+    #[test]
+    fn a_long_record_is_not_kept() {
+        let mut tape = Tape {
+            sink: Box::new(Last::default()),
+            last: Instant::ORIGIN,
+            outputs: 0,
+            record: Vec::new(),
+            records: 0,
+            text: String::new(),
+        };
+        let message = vec![0; 4 * file::CHUNK];
+        let input = Input::Discovered { provider: "p", answer: Err(std::str::from_utf8(&message).unwrap()) };
+        assert!(tape.record(None, 0, input));
+        assert!(tape.record(None, 0, Input::Timeout));
+        assert!(tape.record.capacity() <= file::CHUNK, "{}", tape.record.capacity());
+    }
 }

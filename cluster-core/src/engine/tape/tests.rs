@@ -18,6 +18,8 @@ use crate::engine::{Engine, PeerFault};
 use crate::sim::schedule::{Profile, Schedule};
 use crate::sim::{Sim, SimSettings};
 
+mod golden;
+
 /// Plays a whole tape.
 fn play(tape: &[u8]) -> Result<(Replay, Option<Ending>), String> {
     let (head, mut reader) = Reader::open(tape).map_err(|error| error.to_string())?;
