@@ -247,7 +247,7 @@ impl HostLoad for Load {
             ),
             Figure::counter(
                 "plain_connections_closed",
-                "Idle plain connections that gave way to others",
+                "Plain connections that gave way to others",
                 self.met(Bound::PlainConnections),
             ),
             Figure::counter(

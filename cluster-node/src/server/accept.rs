@@ -92,10 +92,12 @@ async fn serve(
     // Notifications are small and must not wait for each other.
     let _ = stream.set_nodelay(true);
     let asked = &place;
-    let answer = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        let answering = asked.is_asked();
+    let answer = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let (head, body) = request.into_parts();
+        let (body, answering) = asked.is_asked(Body::new(body));
+        let mut request = hyper::Request::from_parts(head, body);
         request.extensions_mut().insert(ConnectInfo(remote));
-        let answer = router.clone().oneshot(request.map(Body::new));
+        let answer = router.clone().oneshot(request);
         async move {
             let answer = answer.await.unwrap_or_else(|never| match never {});
             Ok::<_, Infallible>(answer.map(|body| answering.until_given(body)))
@@ -108,9 +110,9 @@ async fn serve(
         biased;
         () = stop.cancelled() => LAST_ANSWER,
         () = sleep(plain_for) => LAST_ANSWER,
-        () = place.gives_way() => place.goes_within(),
-        // An error is one more way of being gone.
+        // Before it may have to go: it reads what it is asked. An error is one more way of being gone.
         _ = connection.as_mut() => return,
+        () = place.gives_way() => place.goes_within(),
     };
     connection.as_mut().graceful_shutdown();
     let _ = timeout(grace, connection).await;

@@ -67,8 +67,9 @@ impl ServerLimits {
         Self { connections, ..self }
     }
 
-    /// How many connections that are not WebSockets may be open; then the one that has been idle for longest
-    /// gives way to the next one, which waits while none is idle. Default [`DEFAULT_PLAIN_CONNECTIONS`].
+    /// How many connections that are not WebSockets may be open; then the one that has been idle for longest, or else has sent the
+    /// body of a request for longest, gives way to the next one, which waits while all are answered. Default
+    /// [`DEFAULT_PLAIN_CONNECTIONS`].
     #[must_use]
     pub fn with_plain_connections(self, plain_connections: usize) -> Self {
         Self { plain_connections, ..self }

@@ -16,7 +16,7 @@ const NODE: &str = "x-kuzzle-node";
 const REQUEST_ID: &str = "x-kuzzle-request-id";
 const VOLATILE: &str = "x-kuzzle-volatile";
 
-/// How long the body of a request may take: its connection is not idle meanwhile, and gives way to no other.
+/// How long the body of a request may take. Its connection gives way to others only while none is idle.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// The longest request id that is taken from a header.

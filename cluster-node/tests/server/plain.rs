@@ -70,6 +70,40 @@ async fn connections_that_never_end_the_head_of_a_request_hold_up_nobody() {
 }
 
 #[tokio::test]
+async fn requests_that_drip_hold_up_nobody() {
+    const MANY: usize = 8;
+    let host = alone(ServerLimits::default().with_plain_connections(MANY)).await;
+    let mut dripping = Vec::new();
+    for _ in 0..MANY {
+        let head = "POST /_query HTTP/1.1\r\nhost: node\r\ncontent-length: 100\r\n\r\n{";
+        dripping.push(connection(&host, head).await);
+    }
+    within(answered(&host)).await;
+    assert_eq!(host.node.load().met(Bound::PlainConnections), 1);
+    let refused =
+        dripping.iter().filter(|stream| stream.try_read(&mut [0; 1]).is_ok_and(|read| read > 0)).count();
+    assert_eq!(refused, 0, "it did not wait until they were too late");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_has_waited_for_a_place_is_read_before_giving_it_to_the_next() {
+    const MANY: usize = 16;
+    let host = alone(ServerLimits::default().with_plain_connections(1)).await;
+    let mut reader = connection(&host, "GET /_plugin/cluster/events HTTP/1.1\r\nhost: node\r\n\r\n").await;
+    assert!(within(reader.read(&mut [0; 1])).await.expect("an answer") > 0);
+    let mut waiting = Vec::new();
+    for _ in 0..MANY {
+        waiting.push(connection(&host, "GET /_healthcheck HTTP/1.1\r\nhost: node\r\n\r\n").await);
+    }
+    drop(reader);
+    for stream in &mut waiting {
+        assert_eq!(within(stream.read(&mut [0; 1])).await.expect("an answer"), 1);
+    }
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn a_reader_of_events_is_not_idle_and_gives_way_to_nobody() {
     let host = alone(ServerLimits::default().with_plain_connections(2)).await;
     let mut reader = connection(&host, "GET /_plugin/cluster/events HTTP/1.1\r\nhost: node\r\n\r\n").await;
