@@ -467,6 +467,7 @@ impl Engine {
                 }
                 MemberEvent::Draining { .. } => self.state.handle_draining(&self.me),
                 MemberEvent::Moving { node } => self.state.handle_draining(node),
+                MemberEvent::Paused { .. } => self.state.handle_pause(),
                 MemberEvent::CachesStale { peer } => {
                     self.continuity.caches_stale(now, peer);
                     continue;
@@ -477,7 +478,10 @@ impl Engine {
         }
         self.next_chore = self.state.has_chores().then_some(now);
         while let Some(event) = self.state.poll_event() {
-            self.recorder.record(now, Decided::State(event.clone()));
+            // Of an owner that does not answer the first question is enough.
+            if !matches!(event, StateEvent::AskedAgain { times: 2.., .. }) {
+                self.recorder.record(now, Decided::State(event.clone()));
+            }
             self.events.push_back(EngineEvent::State(event));
         }
         while let Some(event) = self.continuity.poll_event() {

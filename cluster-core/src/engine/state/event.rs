@@ -54,6 +54,8 @@ pub enum StateEvent {
         from: u64,
         /// The owner has this one.
         to: u64,
+        /// For the how manieth time since something is missing.
+        times: u32,
     },
     /// A pass over an owner's state began.
     PassBegun {
@@ -126,7 +128,7 @@ impl fmt::Display for StateEvent {
             Self::Gap { owner, from, to } => {
                 write!(f, "what {owner} said between its versions {from} and {to} is missing: asked for")
             }
-            Self::AskedAgain { owner, from, to } => {
+            Self::AskedAgain { owner, from, to, .. } => {
                 write!(
                     f,
                     "{owner} is at version {to}, {from} is here, and nothing came in between: asked for again"

@@ -93,6 +93,15 @@ impl Peer {
         self.stall.end();
     }
 
+    /// Something of its state came that does not begin the pass that was asked for.
+    pub(super) fn note_life(&mut self) {
+        if self.receiver.awaits_pass() {
+            self.stall.others_came();
+        } else {
+            self.stall.begin_anew();
+        }
+    }
+
     /// Whether a comparison with this hash would find what the last one found: that they are equal.
     pub(super) fn is_known_to_equal(&self, hash: u128) -> bool {
         self.replica.hash().value() == hash && !self.receiver.is_repairing()

@@ -218,14 +218,22 @@ impl Receiver {
         is_news
     }
 
-    /// Whether something is to come from an owner that has this version: an answer, or what is not here. False as long as it is
-    /// not even asked for.
+    /// Whether something is to come from an owner that has this version: an answer, or what is not here.
     pub(super) fn lacks(&self, version: u64) -> bool {
         match self.asked {
-            Asked::Rest(Answer::Unasked) | Asked::Pass(Answer::Unasked) => false,
-            Asked::Rest(Answer::Awaited) | Asked::Pass(Answer::Awaited) => true,
+            Asked::Rest(_) | Asked::Pass(_) => true,
             Asked::Nothing => !self.is_current() || self.settled.is_none_or(|settled| settled < version),
         }
+    }
+
+    /// Whether there is a question that waits for its turn, or for room in the lane.
+    pub(super) fn is_to_ask(&self) -> bool {
+        matches!(self.asked, Asked::Rest(Answer::Unasked) | Asked::Pass(Answer::Unasked))
+    }
+
+    /// Whether a pass was asked for that has not begun.
+    pub(super) fn awaits_pass(&self) -> bool {
+        self.asked == Asked::Pass(Answer::Awaited)
     }
 
     /// Nothing came: asks for it, whether or not it was asked for before.

@@ -124,12 +124,15 @@ impl State {
         }
     }
 
-    /// An owner's heartbeat came. If it has told of more than is here for so long (several beats), and nothing of its state has
-    /// come meanwhile, what is missing is asked for again: from where this node is, or as the pass that was asked for.
+    /// An owner's heartbeat came. If it has told of more than is here for so long (several beats), and nothing has come meanwhile that
+    /// goes on from where this node is, what is missing is asked for again: from there, or as the pass that was asked for.
     pub fn handle_beat(&mut self, now: Instant, owner: &NodeId, version: u64, patience: Duration) {
         let Some(peer) = self.peers.get_mut(owner).filter(|peer| peer.link == Link::Up) else { return };
         if !peer.receiver.lacks(version) {
             return peer.stall.end();
+        }
+        if peer.receiver.is_to_ask() {
+            return peer.stall.begin_anew();
         }
         if !peer.stall.beat(now, patience) {
             return;
@@ -140,7 +143,13 @@ impl State {
         if peer.receiver.wants_pass() {
             self.turns.want(owner);
         }
-        self.tell(StateEvent::AskedAgain { owner: owner.clone(), from: here, to: version });
+        let times = peer.stall.asked();
+        self.tell(StateEvent::AskedAgain { owner: owner.clone(), from: here, to: version, times });
+    }
+
+    /// This process did not run for a while: what came meanwhile is still to be read.
+    pub fn handle_pause(&mut self) {
+        self.peers.values_mut().for_each(|peer| peer.stall.begin_anew());
     }
 
     /// Asks every owner in session and within budget for a pass, and says which those are;
@@ -204,9 +213,6 @@ impl State {
             self.counters.strays += 1;
             return Ok(Intake::Taken);
         };
-        if matches!(kind, BEGIN | DELTA) {
-            peer.stall.end();
-        }
         match kind {
             BEGIN | DELTA if peer.link == Link::OverBudget => return Ok(Intake::OverBudget),
             BEGIN => {
@@ -215,6 +221,7 @@ impl State {
                     peer.counters.duplicates += 1;
                     return Ok(Intake::Taken);
                 }
+                peer.stall.begin_anew();
                 peer.replica.begin_pass();
                 let again = peer.receiver.begin(start) | peer.sweep.take().is_some();
                 peer.counters.passes_begun += 1;
@@ -240,7 +247,10 @@ impl State {
         let (from, to, caught_up) = (delta.from, delta.to, delta.caught_up);
         match peer.receiver.judge(from, to, reach(caught_up)) {
             Judgement::Impossible => return Err(PeerFault::ImpossibleDelta { from, to }),
-            Judgement::Duplicate => peer.counters.duplicates += 1,
+            Judgement::Duplicate => {
+                peer.counters.duplicates += 1;
+                peer.note_life();
+            }
             Judgement::Gap => {
                 peer.counters.gaps += 1;
                 if peer.receiver.miss() {
@@ -277,6 +287,7 @@ impl State {
         self.tell_conflicts(node, conflicts);
         let Some(peer) = self.peers.get_mut(node) else { return };
         peer.counters.deltas_applied += 1;
+        peer.note_life();
         let occasion = peer.receiver.advance(to, reach(caught_up));
         self.unacknowledged.insert(node.clone());
         self.turns.progress(node);

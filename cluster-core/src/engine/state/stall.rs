@@ -1,8 +1,10 @@
-//! Whether something of an owner's state was lost in silence: its heartbeats tell of more than is here, and none of it comes.
+//! Whether something of an owner's state was lost in silence: its heartbeats tell of more than is here, and what is here gets no further.
 //!
 //! A lane loses nothing, so what was put into it comes, however slowly. What never was, or vanished after the lane had handed it
-//! over, leaves no gap until the owner changes again; and its owner cannot know. So beats are counted between two messages of the
-//! state lane: heartbeats pass what waits there, but on a link that moves they come between its messages.
+//! over, leaves no gap until the owner changes again; and its owner cannot know. So beats are counted between two messages that
+//! bring the replica further: heartbeats pass what waits in the state lane, but on a link that moves they come between its
+//! messages. An owner that goes on changing while an answer of it is lost sends nothing but messages after the gap, which bring
+//! nobody further.
 
 use std::time::Duration;
 
@@ -10,31 +12,54 @@ use cluster_transport::proto::Instant;
 
 /// So many beats without a message at least: those that piled up behind one long message come all at once.
 const BEATS: u32 = 3;
-/// Who does not answer is asked again after twice the time, up to so many doublings.
+/// Who does not answer is asked again after twice the time, up to so many doublings. The pace is kept until nothing is missing: over a link
+/// where a message takes longer than the patience, each question has the owner repeat what is on its way.
 const DOUBLINGS: u32 = 4;
+/// A pass that was asked for begins behind all that is on its way: as long as that comes, there is so many times the patience.
+const BEHIND_OTHERS: u32 = 4;
 
-/// The beats since the last message of an owner's state, as long as something is missing.
+/// The beats since the last message that brought the replica of an owner further, as long as something is missing.
 #[derive(Debug, Default)]
 pub(super) struct Stall {
     since: Option<Instant>,
+    /// Since when nothing at all has come, and how many beats.
+    silent_since: Option<Instant>,
     beats: u32,
     asked: u32,
 }
 
 impl Stall {
-    /// Something came, or nothing is missing.
+    /// Nothing is missing.
     pub(super) fn end(&mut self) {
         *self = Self::default();
     }
 
-    /// A heartbeat came, and something is missing. Whether it is to be asked for now: after `patience` without a message.
+    /// Something came that was waited for, or this process was paused, and what came meanwhile has not been read.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self { asked: self.asked, ..Self::default() };
+    }
+
+    /// Something came that was not waited for: the link moves.
+    pub(super) fn others_came(&mut self) {
+        (self.silent_since, self.beats) = (None, 0);
+    }
+
+    /// How often it was asked for since something is missing.
+    pub(super) fn asked(&self) -> u32 {
+        self.asked
+    }
+
+    /// A heartbeat came, and something is missing. Whether it is to be asked for now: after `patience` without getting further.
     pub(super) fn beat(&mut self, now: Instant, patience: Duration) -> bool {
         let since = *self.since.get_or_insert(now);
+        let silent_since = *self.silent_since.get_or_insert(now);
         self.beats = self.beats.saturating_add(1);
         let patience = patience.saturating_mul(1 << self.asked.min(DOUBLINGS));
-        let is_due = self.beats >= BEATS && now.since(since) >= patience;
+        let is_silent = self.beats >= BEATS && now.since(silent_since) >= patience;
+        let is_due = is_silent || now.since(since) >= patience.saturating_mul(BEHIND_OTHERS);
         if is_due {
-            *self = Self { since: Some(now), beats: 0, asked: self.asked.saturating_add(1) };
+            let (since, asked) = (Some(now), self.asked.saturating_add(1));
+            *self = Self { since, silent_since: since, beats: 0, asked };
         }
         is_due
     }
@@ -58,13 +83,27 @@ mod tests {
     }
 
     #[test]
-    fn whatever_comes_begins_it_anew() {
+    fn whatever_was_waited_for_begins_it_anew_and_keeps_the_pace() {
         let mut stall = Stall::default();
         for beat in 0..100 {
             assert!(due(&mut stall, 3 * beat..3 * beat + 3).is_empty());
-            stall.end();
+            stall.begin_anew();
         }
         assert_eq!(due(&mut stall, 300..304), [303]);
+        stall.begin_anew();
+        assert_eq!(due(&mut stall, 304..311), [310]);
+        stall.end();
+        assert_eq!(due(&mut stall, 311..315), [314]);
+    }
+
+    #[test]
+    fn as_long_as_others_come_there_is_more_patience() {
+        let mut stall = Stall::default();
+        let mut waits = |beat: &u64| {
+            stall.others_came();
+            due(&mut stall, *beat..*beat + 1).is_empty()
+        };
+        assert_eq!((0..100).find(|beat| !waits(beat)), Some(12));
     }
 
     #[test]
@@ -72,6 +111,6 @@ mod tests {
         let (mut stall, now) = (Stall::default(), Instant::ORIGIN);
         assert!((0..20).all(|_| !stall.beat(now, PATIENCE)));
         let mut stall = Stall::default();
-        assert!(!stall.beat(now, PATIENCE) && !stall.beat(now + 10 * PATIENCE, PATIENCE));
+        assert!(!stall.beat(now, PATIENCE) && !stall.beat(now + 3 * PATIENCE, PATIENCE));
     }
 }

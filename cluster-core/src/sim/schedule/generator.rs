@@ -157,12 +157,22 @@ impl Generator {
         self.steps.push(step);
     }
 
-    /// A change of which somebody never hears, and mostly none for a while after it that would leave a gap.
+    /// A change of which somebody never hears, and mostly few for a while after it that would leave a gap.
     fn swallow(&mut self, from: usize, to: usize) {
         let (connection, room) = (self.rng.random_range(0..CONNECTIONS), self.rng.random_range(0..ROOMS));
         self.steps.push(Step::Swallow { from, to });
         self.steps.push(Step::Unsubscribe { node: from, connection, room });
         self.steps.push(Step::Subscribe { node: from, connection, room });
+        // Now and then clients go on, and the question or its answer vanishes too.
+        for _ in 0..self.rng.random_range(0..3) {
+            let ms = self.rng.random_range(1..400);
+            self.wait(ms);
+            let is_answer = self.chance(2);
+            let (from, to) = if is_answer { (from, to) } else { (to, from) };
+            self.steps.push(Step::Swallow { from, to });
+            let step = self.client();
+            self.steps.push(step);
+        }
         let ms = self.rng.random_range(0..4_000);
         self.wait(ms);
     }
