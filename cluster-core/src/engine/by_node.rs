@@ -1,14 +1,14 @@
 //! Records of nodes: found in a time that does not depend on how many there are, and gone through in the order of the ids.
 //!
-//! Every byte that comes looks its sender up in several of these. A hash of the id leads to its place; unkeyed, since ids are
-//! those of members, of which there are few enough that chosen ones cost nobody anything.
+//! Every byte that comes looks its sender up in several of these. A hash of the id leads to its place; it is seeded, so that
+//! nobody who may be many members can choose ids that all lead to the same.
 
 use std::fmt;
 
 use cluster_transport::proto::NodeId;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A map by node. The records are boxed: a newcomer moves those after it, and each takes no more memory than it needs.
 pub(super) struct ByNode<V> {
@@ -18,12 +18,7 @@ pub(super) struct ByNode<V> {
     places: HashTable<usize>,
     /// Where the one is that was changed last: whoever sent something is looked up several times in a row.
     last: usize,
-}
-
-impl<V> Default for ByNode<V> {
-    fn default() -> Self {
-        Self { records: Vec::new(), places: HashTable::new(), last: 0 }
-    }
+    seed: u64,
 }
 
 /// What it holds; how it finds that is no part of it.
@@ -34,6 +29,11 @@ impl<V: fmt::Debug> fmt::Debug for ByNode<V> {
 }
 
 impl<V> ByNode<V> {
+    /// An empty one. The seed is to be unguessable outside simulations.
+    pub(super) fn new(seed: u64) -> Self {
+        Self { records: Vec::new(), places: HashTable::new(), last: 0, seed }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.records.len()
     }
@@ -66,18 +66,18 @@ impl<V> ByNode<V> {
         for moved in self.places.iter_mut().filter(|other| **other >= place) {
             *moved += 1;
         }
-        let hash = hash(&node);
+        let hash = hash(self.seed, &node);
         self.records.insert(place, (node, Box::new(value)));
-        let records = &self.records;
-        self.places.insert_unique(hash, place, |place| hash_at(records, *place));
+        let (seed, records) = (self.seed, &self.records);
+        self.places.insert_unique(hash, place, |place| hash_at(seed, records, *place));
         None
     }
 
     pub(super) fn remove(&mut self, node: &NodeId) -> Option<V> {
-        let records = &self.records;
+        let (seed, records) = (self.seed, &self.records);
         let is_it = |place: &usize| records.get(*place).is_some_and(|(other, _)| other == node);
-        let hash_at = |place: &usize| hash_at(records, *place);
-        let Entry::Occupied(found) = self.places.entry(hash(node), is_it, hash_at) else { return None };
+        let hash_at = |place: &usize| hash_at(seed, records, *place);
+        let Entry::Occupied(found) = self.places.entry(hash(seed, node), is_it, hash_at) else { return None };
         let (place, _) = found.remove();
         for moved in self.places.iter_mut().filter(|other| **other > place) {
             *moved -= 1;
@@ -111,16 +111,16 @@ impl<V> ByNode<V> {
         if is_it(&self.last) {
             return Some(self.last);
         }
-        self.places.find(hash(node), is_it).copied()
+        self.places.find(hash(self.seed, node), is_it).copied()
     }
 }
 
-fn hash(node: &NodeId) -> u64 {
-    xxh3_64(node.as_str().as_bytes())
+fn hash(seed: u64, node: &NodeId) -> u64 {
+    xxh3_64_with_seed(node.as_str().as_bytes(), seed)
 }
 
-fn hash_at<V>(records: &[(NodeId, V)], place: usize) -> u64 {
-    records.get(place).map_or(0, |(node, _)| hash(node))
+fn hash_at<V>(seed: u64, records: &[(NodeId, V)], place: usize) -> u64 {
+    records.get(place).map_or(0, |(node, _)| hash(seed, node))
 }
 
 #[cfg(test)]
@@ -134,7 +134,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_map_in_the_order_of_the_ids(steps in prop::collection::vec((0..40_u8, any::<Option<u8>>()), 0..200)) {
-            let (mut ours, mut model) = (ByNode::default(), BTreeMap::new());
+            let (mut ours, mut model) = (ByNode::new(1), BTreeMap::new());
             for (id, value) in steps {
                 let node: NodeId = format!("n{id}").parse().unwrap();
                 match value {

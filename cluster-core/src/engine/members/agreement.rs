@@ -48,8 +48,8 @@ pub(super) enum Finding {
 }
 
 impl Agreement {
-    pub(super) fn new(timing: Timing) -> Self {
-        Self { timing, rows: ByNode::default(), digest: 0, diverged: BTreeSet::new(), last_compare: None }
+    pub(super) fn new(timing: Timing, seed: u64) -> Self {
+        Self { timing, rows: ByNode::new(seed), digest: 0, diverged: BTreeSet::new(), last_compare: None }
     }
 
     /// This node's own view changed.
@@ -184,7 +184,7 @@ mod tests {
     }
 
     fn agreement(rows: &[StateRow]) -> Agreement {
-        let mut agreement = Agreement::new(Timing::new(DEFAULT_HEARTBEAT));
+        let mut agreement = Agreement::new(Timing::new(DEFAULT_HEARTBEAT), 1);
         rows.iter().for_each(|row| agreement.set_row(row.clone()));
         agreement
     }

@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cluster_transport::proto::{Instant, NodeId, SessionId};
+use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 
 use self::absent::Absent;
@@ -106,14 +107,15 @@ enum Presence {
 
 impl Members {
     /// A node without members. Without discovery and with a quorum of one it is ready at once.
-    pub fn new(settings: MembersSettings, now: Instant, rng: ChaCha8Rng) -> Self {
+    pub fn new(settings: MembersSettings, now: Instant, mut rng: ChaCha8Rng) -> Self {
         let timing = settings.timing;
+        let (of_table, of_rows) = (rng.next_u64(), rng.next_u64());
         let mut members = Self {
             rng,
-            table: Table::default(),
+            table: Table::new(of_table),
             targets: Targets::new(settings.ready_wait),
             absent: Absent::default(),
-            agreement: Agreement::new(timing),
+            agreement: Agreement::new(timing, of_rows),
             readiness: Readiness::new(timing),
             health: Health::new(timing, now),
             outbox: Outbox::default(),

@@ -185,19 +185,17 @@ pub(super) struct Table {
     waited_for: BTreeSet<NodeId>,
 }
 
-impl Default for Table {
-    fn default() -> Self {
+impl Table {
+    pub(super) fn new(seed: u64) -> Self {
         Self {
-            members: ByNode::default(),
+            members: ByNode::new(seed),
             records: BTreeMap::new(),
             survey: Survey::default(),
             changed: Changed::These(Vec::new()),
             waited_for: BTreeSet::new(),
         }
     }
-}
 
-impl Table {
     pub(super) fn admission(&self, node: &NodeId, incarnation: Incarnation) -> Admission {
         if let Some(member) = self.members.get(node) {
             let known = member.incarnation;
@@ -370,7 +368,7 @@ mod tests {
     #[test]
     fn a_lower_incarnation_than_one_on_record_is_not_admitted() {
         let node: NodeId = "a".parse().unwrap();
-        let mut table = Table::default();
+        let mut table = Table::new(1);
         assert_eq!(table.admission(&node, incarnation(5)), Admission::New);
         table.insert(node.clone(), Member::new(Instant::ORIGIN, incarnation(5)));
         let admissions = [4, 5, 6].map(|epoch| table.admission(&node, incarnation(epoch)));
@@ -383,7 +381,7 @@ mod tests {
     #[test]
     fn a_look_at_what_has_changed_counts_as_a_look_at_all_does_and_is_never_later() {
         let node = |i: u64| format!("n{i}").parse::<NodeId>().unwrap();
-        let mut table = Table::default();
+        let mut table = Table::new(1);
         for step in 0..2_000_u64 {
             // Any mixture of changes: the numbers spread them over 30 nodes and 8 kinds.
             let (node, kind) = (node(step * 7 % 30), step * 13 / 5 % 8);
@@ -426,7 +424,7 @@ mod tests {
 
     #[test]
     fn members_and_records_are_bounded() {
-        let mut table = Table::default();
+        let mut table = Table::new(1);
         let node = |i: usize| format!("n{i}").parse::<NodeId>().unwrap();
         for i in 0..MAX_MEMBERS {
             table.insert(node(i), Member::new(Instant::ORIGIN, incarnation(1)));

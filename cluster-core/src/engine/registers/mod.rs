@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cluster_transport::proto::{Instant, NodeId};
+use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 
 use self::log::Log;
@@ -95,8 +96,9 @@ impl Registers {
         heartbeat: Duration,
         ready_wait: Duration,
         store: StoreUse,
-        rng: ChaCha8Rng,
+        mut rng: ChaCha8Rng,
     ) -> Self {
+        let seed = rng.next_u64();
         Self {
             me,
             heartbeat,
@@ -106,7 +108,7 @@ impl Registers {
             at: 0,
             own: Log::default(),
             untold: Log::default(),
-            peers: ByNode::default(),
+            peers: ByNode::new(seed),
             differing: BTreeMap::new(),
             to_tell: BTreeSet::new(),
             awaited: BTreeSet::new(),

@@ -55,7 +55,7 @@ pub struct State {
 impl State {
     /// The state of a node that has just started.
     pub fn new(me: NodeId, incarnation: Incarnation, limits: StateLimits, rng: &mut impl rand::Rng) -> Self {
-        let seed = HashSeed::from_rng(rng);
+        let (seed, of_peers) = (HashSeed::from_rng(rng), rng.next_u64());
         Self {
             me,
             incarnation,
@@ -63,7 +63,7 @@ impl State {
             table: RoomTable::new(seed),
             log: OwnerLog::new(seed, limits.tombstones),
             subscriptions: Subscriptions::default(),
-            peers: ByNode::default(),
+            peers: ByNode::new(of_peers),
             free_members: BTreeSet::new(),
             next_member: MemberIndex(0),
             unacknowledged: BTreeSet::new(),

@@ -118,7 +118,11 @@ fn an_owner_that_goes_on_is_never_asked_again_however_slow_it_is() {
 }
 
 /// One more room of the first node, and what it leads to but for what is lost, with each beat.
-fn change_and_beat(net: &mut Net, beats: std::ops::Range<u64>, loses: impl Fn(u64) -> Option<(usize, usize)>) {
+fn change_and_beat(
+    net: &mut Net,
+    beats: std::ops::Range<u64>,
+    loses: impl Fn(u64) -> Option<(usize, usize)>,
+) {
     for beat in beats {
         net.nodes[0].subscribe(1, 100 + beat);
         if let Some((from, to)) = loses(beat) {
@@ -194,7 +198,13 @@ fn after_a_pause_what_came_meanwhile_is_read_first() {
     let mut now = NOW;
     for beat in 0..20 {
         // Two beats, a pause, and the beats that piled up before the delta.
-        now += if beat == 2 { 20 * BEAT } else if beat < 2 { BEAT } else { std::time::Duration::ZERO };
+        now += if beat == 2 {
+            20 * BEAT
+        } else if beat < 2 {
+            BEAT
+        } else {
+            std::time::Duration::ZERO
+        };
         if beat == 2 {
             net.nodes[1].state.handle_pause();
         }
