@@ -152,6 +152,7 @@ impl Generator {
             11 => Step::SlowPeer { node: a, ms },
             12..=14 => Step::Heal,
             15..=17 => return self.swallow(a, b),
+            18 | 19 => Step::Corrupt { node: a, owner: b, room: self.rng.random_range(0..ROOMS), count: 5 },
             _ => return,
         };
         self.steps.push(step);
