@@ -74,6 +74,7 @@ impl Collector for Figures {
         let mut writer = Writer::new(encoder);
         own(&mut writer, &status)?;
         certificate(&mut writer, &status)?;
+        trace(&mut writer, &status)?;
         traffic(&mut writer, &status)?;
         discovery(&mut writer, &status)?;
         host(&mut writer, &self.1)?;
@@ -116,6 +117,15 @@ fn certificate(writer: &mut Writer<'_>, status: &Status) -> fmt::Result {
     let help = "Whether the certificate's files as they are now cannot be put into force";
     writer.gauge("certificate_refused", help, None, one(flag(tls.refused.is_some())))?;
     writer.counter("certificate_reloads", "How often new files were put into force", one(tls.reloads))
+}
+
+/// The trace of this node's inputs; nothing if none was wanted.
+fn trace(writer: &mut Writer<'_>, status: &Status) -> fmt::Result {
+    let Some(trace) = &status.trace else { return Ok(()) };
+    let help = "Whether the trace of this node's inputs is still written";
+    writer.gauge("trace_running", help, None, one(flag(trace.ended.is_none())))?;
+    let help = "How long the file of the trace is";
+    writer.gauge("trace_size", help, Some(Unit::Bytes), one(large(trace.bytes)))
 }
 
 /// What went through.

@@ -44,6 +44,7 @@ pub(crate) fn status(status: &Status, load: &Loaded) -> Value {
         "tls": status.tls,
         "subscriptions": status.subscriptions,
         "tombstones": status.tombstones,
+        "trace": status.trace,
     })
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
+use cluster_core::config::TraceFile;
 use cluster_core::discovery::MemoryDirectory;
 use cluster_core::runtime::Cluster;
 use http_body_util::BodyExt as _;
@@ -29,12 +30,15 @@ async fn scrape(cluster: &Cluster, accept: &str) -> (String, String) {
     (kind, String::from_utf8(page.to_vec()).unwrap())
 }
 
-/// A member that knows another one, and has measured the way to it.
+/// A member that knows another one, and has measured the way to it. It was to write a trace where it cannot.
 async fn measured() -> (Cluster, Cluster) {
     let directory = MemoryDirectory::default();
-    let (a, b) = (member("a", &directory, identity).await, member("b", &directory, identity).await);
+    let traced: TraceFile = "/no/such/folder/{node}".parse().unwrap();
+    let a = member("a", &directory, |builder| builder.trace_file(traced)).await;
+    let b = member("b", &directory, identity).await;
     let measured = async {
-        while a.status().members.iter().all(|member| member.round_trip_us.is_none()) {
+        let writes = |cluster: &Cluster| cluster.status().trace.is_some_and(|trace| trace.ended.is_none());
+        while writes(&a) || a.status().members.iter().all(|member| member.round_trip_us.is_none()) {
             tokio::task::yield_now().await;
         }
     };
@@ -91,6 +95,10 @@ async fn openmetrics_end_with_their_mark_and_tell_of_peers() {
     assert!(page.ends_with("# EOF\n"));
     assert!(page.contains("cluster_peer_connected{peer=\"b\"} 1"), "{page}");
     assert!(page.contains("cluster_nodes 2"), "{page}");
+    assert!(
+        page.contains("cluster_trace_running 0") && page.contains("cluster_trace_size_bytes 0"),
+        "{page}"
+    );
     drop(b);
 }
 

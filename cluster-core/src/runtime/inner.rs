@@ -88,7 +88,7 @@ pub(super) struct Inner {
     /// How many decisions of the membership were recorded.
     recorded: watch::Sender<u64>,
     failure: Mutex<Option<String>>,
-    trace: Option<Trace>,
+    pub(super) trace: Option<Trace>,
     stop: CancellationToken,
 }
 

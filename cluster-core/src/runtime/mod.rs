@@ -48,6 +48,7 @@ pub use matrix::{Matrix, MatrixRow, Sight};
 pub use rooms::Notified;
 pub use start::ClusterBuilder;
 pub use status::{DoubtStatus, LaneStatus, MemberStatus, Status};
+pub use trace::TraceStatus;
 
 use crate::config::{BindingName, Config};
 use crate::engine::Engine;

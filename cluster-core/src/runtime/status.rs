@@ -17,6 +17,7 @@ use super::inner::Inner;
 use super::keeping::KeeperStatus;
 use super::probe::Sample;
 use super::reasons;
+use super::trace::{Trace, TraceStatus};
 use crate::config::BindingName;
 use crate::engine::members::Member;
 use crate::engine::state::{State, StateCounters};
@@ -69,6 +70,8 @@ pub struct Status {
     pub register_tombstones: usize,
     /// The keeper of registers outside the members, if there is one.
     pub keeper: Option<KeeperStatus>,
+    /// The trace of this node's inputs, if one was wanted.
+    pub trace: Option<TraceStatus>,
     /// Its own lateness: 1 is well, 4 is the worst.
     pub health: u32,
     /// The other members, sorted by node.
@@ -227,6 +230,7 @@ pub(super) fn of(inner: &Inner) -> Status {
             registers: engine.registers().len(),
             register_tombstones: engine.registers().removed(),
             keeper: inner.keeping.status(),
+            trace: inner.trace.as_ref().map(Trace::status),
             health: members.health(),
             members: members
                 .members()

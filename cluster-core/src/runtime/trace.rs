@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use self::queue::{Queue, Recorder};
@@ -20,9 +21,22 @@ mod writer;
 /// How long a member that leaves waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How the trace of a member is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TraceStatus {
+    /// How many bytes are in the file.
+    pub bytes: u64,
+    /// How many there may be.
+    pub max_bytes: u64,
+    /// Why nothing more is written, or nothing at all; none while it is.
+    pub ended: Option<String>,
+}
+
 /// The trace of a member.
 pub(super) struct Trace {
     queue: Arc<Queue>,
+    limit: u64,
     written: CancellationToken,
 }
 
@@ -36,10 +50,16 @@ impl Trace {
         let beginning = file::beginning(head);
         let thread = thread::Builder::new().name("trace".to_owned()).spawn(move || writer.run(&beginning));
         if let Err(error) = thread {
-            tracing::error!("no trace is written: no thread for it: {error}");
-            queue.close(Ending::Failed);
+            let why = format!("no thread for it: {error}");
+            tracing::error!("no trace is written: {why}");
+            queue.close(Ending::Failed, why);
         }
-        (Self { queue: Arc::clone(&queue), written }, Box::new(Recorder(queue)))
+        (Self { queue: Arc::clone(&queue), limit, written }, Box::new(Recorder(queue)))
+    }
+
+    pub(super) fn status(&self) -> TraceStatus {
+        let Self { queue, limit, written: _ } = self;
+        TraceStatus { bytes: queue.written(), max_bytes: *limit, ended: queue.why().cloned() }
     }
 
     /// The member has ended. What was recorded is still written.
@@ -98,8 +118,8 @@ mod tests {
         (replay.inputs(), reader.ending())
     }
 
-    /// Traces so many inputs to a file of at most so many bytes.
-    async fn trace(path: &Path, limit: u64, inputs: u64) {
+    /// Traces so many inputs to a file of at most so many bytes; how the trace is then.
+    async fn trace(path: &Path, limit: u64, inputs: u64) -> TraceStatus {
         let head = head();
         let mut engine = head.engine().unwrap();
         let (trace, sink) = Trace::start(path.to_owned(), limit, &head);
@@ -107,13 +127,16 @@ mod tests {
         busy(&mut engine, inputs);
         trace.stop();
         tokio::time::timeout(GIVE_UP, trace.written.cancelled()).await.unwrap();
+        trace.status()
     }
 
     #[tokio::test]
     async fn a_file_has_all_inputs_and_its_owner_alone_reads_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trace");
-        trace(&path, u64::MAX, 5_000).await;
+        let status = trace(&path, u64::MAX, 5_000).await;
+        assert_eq!(status.bytes, fs::metadata(&path).unwrap().len());
+        assert_eq!(status.ended.as_deref(), Some("its node stopped"));
         let (inputs, ending) = played(&path);
         assert!(inputs >= 5_000, "{inputs}");
         assert_eq!(ending, Some(Ending::Stopped));
@@ -129,7 +152,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trace");
         let limit = 200 * 1024;
-        trace(&path, limit, 100_000).await;
+        let status = trace(&path, limit, 100_000).await;
+        assert_eq!((status.max_bytes, status.ended.as_deref()), (limit, Some("it reached its limit")));
+        assert_eq!(status.bytes, fs::metadata(&path).unwrap().len());
         let (inputs, ending) = played(&path);
         assert_eq!(ending, Some(Ending::Limit));
         assert!(inputs > 1_000, "{inputs}");
@@ -141,7 +166,8 @@ mod tests {
     async fn a_file_that_cannot_be_written_harms_nobody() {
         let folder = tempfile::tempdir().unwrap();
         for path in [folder.path().join("no/such/folder"), folder.path().to_owned()] {
-            trace(&path, u64::MAX, 1_000).await;
+            let status = trace(&path, u64::MAX, 1_000).await;
+            assert!(status.bytes == 0 && status.ended.is_some(), "{status:?}");
         }
     }
 
@@ -150,7 +176,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trace");
         fs::write(&path, "another's").unwrap();
-        trace(&path, u64::MAX, 1_000).await;
+        let ended = trace(&path, u64::MAX, 1_000).await.ended.unwrap();
+        assert!(ended.contains("it is left as it is; remove it, or name another file"), "{ended}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "another's");
         #[cfg(unix)]
         {

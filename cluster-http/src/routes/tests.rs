@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
-use cluster_core::config::ConfigBuilder;
+use cluster_core::config::{ConfigBuilder, TraceFile};
 use cluster_core::discovery::MemoryDirectory;
 use cluster_core::runtime::Cluster;
 use http_body_util::BodyExt as _;
@@ -114,7 +114,8 @@ async fn the_routes_of_the_original_answer_and_its_aliases_do_not_as_is_told_to_
 
 #[tokio::test]
 async fn answers_are_as_described() {
-    let (a, b) = two(|builder| builder).await;
+    let traced: TraceFile = "/no/such/folder/{node}".parse().unwrap();
+    let (a, b) = two(|builder| builder.trace_file(traced.clone())).await;
     a.wait_ready().await;
     b.wait_ready().await;
     for path in ["health", "health/live", "health/ready", "status", "status/matrix"] {

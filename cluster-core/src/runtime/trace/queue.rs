@@ -1,7 +1,8 @@
 //! What was recorded and waits for the disk.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::engine::tape::{Ending, TapeSink, file};
@@ -15,6 +16,10 @@ const GATHERS: Duration = Duration::from_millis(20);
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     news: Condvar,
+    /// How many bytes of the file are whole.
+    written: AtomicU64,
+    /// Why nothing more is written.
+    why: OnceLock<String>,
 }
 
 #[derive(Default)]
@@ -64,8 +69,23 @@ impl Queue {
         self.news.notify_one();
     }
 
-    /// Nothing more is recorded or written.
-    pub(super) fn close(&self, ending: Ending) {
+    /// So many bytes of the file are whole.
+    pub(super) fn wrote(&self, bytes: u64) {
+        self.written.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Why nothing more is written, if it is so.
+    pub(super) fn why(&self) -> Option<&String> {
+        self.why.get()
+    }
+
+    /// Nothing more is recorded or written, for this reason.
+    pub(super) fn close(&self, ending: Ending, why: String) {
+        self.why.get_or_init(|| why);
         let mut waiting = self.waiting();
         waiting.ending.get_or_insert(ending);
         (waiting.chunks, waiting.bytes) = (VecDeque::new(), 0);
@@ -177,7 +197,7 @@ mod tests {
     fn nothing_is_kept_of_a_trace_that_has_ended() {
         let (queue, mut recorder) = recorder();
         assert!(recorder.take(&[7; 1_000]));
-        queue.close(Ending::Failed);
+        queue.close(Ending::Failed, "the disk is full".to_owned());
         assert!(!recorder.take(&[7; 1_000]));
         assert_eq!(queue.waiting().chunks.capacity(), 0);
         assert_eq!(drained(&queue), (vec![], Ending::Failed));

@@ -20,7 +20,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn run(&self, beginning: &[u8]) {
         let shown = self.path.display().to_string();
-        let ending = match create(&self.path) {
+        let (ending, why) = match create(&self.path) {
             Ok(file) => {
                 tracing::info!(
                     "the inputs of this node are traced to {shown}, which is as sensitive as its state"
@@ -28,11 +28,12 @@ impl Writer {
                 Sheet { file, written: 0, limit: self.limit }.fill(beginning, &self.queue, &shown)
             }
             Err(error) => {
-                tracing::error!("no trace is written: {shown}: {}", Refused(&error));
-                Ending::Failed
+                let why = Refused(&error).to_string();
+                tracing::error!("no trace is written: {shown}: {why}");
+                (Ending::Failed, why)
             }
         };
-        self.queue.close(ending);
+        self.queue.close(ending, why);
     }
 }
 
@@ -55,26 +56,28 @@ struct Sheet<P> {
 }
 
 impl<P: Paper> Sheet<P> {
-    /// Writes all of a trace.
-    fn fill(&mut self, beginning: &[u8], queue: &Queue, shown: &str) -> Ending {
+    /// Writes all of a trace; how it ends, and why.
+    fn fill(&mut self, beginning: &[u8], queue: &Queue, shown: &str) -> (Ending, String) {
         match self.write(beginning, queue) {
             Ok(ending) => {
                 if ending != Ending::Stopped {
                     tracing::warn!("the trace {shown} ends: {ending}");
                 }
-                ending
+                (ending, ending.to_string())
             }
             Err(error) => {
                 tracing::error!("the trace {shown} ends: {error}");
                 // What is whole is kept; if not even that can be said, a replay says that there is no end.
                 let _ = self.cut_off();
-                Ending::Failed
+                queue.wrote(self.written);
+                (Ending::Failed, error.to_string())
             }
         }
     }
 
     fn write(&mut self, beginning: &[u8], queue: &Queue) -> io::Result<Ending> {
         self.append(beginning)?;
+        queue.wrote(self.written);
         let end = file::end(Ending::Limit).len() as u64;
         let ending = loop {
             let chunk = match queue.next() {
@@ -86,8 +89,10 @@ impl<P: Paper> Sheet<P> {
                 break Ending::Limit;
             }
             self.append(&[&header[..], &chunk].concat())?;
+            queue.wrote(self.written);
         };
         self.append(&file::end(ending))?;
+        queue.wrote(self.written);
         Ok(ending)
     }
 
@@ -181,7 +186,8 @@ mod tests {
         drop(recorder);
         let disk = Disk { bytes: io::Cursor::default(), left: beginning.len() + file::CHUNK / 2 };
         let mut sheet = Sheet { file: disk, written: 0, limit: u64::MAX };
-        assert_eq!(sheet.fill(&beginning, &queue, "a"), Ending::Failed);
+        assert_eq!(sheet.fill(&beginning, &queue, "a").0, Ending::Failed);
+        assert_eq!(queue.written(), sheet.file.bytes.get_ref().len() as u64);
         let (read, mut reader) = Reader::open(sheet.file.bytes.get_ref().as_slice()).unwrap();
         assert_eq!(read, head());
         assert!(reader.next().unwrap().is_none());
