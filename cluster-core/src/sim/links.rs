@@ -142,8 +142,9 @@ impl Process {
                 self.settle_endpoint(now, network);
                 continue;
             };
-            let Some(live) = self.sessions.get_mut(session) else { return };
+            // What comes for a session that is over is nothing to anybody.
             let bytes = std::mem::take(&mut link.buffer);
+            let Some(live) = self.sessions.get_mut(session) else { return };
             return live.read(now, bytes, &mut self.engine, &mut self.stirred);
         }
     }
