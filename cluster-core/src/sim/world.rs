@@ -24,8 +24,9 @@ use crate::engine::members::{Discovery, MembersSettings};
 use crate::engine::registers::StoreUse;
 use crate::engine::{Engine, EngineSettings};
 
-/// How often [`Sim::run_until_calm`] looks, by so many nodes.
+/// How often [`Sim::run_until`] looks.
 const LOOK: Duration = Duration::from_millis(100);
+/// For each so many nodes, [`Sim::run_until_calm`] looks whether all agree with one look more between.
 const LOOK_NODES: usize = 32;
 
 /// A host of the network, with or without a process.

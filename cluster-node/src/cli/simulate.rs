@@ -138,13 +138,17 @@ pub(super) fn simulate(arguments: &Arguments) -> Result<(), Failure> {
             && (run.report.violation.is_some() || matches!(plan, Plan::Replay(_)))
         {
             written = traces::write(folder, &run.schedule).map(|traces| {
-                tracing::info!("{traces} traces of seed {} are in {}", run.schedule.seed, folder.display());
+                eprintln!("{traces} traces of seed {} are in {}", run.schedule.seed, folder.display());
             });
         }
     });
     say(if arguments.json { summary.json() } else { summary.to_string() });
     match summary.violations {
         0 => written,
+        _ if written.is_err() => {
+            eprintln!("{} promises were broken", summary.violations);
+            written
+        }
         violations => Err(Failure::Promises { violations, seeds: plan.len() }),
     }
 }

@@ -46,7 +46,8 @@ pub enum StateEvent {
         /// What came begins after this one.
         to: u64,
     },
-    /// An owner's heartbeats tell of more than is here, and nothing of it came: it was lost in silence, and was asked for again.
+    /// An owner's heartbeats tell of more than is here, and nothing brought that further: it was lost in silence, and was asked for
+    /// again.
     AskedAgain {
         /// The owner.
         owner: NodeId,
@@ -54,7 +55,7 @@ pub enum StateEvent {
         from: u64,
         /// The owner has this one.
         to: u64,
-        /// For the how manieth time since something is missing.
+        /// How often by now, since something is missing.
         times: u32,
     },
     /// A pass over an owner's state began.
@@ -131,7 +132,7 @@ impl fmt::Display for StateEvent {
             Self::AskedAgain { owner, from, to, .. } => {
                 write!(
                     f,
-                    "{owner} is at version {to}, {from} is here, and nothing came in between: asked for again"
+                    "{owner} is at version {to}, {from} is here, and nothing brings that further: asked for again"
                 )
             }
             Self::PassBegun { owner, start, again: false } => {
