@@ -34,9 +34,9 @@ Exit codes:
   0  done, or stopped by a signal
   1  something failed while it ran: a port in use, a node that does not answer or refuses, a step of the demo,
      a lost quorum with onMinority stop, a promise in a simulation, a message that a benchmark cannot account for,
-     a trace that replays otherwise or has no end;
+     a trace that replays otherwise, is damaged or has no end;
      or doctor has found problems, or health is not what it was asked for
-  2  the command line, the configuration or a certificate cannot be used
+  2  the command line, the configuration, a certificate or the file of a trace cannot be used
   3  status: a node answers and is not ready
 
 Logging goes to standard error; RUST_LOG sets its level (default info; demo, doctor, simulate and bench: error).";

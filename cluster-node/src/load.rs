@@ -28,7 +28,7 @@ pub const LATE: Duration = Duration::from_millis(500);
 const AT_A_TIME: usize = 256;
 
 /// Once half of the requests of all that may be are under way, this part of them is the share of a client: so few clients that ask
-/// for much cannot use up the other half, which has room for the shares of 250 more.
+/// for much cannot use up the other half, which has room for the shares of some 240 more.
 const SHARES: usize = 500;
 
 /// How often the wait for a thread is measured.

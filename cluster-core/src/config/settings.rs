@@ -47,7 +47,8 @@ settings! {
     /// How many clients may be connected by WebSocket. Default 50,000; the next ones are refused.
     public server_clients: usize = DEFAULT_SERVER_CLIENTS, "server.limits.clients", Amount(1..=MOST_CLIENTS);
 
-    /// How many plain HTTP connections may be open. Default 1,000; the one that has been idle for longest gives way.
+    /// How many plain HTTP connections may be open. Default 1,000; the one that has been idle for longest gives way, or else
+    /// the one whose request's body is longest on its way.
     public server_plain_connections: usize = DEFAULT_SERVER_PLAIN_CONNECTIONS, "server.limits.plainConnections",
         Amount(1..=1_000_000);
 
@@ -62,7 +63,7 @@ settings! {
     public server_rooms: usize = DEFAULT_SERVER_ROOMS, "server.limits.rooms", Amount(1..=100_000_000);
 
     /// How many bytes may wait for a client. Default 8 MiB; then it has to go. Worst-case memory a client:
-    /// that, a request, and up to 32 KiB for writing.
+    /// that, one text that is longer, a request, and up to 34 KiB for writing.
     public server_outgoing_bytes: usize = DEFAULT_SERVER_OUTGOING_BYTES, "server.limits.outgoingBytes",
         Amount(FRAME..=GIB);
 

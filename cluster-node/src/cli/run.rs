@@ -59,6 +59,8 @@ impl Arguments {
     }
 }
 
+const EXPECTED: &str = "expected a number of bytes, or one with KiB, MiB, GiB or TiB behind it";
+
 /// A number of bytes, with its unit.
 fn size(text: &str) -> Result<u64, String> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -69,8 +71,11 @@ fn size(text: &str) -> Result<u64, String> {
         "m" | "mib" => 20,
         "g" | "gib" => 30,
         "t" | "tib" => 40,
-        _ => return Err("expected a number of bytes, or one with KiB, MiB, GiB or TiB behind it".to_owned()),
+        _ => return Err(EXPECTED.to_owned()),
     };
+    if number.is_empty() {
+        return Err(EXPECTED.to_owned());
+    }
     let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
     bytes.ok_or("more bytes than can be counted".to_owned())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::engine::tape::{Ending, TapeSink, file};
 
-/// How many bytes of records wait for the disk; another one as long as that is being written.
+/// How many bytes of records wait for the disk, unless it is one record that is longer.
 const MAX_WAITING: usize = 8 * 1024 * 1024;
 /// How long the first record of a chunk waits for others: a node that is killed loses as much.
 const GATHERS: Duration = Duration::from_millis(20);

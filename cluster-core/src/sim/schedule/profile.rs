@@ -15,8 +15,8 @@ pub enum Profile {
     Network,
     /// Pairs that do not reach each other while others reach both; those that carry their tunnels die, stop or are cut off.
     Partial,
-    /// Nodes compare or forget what they have, at any time and with many rooms, while links break, streams lose their place and
-    /// messages vanish.
+    /// Nodes compare or forget what they have, at any time and with many rooms, while links break, streams lose their place,
+    /// messages vanish and what they believe is spoilt.
     Resets,
     /// Crashes, quick and slow, restarts, drains, leaves, pauses, and second processes of one id; the network is whole.
     Processes,
