@@ -1,6 +1,6 @@
 //! The tape: every input of one engine, so that another engine can be given the same again and come to the same.
 //!
-//! [`Engine::tape_to`](super::Engine::tape_to) hands records to a [`TapeSink`]; [`file`] is how they are kept; a [`Replay`] is the
+//! [`Engine::tape_to`](super::Engine::tape_to) hands records to a [`TapeSink`]; [`mod@file`] is how they are kept; a [`Replay`] is the
 //! engine that plays them. Each record carries a check over all outputs and the state before it, and a replay records again
 //! what it plays: so it finds the first input after which it differs. Nothing here does IO, and an engine that is not
 //! taped pays one branch for an input.

@@ -211,6 +211,21 @@ fn an_idle_pair_says_nothing_to_acknowledge_the_control_lane_before_it_has_somet
 }
 
 #[test]
+fn many_small_control_messages_of_one_turn_get_through_a_small_window() {
+    let mut settings = LaneSettings::default();
+    settings.windows[Lane::Control] = 4_000;
+    let mut pair = Pair::new(&settings);
+    pair.settle();
+    pair.a.send(Lane::Control, &[1; 100]);
+    pair.settle();
+    for _ in 0..60 {
+        pair.a.send(Lane::Control, &[2; 100]);
+    }
+    pair.settle();
+    assert_eq!(pair.a.lanes.lag(Lane::Control).unsent_bytes, 0, "nothing is said by the other side");
+}
+
+#[test]
 fn messages_arrive_once_and_in_order_on_every_lane() {
     let mut pair = Pair::new(&settings());
     let sent: Vec<_> =

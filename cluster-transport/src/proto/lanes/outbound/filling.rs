@@ -61,7 +61,10 @@ impl Outbound {
 
     /// Opens a segment with room for so many bytes.
     fn open(&mut self, need: usize) {
-        let fits = self.open.len() + need <= MAX_FRAME + PREFIX;
+        // A small part of the window: what is longer than the rest of it waits for an acknowledgement, and nobody is in a hurry to
+        // send one before a quarter is used up.
+        let longest = (MAX_FRAME + PREFIX).min(self.window / 4);
+        let fits = self.open.len() + need <= longest;
         if self.lane == Lane::Control && self.open_count > 0 && fits {
             self.open.reserve(need + ACKNOWLEDGEMENT);
             return;
