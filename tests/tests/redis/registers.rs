@@ -122,8 +122,12 @@ async fn nothing_is_lost_when_a_running_clusters_redis_is_emptied_or_restarted_e
     assert!(a.cluster.readiness().ready && b.cluster.readiness().ready);
     server.restart();
     until_kept(&a, &server, &["one", "two", "while-down"]).await;
-    let kept = a.cluster.status().keeper.unwrap();
-    assert!(kept.read && kept.offered >= 2 && kept.offered_ms.is_some(), "{kept:?}");
+    // Either of the two may have brought it back, and the other one offers what it has when it finds another mark.
+    a.status(|status| {
+        let kept = status.keeper.as_ref();
+        kept.is_some_and(|kept| kept.read && kept.offered >= 2 && kept.offered_ms.is_some())
+    })
+    .await;
     let removed = |told: &Told| matches!(told, Told::Removed(..));
     assert!(!a.recorder.told().iter().any(removed));
 }
