@@ -46,10 +46,15 @@ impl std::error::Error for Violation {}
 /// # Errors
 /// The first promise that is broken.
 pub fn always(sim: &Sim) -> Result<(), Violation> {
-    sim.first_violation().map_or(Ok(()), Err)?;
-    readiness::check(sim)?;
+    of_each_node(sim)?;
     moving::check(sim)?;
     bounds::check(sim)
+}
+
+/// What is to be true of each node at any moment, and is found without a look at all others.
+pub(super) fn of_each_node(sim: &Sim) -> Result<(), Violation> {
+    sim.first_violation().map_or(Ok(()), Err)?;
+    readiness::check(sim)
 }
 
 /// What is to be true once the network is whole, nothing changes and enough time has passed.
