@@ -66,7 +66,7 @@ impl Engine {
         value: Bytes,
     ) -> Result<Written, RegisterError> {
         self.taped(now, || Input::SetRegister { key: key.clone(), value: Raw(&value) });
-        let written = self.registers.set(now, key, value.clone());
+        let written = self.registers.set(now, key, value);
         self.settle(now);
         self.answered(written)
     }
@@ -82,7 +82,7 @@ impl Engine {
         value: Bytes,
     ) -> Result<Written, RegisterError> {
         self.taped(now, || Input::SetRegisterDefault { key: key.clone(), value: Raw(&value) });
-        let written = self.registers.set_default(now, key, value.clone());
+        let written = self.registers.set_default(now, key, value);
         self.settle(now);
         self.answered(written)
     }

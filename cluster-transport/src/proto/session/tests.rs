@@ -189,14 +189,20 @@ fn settings() -> LaneSettings {
     LaneSettings::default()
 }
 
-#[test]
-fn an_idle_pair_says_nothing_to_acknowledge_the_control_lane_before_it_has_something_else_to_say() {
+/// Something of the first one's control lane is not acknowledged.
+fn pair_with_a_small_control_window() -> Pair {
     let mut settings = LaneSettings::default();
     settings.windows[Lane::Control] = 4_000;
     let mut pair = Pair::new(&settings);
     pair.settle();
     pair.a.send(Lane::Control, &[1; 100]);
     pair.settle();
+    pair
+}
+
+#[test]
+fn an_idle_pair_says_nothing_to_acknowledge_the_control_lane_before_it_has_something_else_to_say() {
+    let mut pair = pair_with_a_small_control_window();
     assert!(pair.a.lanes.lag(Lane::Control).unacknowledged_bytes > 100);
     assert_eq!(pair.b.written(usize::MAX), [] as [Bytes; 0]);
     pair.b.send(Lane::Control, &[2; 100]);
@@ -212,12 +218,7 @@ fn an_idle_pair_says_nothing_to_acknowledge_the_control_lane_before_it_has_somet
 
 #[test]
 fn many_small_control_messages_of_one_turn_get_through_a_small_window() {
-    let mut settings = LaneSettings::default();
-    settings.windows[Lane::Control] = 4_000;
-    let mut pair = Pair::new(&settings);
-    pair.settle();
-    pair.a.send(Lane::Control, &[1; 100]);
-    pair.settle();
+    let mut pair = pair_with_a_small_control_window();
     for _ in 0..60 {
         pair.a.send(Lane::Control, &[2; 100]);
     }
