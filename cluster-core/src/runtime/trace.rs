@@ -1,6 +1,6 @@
 //! The file of a trace: what the engine records is handed to a thread that writes it.
 //!
-//! Nobody waits for the disk: what waits for it is bounded, and a trace that would have a hole ends instead.
+//! Nobody waits for the disk but a member that leaves: what waits for it is bounded, and a trace that would have a hole ends instead.
 //! Whatever becomes of the file, the node goes on.
 
 use std::path::PathBuf;
