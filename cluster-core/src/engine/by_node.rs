@@ -1,7 +1,8 @@
 //! Records of nodes: found in a time that does not depend on how many there are, and gone through in the order of the ids.
 //!
-//! Every byte that comes looks its sender up in several of these. A hash of the id leads to its place; it is seeded, so that
-//! nobody who may be many members can choose ids that all lead to the same.
+//! Every byte that comes looks its sender up in several of these, and with many members next to nothing of a record is in the
+//! processor's cache by then. So the id lies beside the value, and what leads there is small: a hash of the id leads to its
+//! place. It is seeded, so that nobody who may be many members can choose ids that all lead to the same.
 
 use std::fmt;
 
@@ -10,15 +11,42 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// A map by node. The records are boxed: a newcomer moves those after it, and each takes no more memory than it needs.
+/// How many records lie in one piece of memory.
+const BLOCK: usize = 16;
+
+/// A map by node.
 pub(super) struct ByNode<V> {
-    /// In the order of the ids.
-    records: Vec<(NodeId, Box<V>)>,
+    /// All records, without a gap: a newcomer comes last, and the last one takes the place of one that goes. All blocks but
+    /// the last are full.
+    blocks: Vec<Vec<Record<V>>>,
     /// Where each is.
-    places: HashTable<usize>,
-    /// Where the one is that was changed last: whoever sent something is looked up several times in a row.
-    last: usize,
+    places: HashTable<Place>,
+    /// Where they are, in the order of the ids.
+    order: Vec<Place>,
     seed: u64,
+}
+
+/// The id comes first and shares its line of the cache with what the value begins with.
+#[derive(Debug)]
+#[repr(C, align(64))]
+struct Record<V> {
+    node: NodeId,
+    value: V,
+}
+
+/// Which of all records it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place(u32);
+
+impl Place {
+    /// The place after so many records; no table here has as many as there are places.
+    fn after(records: usize) -> Self {
+        Self(u32::try_from(records).unwrap_or(u32::MAX))
+    }
+
+    fn index(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
 }
 
 /// What it holds; how it finds that is no part of it.
@@ -31,15 +59,15 @@ impl<V: fmt::Debug> fmt::Debug for ByNode<V> {
 impl<V> ByNode<V> {
     /// An empty one. The seed is to be unguessable outside simulations.
     pub(super) fn new(seed: u64) -> Self {
-        Self { records: Vec::new(), places: HashTable::new(), last: 0, seed }
+        Self { blocks: Vec::new(), places: HashTable::new(), order: Vec::new(), seed }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.records.len()
+        self.order.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.order.is_empty()
     }
 
     pub(super) fn contains(&self, node: &NodeId) -> bool {
@@ -47,80 +75,115 @@ impl<V> ByNode<V> {
     }
 
     pub(super) fn get(&self, node: &NodeId) -> Option<&V> {
-        let (_, value) = self.records.get(self.place(node)?)?;
-        Some(value)
+        at(&self.blocks, self.place(node)?).map(|record| &record.value)
     }
 
     pub(super) fn get_mut(&mut self, node: &NodeId) -> Option<&mut V> {
-        self.last = self.place(node)?;
-        let (_, value) = self.records.get_mut(self.last)?;
-        Some(value)
+        let place = self.place(node)?;
+        self.at_mut(place).map(|record| &mut record.value)
     }
 
-    /// Puts a record in; the one that was there before.
+    /// Puts a record in; the one that was there before. Of the records that are there none moves.
     pub(super) fn insert(&mut self, node: NodeId, value: V) -> Option<V> {
         if let Some(held) = self.get_mut(&node) {
             return Some(std::mem::replace(held, value));
         }
-        let place = self.records.partition_point(|(other, _)| *other < node);
-        for moved in self.places.iter_mut().filter(|other| **other >= place) {
-            *moved += 1;
-        }
+        let place = Place::after(self.len());
         let hash = hash(self.seed, &node);
-        self.records.insert(place, (node, Box::new(value)));
-        let (seed, records) = (self.seed, &self.records);
-        self.places.insert_unique(hash, place, |place| hash_at(seed, records, *place));
+        let (seed, blocks) = (self.seed, &self.blocks);
+        self.places.insert_unique(hash, place, |place| hash_at(seed, blocks, *place));
+        self.order.insert(self.rank(&node), place);
+        if self.blocks.last().is_none_or(|block| block.len() == BLOCK) {
+            self.blocks.push(Vec::with_capacity(BLOCK));
+        }
+        if let Some(block) = self.blocks.last_mut() {
+            block.push(Record { node, value });
+        }
         None
     }
 
     pub(super) fn remove(&mut self, node: &NodeId) -> Option<V> {
-        let (seed, records) = (self.seed, &self.records);
-        let is_it = |place: &usize| records.get(*place).is_some_and(|(other, _)| other == node);
-        let hash_at = |place: &usize| hash_at(seed, records, *place);
+        let (seed, blocks) = (self.seed, &self.blocks);
+        let is_it = |place: &Place| at(blocks, *place).is_some_and(|record| record.node == *node);
+        let hash_at = |place: &Place| hash_at(seed, blocks, *place);
         let Entry::Occupied(found) = self.places.entry(hash(seed, node), is_it, hash_at) else { return None };
         let (place, _) = found.remove();
-        for moved in self.places.iter_mut().filter(|other| **other > place) {
-            *moved -= 1;
+        self.order.remove(self.rank(node));
+        let last = Place::after(self.len());
+        self.lead_to(last, place);
+        let block = self.blocks.last_mut()?;
+        let record = block.pop()?;
+        if block.is_empty() {
+            self.blocks.pop();
         }
-        let (_, value) = self.records.remove(place);
-        Some(*value)
+        let removed = match self.at_mut(place) {
+            Some(held) if place != last => std::mem::replace(held, record),
+            _ => record,
+        };
+        Some(removed.value)
     }
 
+    /// In the order of the ids.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&NodeId, &V)> {
-        self.records.iter().map(|(node, value)| (node, &**value))
+        self.in_order().map(|record| (&record.node, &record.value))
     }
 
+    /// In no order.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&NodeId, &mut V)> {
-        self.records.iter_mut().map(|(node, value)| (&*node, &mut **value))
+        self.blocks.iter_mut().flatten().map(|record| (&record.node, &mut record.value))
     }
 
+    /// In the order of the ids.
     pub(super) fn nodes(&self) -> impl Iterator<Item = &NodeId> {
-        self.records.iter().map(|(node, _)| node)
+        self.in_order().map(|record| &record.node)
     }
 
+    /// In the order of the ids.
     pub(super) fn values(&self) -> impl Iterator<Item = &V> {
-        self.records.iter().map(|(_, value)| &**value)
+        self.in_order().map(|record| &record.value)
     }
 
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.records.iter_mut().map(|(_, value)| &mut **value)
+    fn in_order(&self) -> impl Iterator<Item = &Record<V>> {
+        self.order.iter().filter_map(|place| at(&self.blocks, *place))
     }
 
-    fn place(&self, node: &NodeId) -> Option<usize> {
-        let is_it = |place: &usize| self.records.get(*place).is_some_and(|(other, _)| other == node);
-        if is_it(&self.last) {
-            return Some(self.last);
-        }
+    fn at_mut(&mut self, place: Place) -> Option<&mut Record<V>> {
+        let index = place.index();
+        self.blocks.get_mut(index / BLOCK)?.get_mut(index % BLOCK)
+    }
+
+    fn place(&self, node: &NodeId) -> Option<Place> {
+        let is_it = |place: &Place| at(&self.blocks, *place).is_some_and(|record| record.node == *node);
         self.places.find(hash(self.seed, node), is_it).copied()
     }
+
+    /// How many ids are lower.
+    fn rank(&self, node: &NodeId) -> usize {
+        let is_lower = |place: &Place| at(&self.blocks, *place).is_some_and(|record| record.node < *node);
+        self.order.partition_point(is_lower)
+    }
+
+    /// The record that is at one place is about to be at another.
+    fn lead_to(&mut self, from: Place, to: Place) {
+        let Some(Record { node, .. }) = at(&self.blocks, from) else { return };
+        let (hash, rank) = (hash(self.seed, node), self.rank(node));
+        let leads =
+            self.order.get_mut(rank).into_iter().chain(self.places.find_mut(hash, |place| *place == from));
+        leads.filter(|place| **place == from).for_each(|place| *place = to);
+    }
+}
+
+fn at<V>(blocks: &[Vec<Record<V>>], place: Place) -> Option<&Record<V>> {
+    let index = place.index();
+    blocks.get(index / BLOCK)?.get(index % BLOCK)
 }
 
 fn hash(seed: u64, node: &NodeId) -> u64 {
     xxh3_64_with_seed(node.as_str().as_bytes(), seed)
 }
 
-fn hash_at<V>(seed: u64, records: &[(NodeId, V)], place: usize) -> u64 {
-    records.get(place).map_or(0, |(node, _)| hash(seed, node))
+fn hash_at<V>(seed: u64, blocks: &[Vec<Record<V>>], place: Place) -> u64 {
+    at(blocks, place).map_or(0, |record| hash(seed, &record.node))
 }
 
 #[cfg(test)]
@@ -148,7 +211,9 @@ mod tests {
             prop_assert!(ours.iter().eq(&model) && ours.nodes().eq(model.keys()) && ours.values().eq(model.values()));
             prop_assert!(model.iter().all(|(node, value)| ours.get(node) == Some(value)));
             prop_assert_eq!(ours.len(), model.len());
-            prop_assert!(ours.iter_mut().eq(&mut model) && ours.values_mut().eq(model.values_mut()));
+            let mut unordered: Vec<_> = ours.iter_mut().map(|(node, value)| (node.clone(), *value)).collect();
+            unordered.sort();
+            prop_assert!(unordered.into_iter().eq(model));
         }
     }
 }

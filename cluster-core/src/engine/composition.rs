@@ -3,6 +3,7 @@
 //! Members decide whose sessions count; the state hears only of those. What one member said wrong closes its session and
 //! touches nothing else. Outputs are to be drained after every input.
 
+mod hearing;
 mod outputs;
 mod reading;
 mod verbs;
@@ -17,16 +18,15 @@ use rand_chacha::ChaCha8Rng;
 
 use super::continuity::{Continuity, ContinuityEvent};
 use super::flight::{Decided, Recorder};
-use super::greeting::{APPLIED, Applied, Greeting};
+use super::greeting::Greeting;
 use super::input::{DialOutcome, DownCause, SessionUp};
-use super::members::{self, GREETING, MemberEvent, Members, MembersSettings, RemovalReason, StateRow};
-use super::registers::{OFFER, PULL, Raw, Registers, STANDING, StoreUse};
+use super::members::{MemberEvent, Members, MembersSettings, RemovalReason, StateRow};
+use super::registers::{Registers, StoreUse};
 use super::state::{
-    Intake, JoinError, Left, NotSubscribed, OwnerView, State, StateEvent, StateLimits, SubscribeError,
-    Subscribed,
+    JoinError, Left, NotSubscribed, OwnerView, State, StateEvent, StateLimits, SubscribeError, Subscribed,
 };
 use super::tape::{Dialled, Input, Tape};
-use super::wire::{PeerFault, split};
+use super::wire::PeerFault;
 use super::{ConnectionId, RoomId, RoomInfo};
 
 /// What an engine is told once.
@@ -162,79 +162,6 @@ impl Engine {
         }
         self.members.handle_session_down(now, node, session, cause);
         self.settle(now);
-    }
-
-    /// Bytes came from a peer. Called for each read, and cheap.
-    pub fn handle_heard(&mut self, now: Instant, node: &NodeId, session: SessionId) {
-        self.taped(now, || Input::Heard { node: node.clone(), session });
-        self.members.handle_heard(now, node, session);
-        if self.members.has_event() {
-            self.settle(now);
-        }
-    }
-
-    /// A message of the control lane. One of a session that does not count is ignored.
-    pub fn handle_control(&mut self, now: Instant, from: &NodeId, session: SessionId, message: &[u8]) {
-        self.taped(now, || Input::Control { from: from.clone(), session, message: Raw(message) });
-        if self.members.session_of(from) != Some(session) {
-            return;
-        }
-        let taken = split(message).and_then(|(kind, body)| match kind {
-            GREETING => Greeting::decode(body).map(|greeting| {
-                self.members.handle_greeting(now, from, &greeting.claims);
-                self.state.handle_position(from, greeting.position);
-            }),
-            APPLIED => {
-                Applied::decode(body).and_then(|applied| self.state.handle_applied(from, applied.version))
-            }
-            STANDING | PULL => self.registers.handle_control(now, from, kind, body),
-            _ => self.members.handle_control(now, from, message),
-        });
-        if let Some(claims) = self.members.member(from).map(|member| *member.claims()) {
-            self.state.handle_claim(now, from, claims.version, claims.hash);
-            if members::is_heartbeat(message) {
-                self.state.handle_beat(now, from, claims.version, self.members.compares_after());
-            }
-        }
-        self.judge(from, session, taken);
-        self.settle(now);
-    }
-
-    /// A message of the state lane. What is over budget must not be acknowledged.
-    pub fn handle_state(
-        &mut self,
-        now: Instant,
-        from: &NodeId,
-        session: SessionId,
-        message: &[u8],
-    ) -> Intake {
-        self.taped(now, || Input::State { from: from.clone(), session, message: Raw(message) });
-        if self.members.session_of(from) != Some(session) {
-            return Intake::Taken;
-        }
-        if let Some((&OFFER, body)) = message.split_first() {
-            let taken = split(message).and_then(|_| self.registers.handle_offer(now, from, body));
-            self.judge(from, session, taken);
-            self.settle(now);
-            return Intake::Taken;
-        }
-        let taken = self.state.handle_state(now, from, message);
-        if let Some(view) = self.state.replica(from) {
-            self.members.handle_state(now, row(view));
-        }
-        let intake = match &taken {
-            Ok(intake) => *intake,
-            Err(_) => Intake::Taken,
-        };
-        self.judge(from, session, taken.map(|_| ()));
-        self.settle(now);
-        self.answered(intake)
-    }
-
-    /// The bytes of a lane were not what a member sends.
-    pub fn handle_fault(&mut self, from: &NodeId, session: SessionId, fault: PeerFault) {
-        self.taped_timeless(|| Input::Fault { from: from.clone(), session, fault: fault.clone() });
-        self.judge(from, session, Err(fault));
     }
 
     /// Messages of the events or notifications lane were lost.
@@ -435,12 +362,6 @@ impl Engine {
         let completed = self.state.do_chore(now);
         if let Some(view) = completed.and_then(|owner| self.state.replica(&owner)) {
             self.members.handle_state(now, row(view));
-        }
-    }
-
-    fn judge(&mut self, from: &NodeId, session: SessionId, taken: Result<(), PeerFault>) {
-        if let Err(fault) = taken {
-            self.events.push_back(EngineEvent::Fault { node: from.clone(), session, fault });
         }
     }
 

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use cluster_transport::proto::{Instant, NodeId, SessionId};
 
-use super::{Applied, Engine, EngineEvent, Transmit};
+use super::{Engine, EngineEvent, Transmit};
+use crate::engine::greeting::Applied;
 use crate::engine::members::Action;
 use crate::engine::state::RoomEvent;
 use crate::engine::tape::Input;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::engine::members::Drain;
-use crate::engine::state::{RoomCount, RoomEvent};
+use crate::engine::state::{Intake, RoomCount, RoomEvent};
 
 struct Pair {
     now: Instant,

@@ -9,21 +9,27 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::event::MemberEvent;
 use super::timing::Timing;
-use super::wire::StateRow;
+use super::wire::{Claims, StateRow};
 use crate::engine::by_node::ByNode;
 
-/// What a peer has said of its own view; kept with what else is known of it.
+/// How a peer's own view stands to this node's; kept with what else is known of it. Of most there is nothing to be said.
 #[derive(Debug, Default)]
-pub(super) struct PeerView {
-    digest: Option<u128>,
-    differs_since: Option<Instant>,
+pub(super) struct PeerView(Option<Box<Difference>>);
+
+#[derive(Debug, Default)]
+struct Difference {
+    since: Option<Instant>,
     last_answer: Option<Instant>,
 }
 
 impl PeerView {
     /// Since when it has differed at every heartbeat.
     pub(super) fn differs_since(&self) -> Option<Instant> {
-        self.differs_since
+        self.0.as_ref().and_then(|difference| difference.since)
+    }
+
+    fn difference(&mut self) -> &mut Difference {
+        self.0.get_or_insert_default()
     }
 }
 
@@ -89,12 +95,14 @@ impl Agreement {
 
     /// A heartbeat's digest.
     pub(super) fn handle_digest(&mut self, now: Instant, view: &mut PeerView, digest: u128) -> Finding {
-        view.digest = Some(digest);
         if digest == self.digest {
-            view.differs_since = None;
+            view.0.take_if(|difference| {
+                difference.since = None;
+                self.is_answer_due(now, difference)
+            });
             return Finding::Equal;
         }
-        let since = *view.differs_since.get_or_insert(now);
+        let since = *view.difference().since.get_or_insert(now);
         let lasts = |since: Instant| now.since(since) >= self.timing.compare();
         if !lasts(since) || !self.last_compare.is_none_or(lasts) {
             return Finding::Differs;
@@ -115,11 +123,16 @@ impl Agreement {
 
     /// A peer asks for this node's view: whether it gets it, once a heartbeat at most.
     pub(super) fn may_answer(&self, now: Instant, view: &mut PeerView) -> bool {
-        let due = view.last_answer.is_none_or(|last| now.since(last) >= self.timing.heartbeat());
+        let difference = view.difference();
+        let due = self.is_answer_due(now, difference);
         if due {
-            view.last_answer = Some(now);
+            difference.last_answer = Some(now);
         }
         due
+    }
+
+    fn is_answer_due(&self, now: Instant, difference: &Difference) -> bool {
+        difference.last_answer.is_none_or(|last| now.since(last) >= self.timing.heartbeat())
     }
 
     /// What a peer holds, owner by owner; what contradicts this node's own view under the same version.
@@ -140,14 +153,14 @@ impl Agreement {
         events
     }
 
-    /// Whether a peer's last digest is this node's.
-    pub(super) fn agrees(&self, view: &PeerView) -> bool {
-        view.digest == Some(self.digest)
+    /// Whether a peer's last claims are of this node's view.
+    pub(super) fn agrees(&self, claims: Option<&Claims>) -> bool {
+        claims.is_some_and(|claims| claims.digest == self.digest)
     }
 
-    /// Whether a peer has said a digest, and it is not this node's.
-    pub(super) fn contradicts(&self, view: &PeerView) -> bool {
-        view.digest.is_some_and(|digest| digest != self.digest)
+    /// Whether a peer has claimed something, and of another view than this node's.
+    pub(super) fn contradicts(&self, claims: Option<&Claims>) -> bool {
+        claims.is_some_and(|claims| claims.digest != self.digest)
     }
 }
 
@@ -212,10 +225,21 @@ mod tests {
         let diverged = MemberEvent::Diverged { owner: node("a"), peer: peer.clone(), version: 2 };
         assert_eq!(ours.handle_view(&peer, theirs.clone()), [diverged]);
         assert_eq!(ours.handle_view(&peer, theirs), []);
-        assert_eq!((view.differs_since(), ours.agrees(&view)), (Some(at(0)), false));
-        assert!(ours.has_diverged() && ours.contradicts(&view));
+        assert_eq!(view.differs_since(), Some(at(0)));
+        assert!(ours.has_diverged());
         assert_eq!(ours.handle_digest(at(4000), &mut view, ours.digest()), Finding::Equal);
-        assert_eq!((view.differs_since(), ours.agrees(&view)), (None, true));
+        assert_eq!(view.differs_since(), None);
+    }
+
+    #[test]
+    fn whoever_has_claimed_nothing_neither_agrees_nor_contradicts() {
+        let ours = agreement(&[row("a", 2, 7)]);
+        let claims = |digest| Some(Claims { digest, ..Claims::default() });
+        let judged = [None, claims(ours.digest()), claims(0)].map(|claims| {
+            let claims = claims.as_ref();
+            (ours.agrees(claims), ours.contradicts(claims))
+        });
+        assert_eq!(judged, [(false, false), (true, false), (false, true)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What members say to each other on the control lane.
 
-use cluster_transport::proto::{Address, Instant, NodeId};
+use cluster_transport::proto::{Address, Instant, NodeId, SessionId};
 use rand::RngExt as _;
 
 use super::Members;
@@ -19,6 +19,27 @@ impl Members {
             self.handle_claims(now, from, claims);
             self.settle(now);
         }
+    }
+
+    /// A heartbeat came on this session: what it claims, if that is the member's session.
+    ///
+    /// # Errors
+    /// As of [`handle_control`](Self::handle_control).
+    pub(in crate::engine) fn handle_heartbeat(
+        &mut self,
+        now: Instant,
+        from: &NodeId,
+        session: SessionId,
+        message: &[u8],
+    ) -> Result<Option<Claims>, PeerFault> {
+        self.awake(now);
+        let member = self.table.get_mut_of_session(from);
+        let Some(member) = member.filter(|member| member.session == Some(session)) else { return Ok(None) };
+        let claims = Claims::of_heartbeat(message)?;
+        member.claims = Some(claims);
+        let finding = self.agreement.handle_digest(now, &mut member.view, claims.digest);
+        self.follow(from, finding);
+        Ok(Some(claims))
     }
 
     /// A control message of any other kind that the membership defines.
@@ -58,8 +79,14 @@ impl Members {
         if member.session.is_none() {
             return;
         }
-        member.claims = *claims;
-        match self.agreement.handle_digest(now, &mut member.view, claims.digest) {
+        member.claims = Some(*claims);
+        let finding = self.agreement.handle_digest(now, &mut member.view, claims.digest);
+        self.follow(from, finding);
+    }
+
+    /// What follows from a comparison with a peer's view.
+    fn follow(&mut self, from: &NodeId, finding: Finding) {
+        match finding {
             Finding::Equal if self.agreement.has_diverged() => self.end_divergence(),
             Finding::Equal | Finding::Differs => {}
             Finding::ToCompare => self.outbox.push(from, &Message::Compare),
@@ -68,7 +95,7 @@ impl Members {
 
     /// A peer agrees: perhaps all do again.
     fn end_divergence(&mut self) {
-        if !self.table.iter().any(|(_, member)| self.agreement.contradicts(&member.view)) {
+        if !self.table.iter().any(|(_, member)| self.agreement.contradicts(member.claims.as_ref())) {
             self.agreement.end_divergence();
             self.emit(MemberEvent::Agreed);
         }

@@ -27,8 +27,11 @@ impl Health {
 
     /// Notes that the machine runs; the gap since it last did, if that is a pause.
     pub(super) fn awake(&mut self, now: Instant) -> Option<Duration> {
+        if now <= self.last_awake {
+            return None;
+        }
         let gap = now.since(self.last_awake);
-        self.last_awake = self.last_awake.max(now);
+        self.last_awake = now;
         if gap <= self.timing.pause() {
             return None;
         }

@@ -54,7 +54,8 @@ impl Members {
             return;
         }
         let (table, agreement) = (&self.table, &self.agreement);
-        let is_left_out = |member: &Member| member.session.is_some() && !agreement.agrees(&member.view);
+        let is_left_out =
+            |member: &Member| member.session.is_some() && !agreement.agrees(member.claims.as_ref());
         self.untold.retain(|node| table.get(node).is_some_and(is_left_out));
         let mut left: Vec<NodeId> = self.untold.iter().cloned().collect();
         let (chosen, _) = left.partial_shuffle(&mut self.rng, TOLD_AT_A_TIME);

@@ -95,7 +95,9 @@ impl Members {
         let timing = self.settings.timing;
         let mut witnesses: Vec<NodeId> =
             self.table.iter().filter(|(_, member)| member.is_well()).map(|(node, _)| node.clone()).collect();
-        for (node, member) in self.table.iter_mut() {
+        let in_doubt = self.table.iter().filter(|(_, member)| member.doubt.is_some());
+        for node in in_doubt.map(|(node, _)| node.clone()).collect::<Vec<_>>() {
+            let Some(member) = self.table.get_mut(&node) else { continue };
             let incarnation = member.incarnation;
             let Some(doubt) = &mut member.doubt else { continue };
             for address in doubt.take_due_probes(now) {
@@ -149,24 +151,14 @@ impl Members {
 
     fn degrade(&mut self, now: Instant) {
         let wait = self.settings.ready_wait;
-        let late = self
-            .table
-            .iter_mut()
-            .filter_map(|(node, member)| member.catch_up.expire(now, wait).then(|| node.clone()));
-        for node in late.collect::<Vec<_>>() {
-            self.emit(MemberEvent::Degraded { node });
-        }
+        let late = self.table.update(|member| member.catch_up.expire(now, wait));
+        late.into_iter().for_each(|node| self.emit(MemberEvent::Degraded { node }));
     }
 
     fn end_holds(&mut self, now: Instant) {
         let is_over = |until: &mut Instant| *until <= now;
-        let over = self
-            .table
-            .iter_mut()
-            .filter_map(|(node, member)| member.held_until.take_if(is_over).map(|_| node.clone()));
-        for node in over.collect::<Vec<_>>() {
-            self.emit(MemberEvent::HoldOver { node });
-        }
+        let over = self.table.update(|member| member.held_until.take_if(is_over).is_some());
+        over.into_iter().for_each(|node| self.emit(MemberEvent::HoldOver { node }));
     }
 
     fn facts(&self, now: Instant, survey: &Survey) -> Facts {

@@ -187,7 +187,7 @@ impl Members {
 
     /// The members that serve clients, can be reached and are caught up with.
     pub fn ready_peers(&self) -> impl Iterator<Item = &NodeId> {
-        let ready = |member: &Member| member.is_well() && member.claims.ready && member.is_caught_up();
+        let ready = |member: &Member| member.is_well() && member.serves() && member.is_caught_up();
         self.table.iter().filter(move |(_, member)| ready(member)).map(|(node, _)| node)
     }
 
@@ -239,7 +239,7 @@ impl Members {
 
     /// The members that have no session, are in doubt, or told another view in their last heartbeat.
     pub fn differing(&self) -> impl Iterator<Item = &NodeId> {
-        let agrees = |member: &Member| member.is_well() && self.agreement.agrees(&member.view);
+        let agrees = |member: &Member| member.is_well() && self.agreement.agrees(member.claims.as_ref());
         self.table.iter().filter(move |(_, member)| !agrees(member)).map(|(node, _)| node)
     }
 

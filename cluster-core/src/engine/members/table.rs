@@ -20,20 +20,22 @@ pub const MAX_MEMBERS: usize = 4096;
 /// How many removed nodes' incarnations are kept on record.
 const MAX_RECORDS: usize = 1024;
 
-/// What is known of one member.
+/// What is known of one member: first what every heartbeat is about, in two lines of the cache with its id.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Member {
-    pub(super) incarnation: Incarnation,
-    pub(super) addresses: Vec<Address>,
     pub(super) session: Option<SessionId>,
     pub(super) last_heard: Instant,
-    pub(super) claims: Claims,
-    pub(super) view: PeerView,
-    pub(super) catch_up: CatchUp,
-    pub(super) held_until: Option<Instant>,
     /// Large, and there for few.
     pub(super) doubt: Option<Box<Doubt>>,
+    /// What it last said of itself, if it has.
+    pub(super) claims: Option<Claims>,
     pub(super) askers: Askers,
+    pub(super) view: PeerView,
+    pub(super) incarnation: Incarnation,
+    pub(super) catch_up: CatchUp,
+    pub(super) held_until: Option<Instant>,
+    pub(super) addresses: Vec<Address>,
     /// Whether it said that it drains. Nobody ever takes that back in the same life.
     pub(super) drains: bool,
     /// What the last survey counted of it.
@@ -51,16 +53,16 @@ struct Counted {
 impl Member {
     pub(super) fn new(now: Instant, incarnation: Incarnation) -> Self {
         Self {
-            incarnation,
-            addresses: Vec::new(),
             session: None,
             last_heard: now,
-            claims: Claims::default(),
+            doubt: None,
+            claims: None,
+            askers: Askers::default(),
             view: PeerView::default(),
+            incarnation,
             catch_up: CatchUp::new(now),
             held_until: None,
-            doubt: None,
-            askers: Askers::default(),
+            addresses: Vec::new(),
             drains: false,
             counted: Counted::default(),
         }
@@ -86,9 +88,14 @@ impl Member {
         self.last_heard
     }
 
-    /// What it last said of itself.
-    pub fn claims(&self) -> &Claims {
-        &self.claims
+    /// What it last said of itself; nothing but zeros until it has.
+    pub fn claims(&self) -> Claims {
+        self.claims.unwrap_or_default()
+    }
+
+    /// Whether it serves clients, by its own word.
+    pub(super) fn serves(&self) -> bool {
+        self.claims.is_some_and(|claims| claims.ready)
     }
 
     /// Whether a doubt about it is running.
@@ -254,15 +261,23 @@ impl Table {
         self.members.iter()
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&NodeId, &mut Member)> {
-        self.changed = Changed::Any;
-        self.members.iter_mut()
+    /// Changes members; those of which that is said to be news, in the order of their ids.
+    pub(super) fn update(&mut self, mut update: impl FnMut(&mut Member) -> bool) -> Vec<NodeId> {
+        let updated = self.all_mut().filter_map(|(node, member)| update(member).then(|| node.clone()));
+        let mut updated: Vec<NodeId> = updated.collect();
+        updated.sort_unstable();
+        updated
     }
 
-    /// The running doubts.
+    /// The running doubts, in no order.
     pub(super) fn doubts_mut(&mut self) -> impl Iterator<Item = &mut Doubt> {
-        let all = (self.survey().doubts > 0).then(|| self.iter_mut());
+        let all = (self.survey().doubts > 0).then(|| self.all_mut());
         all.into_iter().flatten().filter_map(|(_, member)| member.doubt.as_deref_mut())
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = (&NodeId, &mut Member)> {
+        self.changed = Changed::Any;
+        self.members.iter_mut()
     }
 
     pub(super) fn len(&self) -> usize {

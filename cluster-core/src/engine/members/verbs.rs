@@ -66,7 +66,7 @@ impl Members {
     /// The other nodes would be below the quorum and the drain is not forced. Those that do not serve do not count, so that
     /// of two nodes that are drained one after the other the second is refused.
     pub fn drain(&mut self, now: Instant, how: Drain) -> Result<(), DrainError> {
-        let serves = |member: &Member| member.session.is_some() && member.claims.ready;
+        let serves = |member: &Member| member.session.is_some() && member.serves();
         let remaining = self.table.iter().filter(|(_, member)| serves(member)).count();
         let minimum = self.settings.minimum_nodes.get();
         let holds = u32::try_from(remaining).map_or(true, |remaining| remaining >= minimum);

@@ -148,6 +148,14 @@ impl Message {
     }
 }
 
+impl Claims {
+    /// Reads a heartbeat.
+    pub(super) fn of_heartbeat(message: &[u8]) -> Result<Self, PeerFault> {
+        let (kind, body) = split(message)?;
+        decode(kind, body)
+    }
+}
+
 /// Whether a message of the control lane is a heartbeat.
 pub(crate) fn is_heartbeat(message: &[u8]) -> bool {
     message.first() == Some(&HEARTBEAT)

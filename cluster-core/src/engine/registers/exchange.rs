@@ -110,7 +110,7 @@ impl Registers {
             self.schedule(now);
         }
         if self.patience_ends.is_some_and(|ends| ends <= now) {
-            for peer in self.peers.values_mut() {
+            for (_, peer) in self.peers.iter_mut() {
                 peer.patience = peer.patience.filter(|until| *until > now);
             }
             let peers = &self.peers;

@@ -44,24 +44,21 @@ impl State {
     /// Sweeps some of what an owner's pass did not confirm, and ends the pass with the last of it. Whether it has ended.
     pub(super) fn sweep(&mut self, now: Instant, owner: &NodeId) -> bool {
         let Some(peer) = self.peers.get_mut(owner) else { return self.sweeping.remove(owner) };
-        let Some(mut sweep) = peer.sweep else { return self.sweeping.remove(owner) };
+        let Some(sweep) = &mut peer.sweep else { return self.sweeping.remove(owner) };
         sweep.swept += peer.replica.sweep(&mut self.table, CHORE);
+        let Sweep { hash, swept } = **sweep;
         if peer.replica.is_sweeping() {
-            peer.sweep = Some(sweep);
             self.sweeping.insert(owner.clone());
             return false;
         }
         self.sweeping.remove(owner);
-        let Some(hash) = sweep.hash else {
-            // The next delta that is caught up ends the pass.
-            peer.sweep = Some(sweep);
-            return false;
-        };
+        // The next delta that is caught up ends the pass.
+        let Some(hash) = hash else { return false };
         peer.sweep = None;
         peer.counters.passes_finished += 1;
-        peer.counters.swept_rooms += u64::try_from(sweep.swept).unwrap_or(u64::MAX);
+        peer.counters.swept_rooms += u64::try_from(swept).unwrap_or(u64::MAX);
         let version = peer.receiver.settled().unwrap_or(0);
-        self.tell(StateEvent::PassDone { owner: owner.clone(), version, swept: sweep.swept });
+        self.tell(StateEvent::PassDone { owner: owner.clone(), version, swept });
         self.compare(now, owner, hash, Occasion::PassEnd);
         true
     }

@@ -91,6 +91,11 @@ impl State {
         self.events.pop_front()
     }
 
+    /// Whether there is an event to poll.
+    pub(in crate::engine) fn has_event(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Time has passed. To be called once a heartbeat or more often.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.turns.handle_timeout(now);

@@ -14,17 +14,19 @@ use super::stall::Stall;
 use super::table::{Description, MemberIndex, RoomTable};
 use crate::engine::room::{MAX_FILTERS, MAX_NAME, RoomId};
 
-/// Another owner and the two streams with it.
+/// Another owner and the two streams with it: first what every heartbeat is about, in two lines of the cache with its id.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Peer {
-    pub(super) incarnation: Incarnation,
-    pub(super) link: Link,
-    pub(super) sender: Sender,
     pub(super) receiver: Receiver,
-    pub(super) replica: Replica,
-    pub(super) counters: StateCounters,
-    pub(super) sweep: Option<Sweep>,
+    /// There for few, as what is stalled.
+    pub(super) sweep: Option<Box<Sweep>>,
     pub(super) stall: Stall,
+    pub(super) link: Link,
+    pub(super) replica: Replica,
+    pub(super) incarnation: Incarnation,
+    pub(super) sender: Sender,
+    pub(super) counters: StateCounters,
 }
 
 /// Whether the peer's messages are taken.
@@ -66,14 +68,14 @@ impl Conflicts {
 impl Peer {
     pub(super) fn new(incarnation: Incarnation, member: MemberIndex) -> Self {
         Self {
-            incarnation,
-            link: Link::Down,
-            sender: Sender::default(),
             receiver: Receiver::default(),
-            replica: Replica::new(member),
-            counters: StateCounters::default(),
             sweep: None,
             stall: Stall::default(),
+            link: Link::Down,
+            replica: Replica::new(member),
+            incarnation,
+            sender: Sender::default(),
+            counters: StateCounters::default(),
         }
     }
 
@@ -100,6 +102,17 @@ impl Peer {
         } else {
             self.stall.begin_anew();
         }
+    }
+
+    /// Whether this is what we have of it, as was found before, and nothing else is to come.
+    pub(super) fn is_known_to_be_at(&self, version: u64, hash: u128) -> bool {
+        self.is_comparable(version) && self.is_known_to_equal(hash) && !self.receiver.lacks(version)
+    }
+
+    /// Whether we have just this version of it, and all of that.
+    pub(super) fn is_comparable(&self, version: u64) -> bool {
+        let is_whole = !self.receiver.is_passing() && self.sweep.is_none();
+        self.link == Link::Up && is_whole && self.receiver.settled() == Some(version)
     }
 
     /// Whether a comparison with this hash would find what the last one found: that they are equal.

@@ -18,7 +18,8 @@ pub(super) const REPAIR_PAUSE: Duration = Duration::from_secs(10);
 pub(super) struct Receiver {
     /// The version up to which everything is applied; `None` before the first pass of this incarnation is complete.
     settled: Option<u64>,
-    pass: Option<Pass>,
+    /// There at the start, and for few later.
+    pass: Option<Box<Pass>>,
     is_current: bool,
     /// Whether anything of the stream was taken in this session.
     has_heard: bool,
@@ -27,7 +28,7 @@ pub(super) struct Receiver {
     verify: Verify,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Pass {
     start: u64,
     position: u64,
@@ -160,7 +161,7 @@ impl Receiver {
 
     /// The version up to which the stream has come, if it has begun.
     pub(super) fn position(&self) -> Option<u64> {
-        self.pass.map(|pass| pass.position).or(self.settled)
+        self.pass.as_ref().map(|pass| pass.position).or(self.settled)
     }
 
     /// Whether the last that was heard in this session is all there is.
@@ -170,8 +171,8 @@ impl Receiver {
 
     /// What this node has, as the owner needs to know it.
     pub(super) fn state_position(&self, incarnation: Incarnation) -> Position {
-        match (self.pass, self.settled) {
-            (Some(Pass { start, position }), _) => Position::Pass { incarnation, start, position },
+        match (self.pass.as_deref(), self.settled) {
+            (Some(&Pass { start, position }), _) => Position::Pass { incarnation, start, position },
             (None, Some(version)) => Position::At { incarnation, version },
             (None, None) => Position::Nothing,
         }
@@ -180,7 +181,7 @@ impl Receiver {
     /// Whether a pass with this start was overtaken by what came before it. Within a session the starts of passes only grow,
     /// and none is below what has been told; the first in a session may be lower, if this node was told lies before.
     pub(super) fn is_past(&self, start: u64) -> bool {
-        let reached = self.settled.max(self.pass.map(|pass| pass.start));
+        let reached = self.settled.max(self.pass.as_ref().map(|pass| pass.start));
         self.has_heard && reached.is_some_and(|reached| start < reached)
     }
 
@@ -192,12 +193,12 @@ impl Receiver {
         if self.verify == Verify::Wanted {
             self.verify = Verify::Running;
         }
-        self.pass.replace(Pass { start, position: 0 }).is_some()
+        self.pass.replace(Box::new(Pass { start, position: 0 })).is_some()
     }
 
     /// What to do with a delta of these versions.
     pub(super) fn judge(&self, from: u64, to: u64, reach: Reach) -> Judgement {
-        let ends_early = reach == Reach::CaughtUp && self.pass.is_some_and(|pass| to < pass.start);
+        let ends_early = reach == Reach::CaughtUp && self.pass.as_ref().is_some_and(|pass| to < pass.start);
         if to < from || ends_early {
             return Judgement::Impossible;
         }

@@ -8,12 +8,13 @@ use std::num::NonZeroU32;
 use super::hash::StateHash;
 use super::table::{MemberIndex, RoomTable, Slot, SlotMap};
 
-/// The replica of one owner.
+/// The replica of one owner; its hash, which every heartbeat is about, comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Replica {
+    hash: StateHash,
     member: MemberIndex,
     entries: SlotMap<Entry>,
-    hash: StateHash,
     bytes: usize,
     pass: u32,
     unseen: usize,
@@ -33,9 +34,9 @@ struct Entry {
 impl Replica {
     pub(super) fn new(member: MemberIndex) -> Self {
         Self {
+            hash: StateHash::default(),
             member,
             entries: SlotMap::default(),
-            hash: StateHash::default(),
             bytes: 0,
             pass: 0,
             unseen: 0,

@@ -115,18 +115,28 @@ impl State {
 
     /// An owner said which version it has and what the hash of its state is: compared if this node has just that version.
     pub fn handle_claim(&mut self, now: Instant, owner: &NodeId, version: u64, hash: u128) {
-        let is_comparable = |peer: &Peer| {
-            let is_whole = !peer.receiver.is_passing() && peer.sweep.is_none();
-            peer.link == Link::Up && is_whole && peer.receiver.settled() == Some(version)
-        };
-        if self.peers.get(owner).is_some_and(|peer| is_comparable(peer) && !peer.is_known_to_equal(hash)) {
+        let differs = |peer: &Peer| peer.is_comparable(version) && !peer.is_known_to_equal(hash);
+        if self.peers.get(owner).is_some_and(differs) {
             self.compare(now, owner, hash, Occasion::InPassing);
         }
     }
 
-    /// An owner's heartbeat came. If it has told of more than is here for so long (several beats), and nothing has come meanwhile that
-    /// goes on from where this node is, what is missing is asked for again: from there, or as the pass that was asked for.
-    pub fn handle_beat(&mut self, now: Instant, owner: &NodeId, version: u64, patience: Duration) {
+    /// An owner's heartbeat came, with what it claims. If it has told of more than is here for so long (several beats), and nothing has
+    /// come meanwhile that goes on from where this node is, what is missing is asked for again: from there, or as the pass that was
+    /// asked for.
+    pub fn handle_beat(
+        &mut self,
+        now: Instant,
+        owner: &NodeId,
+        version: u64,
+        hash: u128,
+        patience: Duration,
+    ) {
+        let Some(peer) = self.peers.get_mut(owner) else { return };
+        if peer.is_known_to_be_at(version, hash) {
+            return peer.stall.end();
+        }
+        self.handle_claim(now, owner, version, hash);
         let Some(peer) = self.peers.get_mut(owner).filter(|peer| peer.link == Link::Up) else { return };
         if !peer.receiver.lacks(version) {
             return peer.stall.end();
@@ -149,20 +159,21 @@ impl State {
 
     /// This process did not run for a while: what came meanwhile is still to be read.
     pub fn handle_pause(&mut self) {
-        self.peers.values_mut().for_each(|peer| peer.stall.begin_anew());
+        self.peers.iter_mut().for_each(|(_, peer)| peer.stall.begin_anew());
     }
 
     /// Asks every owner in session and within budget for a pass, and says which those are;
     /// [`StateEvent::Verified`] tells of each pass that is complete.
     pub fn verify(&mut self) -> Vec<NodeId> {
         let in_session = self.peers.iter_mut().filter(|(_, peer)| peer.link == Link::Up);
-        let turns = &mut self.turns;
         let ask = |(node, peer): (&NodeId, &mut Peer)| {
             peer.receiver.verify();
-            turns.want(node);
             node.clone()
         };
-        in_session.map(ask).collect()
+        let mut asked: Vec<NodeId> = in_session.map(ask).collect();
+        asked.sort_unstable();
+        asked.iter().for_each(|node| self.turns.want(node));
+        asked
     }
 
     /// What this node has of an owner's state, as told at the start of a session.
@@ -297,7 +308,7 @@ impl State {
                 self.turns.want(node);
             }
             peer.replica.begin_sweep();
-            peer.sweep = Some(Sweep { hash: caught_up, swept: 0 });
+            peer.sweep = Some(Box::new(Sweep { hash: caught_up, swept: 0 }));
             self.sweep(now, node);
         } else if let Some(sweep) = &mut peer.sweep {
             sweep.hash = caught_up;

@@ -18,9 +18,12 @@ const DOUBLINGS: u32 = 4;
 /// A pass that was asked for begins behind all that is on its way: as long as that comes, there is so many times the patience.
 const BEHIND_OTHERS: u32 = 4;
 
-/// The beats since the last message that brought the replica of an owner further, as long as something is missing.
+/// The beats since the last message that brought the replica of an owner further, as long as something is missing: of most nothing is.
 #[derive(Debug, Default)]
-pub(super) struct Stall {
+pub(super) struct Stall(Option<Box<Missing>>);
+
+#[derive(Debug, Default)]
+struct Missing {
     since: Option<Instant>,
     /// Since when nothing at all has come, and how many beats.
     silent_since: Option<Instant>,
@@ -31,26 +34,36 @@ pub(super) struct Stall {
 impl Stall {
     /// Nothing is missing.
     pub(super) fn end(&mut self) {
-        *self = Self::default();
+        self.0 = None;
     }
 
     /// Something came that was waited for, or this process was paused, and what came meanwhile has not been read.
     pub(super) fn begin_anew(&mut self) {
-        *self = Self { asked: self.asked, ..Self::default() };
+        if let Some(missing) = &mut self.0 {
+            **missing = Missing { asked: missing.asked, ..Missing::default() };
+        }
     }
 
     /// Something came that was not waited for: the link moves.
     pub(super) fn others_came(&mut self) {
-        (self.silent_since, self.beats) = (None, 0);
+        if let Some(missing) = &mut self.0 {
+            (missing.silent_since, missing.beats) = (None, 0);
+        }
     }
 
     /// How often it was asked for since something is missing.
     pub(super) fn asked(&self) -> u32 {
-        self.asked
+        self.0.as_ref().map_or(0, |missing| missing.asked)
     }
 
     /// A heartbeat came, and something is missing. Whether it is to be asked for now: after `patience` without getting further.
     pub(super) fn beat(&mut self, now: Instant, patience: Duration) -> bool {
+        self.0.get_or_insert_default().beat(now, patience)
+    }
+}
+
+impl Missing {
+    fn beat(&mut self, now: Instant, patience: Duration) -> bool {
         let since = *self.since.get_or_insert(now);
         let silent_since = *self.silent_since.get_or_insert(now);
         self.beats = self.beats.saturating_add(1);

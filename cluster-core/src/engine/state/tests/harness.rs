@@ -276,8 +276,7 @@ impl Net {
         for (from, to) in self.pipes.keys().copied().collect::<Vec<_>>() {
             let (version, hash) = (self.nodes[from].state.version(), self.nodes[from].state.hash());
             let state = &mut self.nodes[to].state;
-            state.handle_claim(now, &node_id(from), version, hash);
-            state.handle_beat(now, &node_id(from), version, 3 * BEAT);
+            state.handle_beat(now, &node_id(from), version, hash, 3 * BEAT);
         }
     }
 

@@ -232,7 +232,7 @@ fn an_owner_that_does_not_answer_is_asked_less_and_less_often_and_one_without_a_
     assert_eq!(asked_again(&net, 1), 5);
     net.cut(0, 1);
     beats(&mut net, 100);
-    net.nodes[1].state.handle_beat(NOW, &node_id(0), 99, BEAT);
+    net.nodes[1].state.handle_beat(NOW, &node_id(0), 99, 0, BEAT);
     assert_eq!(asked_again(&net, 1), 5);
     net.connect(0, 1);
     net.settle();
