@@ -50,6 +50,10 @@ pub(super) fn merge(sources: &Sources) -> Result<impl Iterator<Item = Given>, Co
         let mut path = path.split('.').map(str::to_owned).collect();
         merged.take(&mut path, value, Some(text), &Source::Assignment)?;
     }
+    for flag in &sources.flags {
+        let mut path = flag.key.split('.').map(str::to_owned).collect();
+        merged.take(&mut path, flag.value.clone(), None, &Source::Flag(Arc::clone(&flag.name)))?;
+    }
     Ok(merged.0.into_values())
 }
 
@@ -85,7 +89,7 @@ impl Merged {
             (Meaning::Ignored, _) => {}
             (Meaning::Group, other) => return Err(no_object(path, &other, source)),
             // Who assigns by hand means this program: a key it does not read is a mistake.
-            (Meaning::Elsewhere, _) if *source != Source::Assignment => {}
+            (Meaning::Elsewhere, _) if !matches!(source, Source::Assignment | Source::Flag(_)) => {}
             (Meaning::Elsewhere | Meaning::Unknown, _) => {
                 return Err(ConfigError::UnknownKey {
                     key: shorten(&path.join(".")),

@@ -1,8 +1,10 @@
-//! What a configuration is read from: a file, the environment, assignments on the command line.
+//! What a configuration is read from: a file, the environment, assignments and flags on the command line.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::{env, fmt, fs};
+
+use serde_json::Value;
 
 use super::error::ConfigError;
 
@@ -20,6 +22,8 @@ pub enum Source {
     Environment(Arc<str>),
     /// An assignment on the command line (`--set`).
     Assignment,
+    /// A flag of the command line that stands for the setting.
+    Flag(Arc<str>),
 }
 
 impl fmt::Display for Source {
@@ -30,11 +34,12 @@ impl fmt::Display for Source {
             Self::File(name) => write!(f, "the file {name}"),
             Self::Environment(name) => write!(f, "the environment variable {name}"),
             Self::Assignment => f.write_str("--set"),
+            Self::Flag(name) => f.write_str(name),
         }
     }
 }
 
-/// The sources of a configuration, in rising order: a file, the environment, assignments.
+/// The sources of a configuration, in rising order: a file, the environment, assignments, flags.
 ///
 /// What is not given leaves the defaults as they are. Later assignments count more than earlier ones, and among variables
 /// of the environment the longer path counts more.
@@ -43,6 +48,15 @@ pub struct Sources {
     pub(super) file: Option<(Arc<str>, String)>,
     pub(super) environment: Vec<(String, String)>,
     pub(super) assignments: Vec<String>,
+    pub(super) flags: Vec<Flag>,
+}
+
+/// A flag that stands for a setting.
+#[derive(Clone)]
+pub(super) struct Flag {
+    pub(super) name: Arc<str>,
+    pub(super) key: &'static str,
+    pub(super) value: Value,
 }
 
 impl Sources {
@@ -92,6 +106,14 @@ impl Sources {
         self.assignments.push(assignment.into());
         self
     }
+
+    /// Adds a flag of the command line that stands for a setting, such as `--trace` for `plugins.cluster.trace.file`. Its name
+    /// stands in errors.
+    #[must_use]
+    pub fn flag(mut self, name: impl Into<Arc<str>>, key: &'static str, value: impl Into<Value>) -> Self {
+        self.flags.push(Flag { name: name.into(), key, value: value.into() });
+        self
+    }
 }
 
 /// Values are left out: some are secrets.
@@ -101,6 +123,7 @@ impl fmt::Debug for Sources {
             .field("file", &self.file.as_ref().map(|(name, _)| name))
             .field("environment", &self.environment.len())
             .field("assignments", &self.assignments.len())
+            .field("flags", &self.flags.len())
             .finish()
     }
 }

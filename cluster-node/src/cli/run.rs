@@ -45,17 +45,19 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// What the flags say of the trace, as settings.
-    fn traced(&self) -> Result<Vec<String>, Failure> {
-        let mut settings = Vec::new();
+    /// What the sources and the flags say.
+    fn config(&self) -> Result<Config, Failure> {
+        let mut sources = self.given.sources()?;
         if let Some(file) = &self.trace {
             let text = file.to_str().ok_or_else(|| {
                 Failure::Usage(format!("--trace {}: the name of the file is no Unicode", file.display()))
             })?;
-            settings.push(format!("plugins.cluster.trace.file={}", Value::from(text)));
+            sources = sources.flag("--trace", "plugins.cluster.trace.file", text);
         }
-        settings.extend(self.trace_limit.map(|limit| format!("plugins.cluster.trace.maxBytes={limit}")));
-        Ok(settings)
+        if let Some(limit) = self.trace_limit {
+            sources = sources.flag("--trace-limit", "plugins.cluster.trace.maxBytes", limit);
+        }
+        Ok(Config::load(&sources)?)
     }
 }
 
@@ -93,24 +95,21 @@ pub(super) struct Given {
 
 impl Given {
     pub(super) fn config(&self) -> Result<Config, Failure> {
-        self.config_with(Vec::new())
+        Ok(Config::load(&self.sources()?)?)
     }
 
-    /// The same, with assignments that count more than those given.
-    fn config_with(&self, more: Vec<String>) -> Result<Config, Failure> {
+    fn sources(&self) -> Result<Sources, Failure> {
         let sources = match &self.config {
             Some(file) => Sources::new().read_file(file)?,
             None => Sources::new(),
         };
         let sources = sources.process_environment();
-        let given = self.assignments.iter().cloned().chain(more);
-        let sources = given.fold(sources, Sources::assign);
-        Ok(Config::load(&sources)?)
+        Ok(self.assignments.iter().cloned().fold(sources, Sources::assign))
     }
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let config = arguments.given.config_with(arguments.traced()?)?;
+    let config = arguments.config()?;
     if arguments.check_config {
         return check(&config, arguments.json).await;
     }

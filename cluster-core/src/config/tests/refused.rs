@@ -189,6 +189,18 @@ fn the_environment_and_the_command_line_are_named_as_the_source() {
             set("plugins.cluster.minimumNodes=many"),
             "plugins.cluster.minimumNodes is \"many\", given by --set: expected a whole number from 1 to 10000",
         ),
+        (
+            set("plugins.cluster.trace.file={nod}").flag(
+                "--trace",
+                "plugins.cluster.trace.file",
+                "a-{nodes}",
+            ),
+            "plugins.cluster.trace.file, given by --trace: {nodes} in the name of the file stands for nothing: {node} and {started} do, and no other brace may be in it",
+        ),
+        (
+            Sources::new().flag("--trace-limit", "plugins.cluster.trace.maxBytes", 5),
+            "plugins.cluster.trace.maxBytes is 5, given by --trace-limit: expected a whole number from 65536 to 1099511627776",
+        ),
     ] {
         assert_eq!(error(&sources), wanted);
     }
