@@ -18,12 +18,13 @@ fn measured(arguments: &[&str]) -> Vec<Value> {
 
 #[test]
 fn rooms_reach_every_peer_whatever_carries_them() {
-    for links in [&["--transport", "tcp"][..], &["--tls", "mutual"], &["--transport", "quic"]] {
+    for links in [&["--transport", "tcp"][..], &["--tls", "mutual"], &["--transport", "quic", "--trace"]] {
         let small = ["rooms", "--changes", "2000", "--rooms", "100,2000", "--peers", "2", "--rounds", "1"];
         let reports = measured(&[&small, links].concat());
         let in_collection: Vec<_> = reports.iter().map(|report| &report["rooms_in_collection"]).collect();
         assert_eq!(in_collection, [100, 2_000], "{reports:?}");
         assert!(reports.iter().all(|report| report["heard_p50"].as_f64() > Some(0.0)), "{reports:?}");
+        assert!(reports.iter().all(|report| report["traced"] == links.contains(&"--trace")), "{reports:?}");
     }
 }
 

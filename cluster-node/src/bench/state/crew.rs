@@ -16,13 +16,15 @@ use super::orders::{Answer, Footprint, Look, Order, Rooms};
 use super::plan::Links;
 
 const CLUSTER: &str = "bench";
+/// How long the trace of a member may be, in bytes.
+const TRACE: u64 = 1 << 30;
 
 /// Where the members of a run get their settings.
 pub(super) struct Crew<'a> {
     links: Links,
     arguments: &'a [&'a str],
     authority: Option<Authority>,
-    /// Certificates, for as long as they are read.
+    /// Certificates, for as long as they are read, and traces.
     folder: TempDir,
 }
 
@@ -106,6 +108,12 @@ impl<'a> Crew<'a> {
         if !seeds.is_empty() {
             set("seeds", &serde_json::to_string(seeds)?);
         }
+        if self.links.traced {
+            // A member that comes back gets a new file.
+            let file = self.folder.path().join("{node}-{started}.trace");
+            set("trace.file", &file.display());
+            set("trace.maxBytes", &TRACE);
+        }
         if let Some(authority) = &self.authority {
             let node: NodeId = node.parse().map_err(setup)?;
             // A member that comes back gets a new certificate.
@@ -141,7 +149,10 @@ impl Hand {
 
     pub(super) async fn look(&mut self) -> Result<Look, BenchError> {
         let Answer::Look(look) = self.ask(&Order::Look).await? else { return Err(self.misunderstood()) };
-        Ok(look)
+        match look.untraced {
+            Some(why) => Err(BenchError::Unaccounted(format!("the trace of {} ended: {why}", self.node))),
+            None => Ok(look),
+        }
     }
 
     /// Subscribes: when that began, when the last call had returned, and when every peer had the rooms.

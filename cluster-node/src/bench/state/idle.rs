@@ -68,7 +68,7 @@ impl Idle {
             "value": round(mean(&self.cpu), 3), "unit": "% of a core a node",
             "median": round(median(&self.cpu), 3), "most": round(most(&self.cpu), 3),
             "resident_bytes": mean(&self.resident).round(), "formed_seconds": round(self.formed, 3),
-            "transport": links.transport.to_string(), "tls": links.security(),
+            "transport": links.transport.to_string(), "tls": links.security(), "traced": links.traced,
         })
     }
 }

@@ -72,7 +72,7 @@ impl Killed {
         json!({
             "peer": "cluster-node", "work": "kill", "nodes": nodes, "rooms": rooms,
             "value": round(median(&self.rounds), 1), "unit": "ms until gone everywhere with its rooms",
-            "rounds": all, "transport": links.transport.to_string(), "tls": links.security(),
+            "rounds": all, "transport": links.transport.to_string(), "tls": links.security(), "traced": links.traced,
         })
     }
 }

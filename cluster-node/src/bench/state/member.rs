@@ -124,6 +124,7 @@ impl Member {
         Look {
             own: (status.version, status.hash),
             others: status.members.into_iter().map(other).collect(),
+            untraced: status.trace.and_then(|trace| trace.ended),
             footprint: Footprint::now(),
         }
     }

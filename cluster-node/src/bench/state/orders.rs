@@ -65,6 +65,8 @@ pub(super) struct Look {
     pub(super) own: (u64, String),
     /// The version and hash of what it has of each other member's state.
     pub(super) others: BTreeMap<String, (u64, String)>,
+    /// Why it writes no trace, if it was to.
+    pub(super) untraced: Option<String>,
     pub(super) footprint: Footprint,
 }
 

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use super::super::Transport;
 
-/// What carries the sessions of the members.
+/// What carries the sessions of the members, and whether all that comes over them is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Links {
     /// TCP or QUIC: members are processes.
     pub transport: Transport,
     /// Whether they have mutual TLS; QUIC always does.
     pub tls: bool,
+    /// Whether every member writes a trace of its inputs, as with `cluster-node run --trace`.
+    pub traced: bool,
 }
 
 impl Links {
@@ -23,7 +25,9 @@ impl Links {
 
 impl fmt::Display for Links {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}", self.transport, if self.tls { "mutual TLS" } else { "plaintext" })
+        let (security, traced) =
+            (if self.tls { "mutual TLS" } else { "plaintext" }, if self.traced { ", traced" } else { "" });
+        write!(f, "{}, {security}{traced}", self.transport)
     }
 }
 

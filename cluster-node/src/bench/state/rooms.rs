@@ -101,7 +101,7 @@ impl Changes {
             "heard_p50": self.of(|round| round.singly.p50), "heard_p99": self.of(|round| round.singly.p99),
             "subscriber_cpu_seconds": round(self.of(|round| round.cpu[0]), 3),
             "peer_cpu_seconds": round(self.of(|round| round.cpu[1]), 3),
-            "transport": links.transport.to_string(), "tls": links.security(), "accounted": true,
+            "transport": links.transport.to_string(), "tls": links.security(), "traced": links.traced, "accounted": true,
         })
     }
 }

@@ -100,7 +100,7 @@ impl Caught {
             "rounds": all, "told_seconds": round(self.of(|round| round.told), 4),
             "grown_bytes": self.of(|round| round.growth).round(), "bytes_a_room": round(self.bytes_a_room(), 1),
             "allowed_bytes_a_room": self.allowed(), "joiner_cpu_seconds": round(self.of(|round| round.cpu), 3),
-            "transport": links.transport.to_string(), "tls": links.security(), "accounted": true,
+            "transport": links.transport.to_string(), "tls": links.security(), "traced": links.traced, "accounted": true,
         })
     }
 }

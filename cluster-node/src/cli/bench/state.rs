@@ -96,6 +96,9 @@ struct Common {
     /// Whether both sides show certificates, made for the run; quic always does [default: none, mutual for quic]
     #[arg(long, value_enum, value_name = "KIND")]
     tls: Option<Security>,
+    /// Have every node write a trace of its inputs, as with run --trace, of at most 1 GiB each into a folder that goes with the run
+    #[arg(long)]
+    trace: bool,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -108,7 +111,8 @@ impl Common {
                 "--transport memory does not reach other processes: take tcp or quic".to_owned(),
             ));
         }
-        Ok(Links { transport: self.transport, tls: super::is_secured(self.transport, self.tls)? })
+        let tls = super::is_secured(self.transport, self.tls)?;
+        Ok(Links { transport: self.transport, tls, traced: self.trace })
     }
 
     fn tell(&self, text: impl std::fmt::Display, json: serde_json::Value) {
