@@ -14,6 +14,7 @@ mod outbound;
 mod outcome;
 mod room;
 mod settings;
+mod tally;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -6,19 +6,20 @@
 
 mod filling;
 mod parts;
+mod queue;
 mod rare;
 mod shedding;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use self::queue::{Content, Entry, Part, Queue};
 use self::rare::Rare;
-use super::super::few::Few;
-use super::super::frame::{FRAGMENT_HEAD, Frame, Lagged, MAX_FRAME, PREFIX, SEGMENT_HEAD};
+use super::super::frame::{FRAGMENT_HEAD, MAX_FRAME, PREFIX, SEGMENT_HEAD};
 use super::super::{Lane, SessionId};
 use super::budget::{Account, RingBudget};
+use super::tally::Tally;
 use super::{LaneLag, LaneSettings};
 
 /// Up to here a message is copied into the open segment; longer ones go by reference.
@@ -39,86 +40,6 @@ const MAX_POSITION: u64 = 1 << 63;
 /// What a lane gives to the link.
 pub type Sent = [Option<Bytes>; 2];
 
-#[derive(Debug)]
-struct Entry {
-    first: u64,
-    end: u64,
-    bytes: usize,
-    content: Content,
-}
-
-#[derive(Debug)]
-enum Content {
-    /// A frame: its head, and a payload by reference.
-    Frame { head: Bytes, payload: Option<Bytes>, part: Part },
-    /// Messages that were shed.
-    Shed { messages: u64 },
-}
-
-impl Entry {
-    /// How many messages end in this entry.
-    fn messages(&self) -> u64 {
-        match self.content {
-            Content::Frame { part: Part::None, .. } => self.end - self.first,
-            Content::Frame { part: Part::Last, .. } => 1,
-            Content::Frame { part: Part::Inner, .. } | Content::Shed { .. } => 0,
-        }
-    }
-
-    /// How many messages were shed before and are marked by this entry.
-    fn marked(&self) -> u64 {
-        match self.content {
-            Content::Shed { messages } => messages,
-            _ => 0,
-        }
-    }
-
-    #[inline]
-    fn is_part(&self) -> bool {
-        matches!(self.content, Content::Frame { part: Part::Inner | Part::Last, .. })
-    }
-
-    fn is_mark(&self) -> bool {
-        matches!(self.content, Content::Shed { .. })
-    }
-}
-
-impl Content {
-    /// What goes to the link, kept so that it can be sent again.
-    fn again(&self, lane: Lane, from: u64, to: u64) -> Sent {
-        match self {
-            Self::Frame { head, payload, .. } => [Some(head.clone()), payload.clone()],
-            Self::Shed { messages } => {
-                [Some(Frame::Lagged(Lagged { lane, from, to, messages: *messages }).encode()), None]
-            }
-        }
-    }
-
-    /// What goes to the link, once.
-    fn once(self, lane: Lane, from: u64, to: u64) -> Sent {
-        match self {
-            Self::Frame { head, payload, .. } => [Some(head), payload],
-            shed @ Self::Shed { .. } => shed.again(lane, from, to),
-        }
-    }
-}
-
-/// A frame that was sent and cannot be sent again on this lane.
-#[derive(Debug)]
-struct Gone {
-    end: u64,
-    bytes: usize,
-}
-
-/// What a frame is of a message in parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    /// Whole messages.
-    None,
-    Inner,
-    Last,
-}
-
 /// How a lane begins on a new session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proto) struct Started {
@@ -131,57 +52,54 @@ pub(in crate::proto) struct Started {
 }
 
 /// The sending side of one lane. Made by [`PeerLanes`](super::PeerLanes).
+///
+/// In this order, so that what a short message and its acknowledgement touch is together.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Outbound {
     lane: Lane,
     idle: bool,
     given_up: bool,
+    /// Whether the session that started the lane last is not over.
+    in_session: bool,
     open_count: u32,
     open: BytesMut,
     next: u64,
     pushed: u64,
-    session: Option<SessionId>,
-    window: usize,
-    max_message: usize,
+    session: SessionId,
+    window: u32,
+    max_message: u32,
     sent_bytes: usize,
-    unsent_bytes: usize,
-    /// Bytes of long messages that take turns and are not in the queue yet.
-    aside_bytes: usize,
     /// On lanes that are not resumed: what was sent and is not acknowledged.
-    gone: Few<Gone>,
-    queue: VecDeque<Entry>,
-    /// How many entries at the front of the queue were given to the link.
-    sent: usize,
+    gone: Tally,
+    pub(super) rare: Option<Box<Rare>>,
     ring: usize,
     shed: u64,
     pub(super) account: Option<Account>,
-    pub(super) rare: Option<Box<Rare>>,
 }
 
 impl Outbound {
     pub(super) fn new(lane: Lane, settings: &LaneSettings, budget: &Arc<RingBudget>) -> Self {
-        let max_message = usize::try_from(settings.max_message).unwrap_or(usize::MAX);
+        let ring = u32::try_from(settings.ring).unwrap_or(u32::MAX);
+        let max_message = settings.max_message;
         Self {
             lane,
             idle: true,
             given_up: false,
+            in_session: false,
             open_count: 0,
             open: BytesMut::new(),
             next: 0,
             pushed: 0,
-            session: None,
+            session: SessionId(0),
             window: 0,
-            max_message: if lane.is_resumed() { max_message.min(settings.ring) } else { max_message },
+            max_message: if lane.is_resumed() { max_message.min(ring) } else { max_message },
             sent_bytes: 0,
-            unsent_bytes: 0,
-            aside_bytes: 0,
-            gone: Few::default(),
-            queue: VecDeque::new(),
-            sent: 0,
+            gone: Tally::default(),
+            rare: None,
             ring: settings.ring,
             shed: 0,
             account: lane.is_resumed().then(|| Account::open(budget)),
-            rare: None,
         }
     }
 
@@ -202,7 +120,7 @@ impl Outbound {
     }
 
     pub(super) fn lag(&self) -> LaneLag {
-        let queued = self.queue.iter().skip(self.sent).map(|entry| entry.end - entry.first).sum::<u64>();
+        let queued = self.queue().map_or(0, Queue::unsent_messages);
         LaneLag {
             unsent_bytes: self.unsent(),
             unacknowledged_bytes: self.sent_bytes,
@@ -215,18 +133,19 @@ impl Outbound {
 
     /// The first number that is held: not acknowledged, or on the lanes that are not resumed not sent.
     pub(super) fn first_held(&self) -> u64 {
-        self.queue.front().map_or(self.next - u64::from(self.open_count), |entry| entry.first)
+        let first = self.queue().and_then(Queue::first);
+        first.unwrap_or(self.next - u64::from(self.open_count))
     }
 
     /// How many bytes a lane that does not shed lets wait.
     fn capacity(&self) -> usize {
-        if self.lane == Lane::Control { CONTROL_CAPACITY } else { self.max_message }
+        if self.lane == Lane::Control { CONTROL_CAPACITY } else { self.longest() }
     }
 
     /// Bytes that wait to be sent, the open segment included.
     #[inline]
     pub(super) fn unsent(&self) -> usize {
-        self.unsent_bytes + self.open_bytes() + self.aside_bytes
+        self.open_bytes() + self.rare.as_ref().map_or(0, |rare| rare.unsent())
     }
 
     /// Bytes that are not sent, or not acknowledged.
@@ -240,7 +159,7 @@ impl Outbound {
     }
 
     pub(super) fn room(&self) -> usize {
-        self.window.saturating_sub(self.sent_bytes + self.unsent())
+        self.window().saturating_sub(self.unacknowledged())
     }
 
     /// Bytes that count against what the lane may hold.
@@ -269,7 +188,13 @@ impl Outbound {
     /// The longest message that the lane takes.
     #[inline]
     pub(super) fn longest(&self) -> usize {
-        self.max_message
+        size(self.max_message)
+    }
+
+    /// How many bytes may be unacknowledged.
+    #[inline]
+    fn window(&self) -> usize {
+        size(self.window)
     }
 
     /// How many bytes the lane may hold.
@@ -280,71 +205,76 @@ impl Outbound {
 
     fn enqueue(&mut self, first: u64, end: u64, head: Bytes, payload: Option<Bytes>, part: Part) {
         let bytes = head.len() + payload.as_ref().map_or(0, Bytes::len);
-        self.unsent_bytes += bytes;
-        self.queue.push_back(Entry { first, end, bytes, content: Content::Frame { head, payload, part } });
+        self.rare().queue.push(Entry { first, end, bytes, content: Content::Frame { head, payload, part } });
     }
 
     /// The next frame that the window lets out, if there is one. With none, the lane is idle: the next push asks for a wake.
     ///
     /// Only the session that started the lane last gets anything: another would carry it to a link that is given up.
     pub(in crate::proto) fn poll(&mut self, session: SessionId) -> Option<Sent> {
-        if self.session != Some(session) {
+        if !self.is_in(session) {
             return None;
         }
-        if self.sent == self.queue.len() && !self.is_over_window(self.open_bytes()) {
+        if self.next_bytes().is_none() && !self.is_over_window(self.open_bytes()) {
             self.seal();
         }
         self.next_part();
-        let Some(entry) = self.queue.get(self.sent) else {
+        let Some(bytes) = self.next_bytes() else {
             self.idle = self.open_count == 0;
             return None;
         };
-        if self.is_over_window(entry.bytes) {
+        if self.is_over_window(bytes) {
             self.idle = false;
             return None;
         }
-        self.unsent_bytes -= entry.bytes;
-        self.sent_bytes += entry.bytes;
-        if self.is_resumed() {
-            let sent = entry.content.again(self.lane, entry.first, entry.end);
-            self.sent += 1;
-            return Some(sent);
+        self.sent_bytes += bytes;
+        let (lane, rare) = (self.lane, self.rare.as_mut()?);
+        if lane.is_resumed() {
+            return rare.queue.send(lane);
         }
-        let entry = self.queue.pop_front()?;
+        let entry = rare.queue.take()?;
         if entry.is_part() {
-            self.rare().aside.part_sent();
+            rare.aside.part_sent();
         }
-        self.gone.push(Gone { end: entry.end, bytes: entry.bytes });
-        Some(entry.content.once(self.lane, entry.first, entry.end))
+        self.gone.add(entry.end, entry.bytes);
+        Some(entry.once(lane))
+    }
+
+    /// How long the frame is that is the next one in the queue.
+    fn next_bytes(&self) -> Option<usize> {
+        self.queue().and_then(Queue::next).map(|entry| entry.bytes)
     }
 
     /// The open segment of a lane that is not resumed, if that is all there is to send and the window lets it out: so the last word
     /// of a turn can go into the same piece. The lane is idle then.
     pub(super) fn poll_alone(&mut self, session: SessionId) -> Option<BytesMut> {
-        let is_alone = self.open_count > 0 && self.queue.is_empty() && !self.has_aside();
-        let may = self.session == Some(session) && !self.is_resumed();
+        let has_more = |rare: &Rare| !rare.queue.is_empty() || !rare.aside.is_empty();
+        let is_alone = self.open_count > 0 && !self.rare.as_deref().is_some_and(has_more);
+        let may = self.is_in(session) && !self.is_resumed();
         if !is_alone || !may || self.is_over_window(self.open.len()) {
             return None;
         }
         let segment = self.close();
         self.idle = true;
         self.sent_bytes += segment.len();
-        self.gone.push(Gone { end: self.next, bytes: segment.len() });
+        self.gone.add(self.next, segment.len());
         Some(segment)
     }
 
     /// Whether so many more bytes have to wait for acknowledgements.
     fn is_over_window(&self, bytes: usize) -> bool {
-        self.sent_bytes > 0 && self.sent_bytes + bytes > self.window
+        self.sent_bytes > 0 && self.sent_bytes + bytes > self.window()
+    }
+
+    /// Whether this session started the lane last, and is not over.
+    fn is_in(&self, session: SessionId) -> bool {
+        self.in_session && self.session == session
     }
 
     /// The number after the last one that was sent.
     pub(super) fn sent_end(&self) -> u64 {
         // What is sent leaves the queue of a lane that is not resumed.
-        match self.sent.checked_sub(1).and_then(|last| self.queue.get(last)) {
-            Some(entry) => entry.end,
-            None => self.first_held(),
-        }
+        self.queue().and_then(Queue::sent_end).unwrap_or_else(|| self.first_held())
     }
 
     /// Takes an acknowledgement in. False if it speaks of what was not sent.
@@ -352,16 +282,9 @@ impl Outbound {
         if next > self.sent_end() {
             return false;
         }
-        while let Some(gone) = self.gone.pop_if(|gone| gone.end <= next) {
-            self.sent_bytes -= gone.bytes;
-        }
-        while self.sent > 0 && self.queue.front().is_some_and(|entry| entry.end <= next) {
-            let Some(entry) = self.queue.pop_front() else { break };
-            self.sent -= 1;
-            self.sent_bytes -= entry.bytes;
-            if let Content::Frame { head, payload: None, .. } = entry.content {
-                self.rare().blocks.keep(head);
-            }
+        self.sent_bytes -= self.gone.take_below(next);
+        if let Some(rare) = &mut self.rare {
+            self.sent_bytes -= rare.take_acknowledged(next);
         }
         true
     }
@@ -375,10 +298,10 @@ impl Outbound {
         window: u32,
         position: Option<u64>,
     ) -> Started {
-        self.session = Some(session);
-        let window = usize::try_from(window).unwrap_or(usize::MAX);
+        (self.session, self.in_session) = (session, true);
         // What was sent cannot give way, so no more than the ring may be.
-        self.window = if self.lane.is_resumed() { window.min(self.ring) } else { window };
+        let most = if self.lane.is_resumed() { u32::try_from(self.ring) } else { Ok(u32::MAX) };
+        self.window = window.min(most.unwrap_or(u32::MAX));
         self.idle = false;
         if std::mem::take(&mut self.given_up) {
             let lost = self.clear();
@@ -395,16 +318,15 @@ impl Outbound {
             return Started { first: self.next, continues: false, lost };
         };
         self.unsend();
-        while self.queue.front().is_some_and(|entry| entry.end <= wanted) {
-            let Some(entry) = self.queue.pop_front() else { break };
-            self.unsent_bytes -= entry.bytes;
+        if let Some(rare) = &mut self.rare {
+            rare.queue.forget_below(wanted);
         }
         Started { first: self.first_held(), continues: true, lost: 0 }
     }
 
     /// This session is over; what it has sent waits for the next one.
     pub(in crate::proto) fn session_ended(&mut self, session: SessionId) {
-        self.session.take_if(|current| *current == session);
+        self.in_session &= self.session != session;
     }
 
     pub(super) fn is_given_up(&self) -> bool {
@@ -412,13 +334,15 @@ impl Outbound {
     }
 
     pub(super) fn is_in_session(&self) -> bool {
-        self.session.is_some()
+        self.in_session
     }
 
     /// What was sent and not acknowledged is to be sent again.
     pub(super) fn unsend(&mut self) {
-        self.unsent_bytes += self.sent_bytes;
-        (self.sent, self.sent_bytes) = (0, 0);
+        self.sent_bytes = 0;
+        if let Some(rare) = &mut self.rare {
+            rare.queue.unsend();
+        }
     }
 
     /// The next session begins with a gap; the present one, if there is one, goes on.
@@ -429,11 +353,17 @@ impl Outbound {
     /// Gives everything up; returns how many messages nobody will get.
     pub(super) fn clear(&mut self) -> u64 {
         self.seal();
-        let lost: u64 = self.queue.drain(..).skip(self.sent).map(|entry| entry.messages()).sum();
-        let lost = lost + self.clear_aside();
-        self.gone = Few::default();
-        (self.sent, self.sent_bytes, self.unsent_bytes) = (0, 0, 0);
+        let rare = self.rare.as_mut();
+        let lost = rare.map_or(0, |rare| std::mem::take(&mut rare.queue).lost() + rare.aside.clear());
+        self.gone = Tally::default();
+        self.sent_bytes = 0;
         self.shed += lost;
         lost
     }
+}
+
+/// Lengths are 32 bits on the wire, and so are their limits.
+#[inline]
+fn size(bytes: u32) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }

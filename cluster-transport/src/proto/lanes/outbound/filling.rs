@@ -21,7 +21,7 @@ impl Outbound {
     ) -> Result<Pushed, SendError> {
         let len = head.len() + message.as_slice().len();
         let is_resumed = self.lane.is_resumed();
-        if len > self.max_message || !is_resumed {
+        if len > self.longest() || !is_resumed {
             self.check(len)?;
         }
         let number = self.next;
@@ -38,8 +38,8 @@ impl Outbound {
 
     /// Whether a message of this length is taken at all.
     fn check(&self, len: usize) -> Result<(), SendError> {
-        if len > self.max_message {
-            return Err(SendError::TooLong { lane: self.lane, len, limit: self.max_message });
+        if len > self.longest() {
+            return Err(SendError::TooLong { lane: self.lane, len, limit: self.longest() });
         }
         let waiting = self.unsent();
         if !self.lane.is_resumed() && waiting > 0 && waiting + len > self.capacity() {
@@ -63,7 +63,7 @@ impl Outbound {
     fn open(&mut self, need: usize) {
         // A small part of the window: what is longer than the rest of it waits for an acknowledgement, and nobody is in a hurry to
         // send one before a quarter is used up.
-        let longest = (MAX_FRAME + PREFIX).min(self.window / 4);
+        let longest = (MAX_FRAME + PREFIX).min(self.window() / 4);
         let fits = self.open.len() + need <= longest;
         if self.lane == Lane::Control && self.open_count > 0 && fits {
             self.open.reserve(need + ACKNOWLEDGEMENT);

@@ -11,7 +11,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::super::super::Lane;
 use super::super::super::frame::{FRAGMENT_HEAD, Fragment, PREFIX};
-use super::{Content, Entry, MAX_PART, Outbound, Part};
+use super::queue::{Content, Entry, Part, Queue};
+use super::rare::Rare;
+use super::{MAX_PART, Outbound};
 
 /// What waits for its turn.
 #[derive(Debug)]
@@ -66,6 +68,8 @@ impl Rest {
 #[derive(Debug, Default)]
 pub(super) struct Aside {
     waiting: VecDeque<Waiting>,
+    /// Of the messages.
+    bytes: usize,
     /// Whether a part is in the queue.
     has_turn: bool,
 }
@@ -75,9 +79,24 @@ impl Aside {
         self.waiting.is_empty()
     }
 
+    #[inline]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn add(&mut self, rest: Rest) {
+        self.bytes += rest.bytes.len();
+        self.waiting.push_back(Waiting::Message(rest));
+    }
+
     /// How many numbers they will take.
     fn parts(&self) -> u64 {
         self.waiting.iter().map(Waiting::parts).sum()
+    }
+
+    /// Whether the next part is to be queued.
+    fn wants_turn(&self) -> bool {
+        !self.is_empty() && !self.has_turn
     }
 
     /// A part was sent.
@@ -90,6 +109,7 @@ impl Aside {
         let begins = |waiting: &Waiting| matches!(waiting, Waiting::Message(rest) if rest.whole.starts_with(beginning));
         let at = self.waiting.iter().position(begins)?;
         let Some(Waiting::Message(rest)) = self.waiting.remove(at) else { return None };
+        self.bytes -= rest.bytes.len();
         self.skip(at, rest.parts());
         Some(rest)
     }
@@ -107,7 +127,7 @@ impl Aside {
     }
 
     /// Gives all up; how many messages these are.
-    fn clear(&mut self) -> u64 {
+    pub(super) fn clear(&mut self) -> u64 {
         let given_up = std::mem::take(self).waiting;
         let messages = given_up.iter().filter(|waiting| matches!(waiting, Waiting::Message(_))).count();
         u64::try_from(messages).unwrap_or(u64::MAX)
@@ -119,9 +139,7 @@ impl Outbound {
     pub(super) fn split(&mut self, message: Bytes) {
         let mut rest = Rest::of(message);
         if self.lane == Lane::Requests {
-            self.aside_bytes += rest.bytes.len();
-            self.rare().aside.waiting.push_back(Waiting::Message(rest));
-            return;
+            return self.rare().aside.add(rest);
         }
         self.seal();
         while !rest.bytes.is_empty() {
@@ -132,20 +150,19 @@ impl Outbound {
 
     /// Queues the next part of a long message that takes turns, or the mark of what was withdrawn, if the part before it was sent.
     pub(super) fn next_part(&mut self) {
-        if !self.has_aside() || self.rare().aside.has_turn {
+        if !self.rare.as_ref().is_some_and(|rare| rare.aside.wants_turn()) {
             return;
         }
         self.seal();
         let (lane, next) = (self.lane, self.next);
-        let aside = &mut self.rare().aside;
+        let Rare { aside, queue, .. } = self.rare();
         match aside.waiting.front_mut() {
             None => {}
             Some(Waiting::Withdrawn(numbers)) => {
-                let mark = Entry::withdrawn(next, next + *numbers);
+                let end = next + *numbers;
                 aside.waiting.pop_front();
-                self.next = mark.end;
-                self.unsent_bytes += MARK;
-                self.queue.push_back(mark);
+                queue.push(Entry::withdrawn(next, end));
+                self.next = end;
             }
             Some(Waiting::Message(rest)) => {
                 let fragment = rest.cut(lane, next);
@@ -153,46 +170,25 @@ impl Outbound {
                 if fragment.is_last() {
                     aside.waiting.pop_front();
                 }
-                self.aside_bytes -= fragment.part.len();
+                aside.bytes -= fragment.part.len();
                 self.enqueue_part(fragment);
             }
         }
     }
 
-    /// Whether there is anything that takes turns and is not in the queue yet.
-    #[inline]
-    pub(super) fn has_aside(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| !rare.aside.is_empty())
-    }
-
-    /// How many numbers that will take.
+    /// How many numbers what takes turns and is not in the queue yet will take.
     pub(super) fn parts_aside(&self) -> u64 {
         self.rare.as_ref().map_or(0, |rare| rare.aside.parts())
-    }
-
-    /// Gives it up; how many messages it is.
-    pub(super) fn clear_aside(&mut self) -> u64 {
-        self.aside_bytes = 0;
-        self.rare.as_mut().map_or(0, |rare| rare.aside.clear())
     }
 
     /// Gives up what is not sent yet of the long message that begins with these bytes and takes turns.
     pub(in crate::proto::lanes) fn withdraw(&mut self, beginning: &[u8]) {
         let Some(rare) = &mut self.rare else { return };
         let Some(rest) = rare.aside.withdraw(beginning) else { return };
-        self.aside_bytes -= rest.bytes.len();
         // The receiver may have a part of it.
         if rest.message.is_some() && std::mem::take(&mut rare.aside.has_turn) {
-            self.withdraw_part();
+            rare.queue.withdraw_part();
         }
-    }
-
-    /// Puts a mark in the place of the part that has its turn.
-    fn withdraw_part(&mut self) {
-        let mut unsent = self.queue.iter_mut().skip(self.sent);
-        let Some(part) = unsent.find(|entry| entry.is_part()) else { return };
-        self.unsent_bytes = self.unsent_bytes - part.bytes + MARK;
-        *part = Entry::withdrawn(part.first, part.end);
     }
 
     fn enqueue_part(&mut self, fragment: Fragment) {
@@ -203,6 +199,16 @@ impl Outbound {
         let part = if fragment.is_last() { Part::Last } else { Part::Inner };
         self.next += 1;
         self.enqueue(self.next - 1, self.next, head.freeze(), Some(fragment.part), part);
+    }
+}
+
+impl Queue {
+    /// Puts a mark in the place of the part that has its turn.
+    fn withdraw_part(&mut self) {
+        let mut unsent = self.entries.iter_mut().skip(self.sent);
+        let Some(part) = unsent.find(|entry| entry.is_part()) else { return };
+        self.unsent_bytes = self.unsent_bytes - part.bytes + MARK;
+        *part = Entry::withdrawn(part.first, part.end);
     }
 }
 

@@ -1,14 +1,17 @@
-//! What a lane has no need of while it is silent, apart from what every message touches: made when it is first needed, and given
-//! back once the lane is at rest.
+//! What a lane has no need of while it is silent or only beats: made when it is first needed, and given back once the lane is at rest.
+
+use bytes::BytesMut;
 
 use super::super::age::Marks;
 use super::super::blocks::Blocks;
 use super::super::room::Waiters;
 use super::Outbound;
 use super::parts::Aside;
+use super::queue::{Content, Queue};
 
 #[derive(Debug, Default)]
 pub(in crate::proto::lanes) struct Rare {
+    pub(super) queue: Queue,
     pub(super) blocks: Blocks,
     pub(super) aside: Aside,
     pub(in crate::proto::lanes) marks: Marks,
@@ -20,7 +23,29 @@ pub(in crate::proto::lanes) struct Rare {
 impl Rare {
     /// Whether it says no more than if it were made anew.
     fn is_spare(&self) -> bool {
-        self.untold == 0 && self.marks.is_empty() && self.waiters.is_unused() && self.aside.is_empty()
+        self.queue.is_empty()
+            && self.untold == 0
+            && self.marks.is_empty()
+            && self.waiters.is_unused()
+            && self.aside.is_empty()
+    }
+
+    /// Bytes that wait to be sent.
+    #[inline]
+    pub(super) fn unsent(&self) -> usize {
+        self.queue.unsent_bytes + self.aside.bytes()
+    }
+
+    /// Forgets what was sent and everything of which is below `next`, but for the memory; the bytes of it.
+    pub(super) fn take_acknowledged(&mut self, next: u64) -> usize {
+        let mut bytes = 0;
+        while let Some(entry) = self.queue.take_acknowledged(next) {
+            bytes += entry.bytes;
+            if let Content::Frame { head, payload: None, .. } = entry.content {
+                self.blocks.keep(head);
+            }
+        }
+        bytes
     }
 }
 
@@ -28,6 +53,12 @@ impl Outbound {
     #[inline]
     pub(in crate::proto::lanes) fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
+    }
+
+    /// The queue, unless it is empty and takes no memory.
+    #[inline]
+    pub(super) fn queue(&self) -> Option<&Queue> {
+        self.rare.as_ref().map(|rare| &rare.queue)
     }
 
     /// Whether somebody waits for room.
@@ -39,22 +70,20 @@ impl Outbound {
     /// Whether it holds messages, or memory for them.
     #[inline]
     pub(in crate::proto) fn keeps_any(&self) -> bool {
-        self.open_count > 0
-            || self.open.capacity() > 0
-            || self.queue.capacity() > 0
-            || self.given_up
-            || self.rare.is_some()
+        self.open_count > 0 || self.open.capacity() > 0 || self.given_up || self.rare.is_some()
     }
 
     /// Gives back the memory that was kept for what comes, if nothing is held.
     pub(in crate::proto::lanes) fn rest(&mut self) {
-        if self.queue.is_empty() && self.open_count == 0 {
-            (self.open, self.queue) = Default::default();
-            if let Some(rare) = &mut self.rare {
-                rare.blocks.forget();
-            }
-            self.rare.take_if(|rare| rare.is_spare());
+        if self.open_count > 0 || self.queue().is_some_and(|queue| !queue.is_empty()) {
+            return;
         }
+        self.open = BytesMut::new();
+        if let Some(rare) = &mut self.rare {
+            rare.queue = Queue::default();
+            rare.blocks.forget();
+        }
+        self.rare.take_if(|rare| rare.is_spare());
     }
 
     #[cfg(test)]
