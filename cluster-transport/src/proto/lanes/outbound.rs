@@ -79,6 +79,10 @@ pub struct Outbound {
 }
 
 impl Outbound {
+    /// How many bytes at its front a short message and its acknowledgement touch.
+    #[cfg(test)]
+    pub(super) const FOR_SHORT_MESSAGES: usize = std::mem::offset_of!(Self, shed);
+
     pub(super) fn new(lane: Lane, settings: &LaneSettings, budget: &Arc<RingBudget>) -> Self {
         let ring = u32::try_from(settings.ring).unwrap_or(u32::MAX);
         let max_message = settings.max_message;
@@ -110,7 +114,7 @@ impl Outbound {
 
     /// The number after those of all messages so far.
     pub(in crate::proto) fn next(&self) -> u64 {
-        self.next + self.parts_aside()
+        self.next + self.rare.as_ref().map_or(0, |rare| rare.aside.numbers())
     }
 
     /// Whether there was nothing to send when the lane was last polled, and nothing has come since.
@@ -120,11 +124,11 @@ impl Outbound {
     }
 
     pub(super) fn lag(&self) -> LaneLag {
-        let queued = self.queue().map_or(0, Queue::unsent_messages);
+        let queued = self.rare.as_ref().map_or(0, |rare| rare.queue.unsent_messages() + rare.aside.parts());
         LaneLag {
             unsent_bytes: self.unsent(),
             unacknowledged_bytes: self.sent_bytes,
-            unsent_messages: queued + u64::from(self.open_count) + self.parts_aside(),
+            unsent_messages: queued + u64::from(self.open_count),
             pushed: self.pushed,
             shed: self.shed,
             oldest_since: self.rare.as_ref().and_then(|rare| rare.marks.since(self.first_held())),
@@ -233,8 +237,8 @@ impl Outbound {
             return rare.queue.send(lane);
         }
         let entry = rare.queue.take()?;
-        if entry.is_part() {
-            rare.aside.part_sent();
+        if entry.takes_turn() {
+            rare.aside.turn_is_over();
         }
         self.gone.add(entry.end, entry.bytes);
         Some(entry.once(lane))

@@ -19,6 +19,8 @@ const WAKE_AT: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     next: u64,
+    /// How many tickets there are, in the queue or woken.
+    tickets: usize,
     queue: BTreeMap<Ticket, Waiter>,
 }
 
@@ -38,9 +40,9 @@ impl Waiters {
         self.queue.is_empty()
     }
 
-    /// Whether nobody has ever waited: the numbers of tickets are not used again.
+    /// Whether nobody holds a ticket, so that their numbers may begin anew.
     pub(super) fn is_unused(&self) -> bool {
-        self.next == 0
+        self.tickets == 0
     }
 
     fn is_first(&self, ticket: Option<Ticket>) -> bool {
@@ -51,9 +53,16 @@ impl Waiters {
     fn wait(&mut self, ticket: &mut Option<Ticket>, len: usize, waker: &Waker) -> Option<Waiter> {
         let ticket = *ticket.get_or_insert_with(|| {
             self.next += 1;
+            self.tickets += 1;
             Ticket(self.next)
         });
         self.queue.insert(ticket, Waiter { len, waker: waker.clone() })
+    }
+
+    /// Takes a ticket back. What stood in the queue is to be dropped once the lock is released.
+    fn leave(&mut self, ticket: Ticket) -> Option<Waiter> {
+        self.tickets -= 1;
+        self.queue.remove(&ticket)
     }
 }
 
@@ -193,7 +202,7 @@ impl Drop for RoomFor {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             self.lanes.changing(self.lane, |outbound| {
-                outbound.rare.as_mut().and_then(|rare| rare.waiters.queue.remove(&ticket))
+                outbound.rare.as_mut().and_then(|rare| rare.waiters.leave(ticket))
             });
         }
     }

@@ -12,6 +12,7 @@ use super::*;
 mod asking;
 mod beats;
 mod endings;
+mod marks;
 mod priority;
 mod streams;
 

@@ -25,10 +25,18 @@ enum Waiting {
 
 impl Waiting {
     /// How many numbers it will take.
-    fn parts(&self) -> u64 {
+    fn numbers(&self) -> u64 {
         match self {
             Self::Message(rest) => rest.parts(),
             Self::Withdrawn(numbers) => *numbers,
+        }
+    }
+
+    /// How many parts it is.
+    fn parts(&self) -> u64 {
+        match self {
+            Self::Message(rest) => rest.parts(),
+            Self::Withdrawn(_) => 0,
         }
     }
 }
@@ -70,7 +78,7 @@ pub(super) struct Aside {
     waiting: VecDeque<Waiting>,
     /// Of the messages.
     bytes: usize,
-    /// Whether a part is in the queue.
+    /// Whether a part or a mark is in the queue.
     has_turn: bool,
 }
 
@@ -90,7 +98,12 @@ impl Aside {
     }
 
     /// How many numbers they will take.
-    fn parts(&self) -> u64 {
+    pub(super) fn numbers(&self) -> u64 {
+        self.waiting.iter().map(Waiting::numbers).sum()
+    }
+
+    /// How many parts they are.
+    pub(super) fn parts(&self) -> u64 {
         self.waiting.iter().map(Waiting::parts).sum()
     }
 
@@ -99,8 +112,8 @@ impl Aside {
         !self.is_empty() && !self.has_turn
     }
 
-    /// A part was sent.
-    pub(super) fn part_sent(&mut self) {
+    /// What had its turn was sent.
+    pub(super) fn turn_is_over(&mut self) {
         self.has_turn = false;
     }
 
@@ -160,6 +173,8 @@ impl Outbound {
             None => {}
             Some(Waiting::Withdrawn(numbers)) => {
                 let end = next + *numbers;
+                // Until it is sent, what is withdrawn after it waits with it, as one.
+                aside.has_turn = true;
                 aside.waiting.pop_front();
                 queue.push(Entry::withdrawn(next, end));
                 self.next = end;
@@ -176,17 +191,12 @@ impl Outbound {
         }
     }
 
-    /// How many numbers what takes turns and is not in the queue yet will take.
-    pub(super) fn parts_aside(&self) -> u64 {
-        self.rare.as_ref().map_or(0, |rare| rare.aside.parts())
-    }
-
     /// Gives up what is not sent yet of the long message that begins with these bytes and takes turns.
     pub(in crate::proto::lanes) fn withdraw(&mut self, beginning: &[u8]) {
         let Some(rare) = &mut self.rare else { return };
         let Some(rest) = rare.aside.withdraw(beginning) else { return };
         // The receiver may have a part of it.
-        if rest.message.is_some() && std::mem::take(&mut rare.aside.has_turn) {
+        if rest.message.is_some() && rare.aside.has_turn {
             rare.queue.withdraw_part();
         }
     }

@@ -60,6 +60,12 @@ impl Entry {
         matches!(self.content, Content::Frame { part: Part::Inner | Part::Last, .. })
     }
 
+    /// Whether what takes turns goes on once this is sent.
+    #[inline]
+    pub(super) fn takes_turn(&self) -> bool {
+        self.is_part() || self.is_mark()
+    }
+
     pub(super) fn is_mark(&self) -> bool {
         matches!(self.content, Content::Shed { .. })
     }
@@ -97,6 +103,11 @@ pub(in crate::proto::lanes) struct Queue {
 impl Queue {
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     pub(super) fn push(&mut self, entry: Entry) {
@@ -173,6 +184,12 @@ impl Queue {
     pub(super) fn forget_below(&mut self, wanted: u64) {
         while let Some(entry) = self.entries.pop_front_if(|entry| entry.end <= wanted) {
             self.unsent_bytes -= entry.bytes;
+        }
+        // Some of what a mark stands for had arrived: the peer may acknowledge it before it sees the mark.
+        if let Some(Entry { first, end, content: Content::Shed { messages }, .. }) = self.entries.front_mut()
+        {
+            *first = wanted.max(*first);
+            *messages = (*end - *first).min(*messages);
         }
     }
 }

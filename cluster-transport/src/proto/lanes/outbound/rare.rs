@@ -86,6 +86,12 @@ impl Outbound {
         self.rare.take_if(|rare| rare.is_spare());
     }
 
+    /// How many frames and marks are queued.
+    #[cfg(test)]
+    pub(in crate::proto) fn queued(&self) -> usize {
+        self.queue().map_or(0, Queue::len)
+    }
+
     #[cfg(test)]
     pub(in crate::proto::lanes) fn kept_blocks(&self) -> usize {
         self.rare.as_ref().map_or(0, |rare| rare.blocks.kept())

@@ -5,8 +5,8 @@ use std::task::Wake;
 use proptest::prelude::*;
 
 use super::*;
-use crate::proto::SessionId;
 use crate::proto::lanes::LaneSettings;
+use crate::proto::{Instant, SessionId};
 
 const RING: usize = 4_096;
 const LANE: Lane = Lane::Notifications;
@@ -117,6 +117,23 @@ fn whoever_finds_room_does_not_wait() {
     let mut bench = Bench::new();
     bench.publish(100);
     assert_eq!(bench.served, [1]);
+}
+
+#[test]
+fn a_lane_that_was_waited_on_keeps_nothing_once_nobody_holds_a_ticket() {
+    let mut bench = Bench::new();
+    let last = [3_000, 3_000].map(|len| bench.publish(len))[1];
+    let tick = |bench: &Bench| bench.lanes.tick(Instant::ORIGIN);
+    bench.send();
+    bench.acknowledge();
+    tick(&bench);
+    assert!(bench.lanes.outbound(LANE).keeps_any(), "one that was woken holds a ticket");
+    bench.run();
+    assert_eq!(bench.served.last(), Some(&last));
+    bench.send();
+    bench.acknowledge();
+    tick(&bench);
+    assert!(!bench.lanes.outbound(LANE).keeps_any());
 }
 
 #[test]

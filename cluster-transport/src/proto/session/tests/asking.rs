@@ -9,7 +9,7 @@ use crate::proto::requests::RequestId;
 const LONG: usize = 8 << 20;
 
 impl End {
-    fn ask(&self, now: Instant, timeout: Duration, question: &[u8]) -> RequestId {
+    pub(super) fn ask(&self, now: Instant, timeout: Duration, question: &[u8]) -> RequestId {
         let Begun { id, head, .. } = self.lanes.requests().ask(now, timeout, None).unwrap();
         self.lanes.push_with_head(Lane::Requests, head.as_slice(), Payload::Copied(question)).unwrap();
         id
@@ -24,7 +24,7 @@ impl End {
         })
     }
 
-    fn cancel(&self, id: RequestId) -> bool {
+    pub(super) fn cancel(&self, id: RequestId) -> bool {
         let head = self.lanes.cancel(id);
         if let Some(head) = &head {
             self.lanes.push(Lane::Requests, Payload::Copied(head.as_slice())).unwrap();
