@@ -218,7 +218,7 @@ impl Process {
                 }
                 SessionEvent::Request(RequestEvent::Asked { .. } | RequestEvent::Cancelled(_)) => {}
                 SessionEvent::Request(RequestEvent::Ended { .. }) => {}
-                SessionEvent::Tunnel(frame) => self.tunnels.handle_frame(id, frame),
+                SessionEvent::Tunnel(frame) => self.tunnels.handle_frame(id, *frame),
                 SessionEvent::Ended(end) => ended = Some(SessionEnd::from(end)),
             }
         }

@@ -340,7 +340,7 @@ impl<'a> LinkTask<'a> {
                 SessionEvent::Request(RequestEvent::Ended { id, token: None, outcome }) => {
                     answered.push((id, outcome));
                 }
-                SessionEvent::Tunnel(frame) => tunnels::take_frame(self.shared, handle.id(), frame),
+                SessionEvent::Tunnel(frame) => tunnels::take_frame(self.shared, handle.id(), *frame),
                 SessionEvent::Ended(how) => end = Some(how),
             }
         }

@@ -6,9 +6,9 @@
 
 mod event;
 mod outbox;
+mod rare;
 mod sending;
 
-use std::collections::VecDeque;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use bytes::{Buf, Bytes};
 pub use event::{Direction, Missed, SessionEnd, SessionEvent};
 pub use outbox::Outbox;
 
+use self::rare::{PeerLeave, Rare};
 use super::body::{Close, CloseCode, Leave, Positions};
 use super::few::Few;
 use super::frame::{Acknowledge, Decoded, Frame, FrameError, Lagged, LaneStart, Segment, kind};
@@ -56,19 +57,19 @@ pub struct Session {
     id: SessionId,
     lanes: Arc<PeerLanes>,
     ended: bool,
-    acknowledged: PerLane<u64>,
-    /// How many bytes of the control lane were taken in and are not acknowledged.
-    unacknowledged: usize,
+    /// Whether much that was taken in of the control lane is not acknowledged.
+    owes_much: bool,
+    rare: Option<Box<Rare>>,
+    record: Box<Record>,
     events: Few<SessionEvent>,
-    frames: VecDeque<(Lane, Bytes)>,
-    /// What goes through tunnels, behind everything else. Bounded by the credit of each.
-    tunnels: VecDeque<Bytes>,
-    leaving: Option<Instant>,
-    peer_leave: Option<Box<(PerLane<u64>, Instant)>>,
+}
+
+/// What is there to be asked for.
+#[derive(Debug)]
+struct Record {
+    start: SessionStart,
     skipped_frames: u64,
     refused_requests: u64,
-    /// Apart from what every turn touches.
-    start: Box<SessionStart>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -88,21 +89,15 @@ enum Fault {
 impl Session {
     /// Begins a session. From here on only its input counts for the pair.
     pub fn new(start: SessionStart) -> Self {
-        start.lanes.fence(start.session);
+        start.lanes.begin(start.session);
         let mut session = Self {
             id: start.session,
             lanes: Arc::clone(&start.lanes),
             ended: false,
-            acknowledged: PerLane::from_fn(|lane| start.lanes.handed(lane)),
-            unacknowledged: 0,
+            owes_much: false,
+            rare: None,
+            record: Box::new(Record { start, skipped_frames: 0, refused_requests: 0 }),
             events: Few::default(),
-            frames: VecDeque::new(),
-            tunnels: VecDeque::new(),
-            leaving: None,
-            peer_leave: None,
-            skipped_frames: 0,
-            refused_requests: 0,
-            start: Box::new(start),
         };
         for lane in Lane::ALL {
             session.start_lane(lane);
@@ -111,11 +106,11 @@ impl Session {
     }
 
     fn start_lane(&mut self, lane: Lane) {
-        let position = self.start.peer_positions.on(lane);
-        let (session, window) = (self.id, self.start.peer_windows[lane]);
+        let SessionStart { peer_positions, peer_windows, .. } = &self.record.start;
+        let (position, session, window) = (peer_positions.on(lane), self.id, peer_windows[lane]);
         let started = self.lanes.changing(lane, |outbound| outbound.start(session, window, position));
         let start = LaneStart { session: self.id, lane, first: started.first };
-        self.frames.push_back((lane, Frame::LaneStart(start).encode()));
+        self.rare().frames.push_back((lane, Frame::LaneStart(start).encode()));
         if lane.is_resumed() && !started.continues && (started.first > 0 || started.lost > 0) {
             let (direction, missed) = (Direction::Outbound, Missed::Unknown);
             self.events.push(SessionEvent::Lagged { lane, direction, missed });
@@ -124,17 +119,17 @@ impl Session {
 
     /// What the handshake agreed on.
     pub fn start(&self) -> &SessionStart {
-        &self.start
+        &self.record.start
     }
 
     /// How many frames of unknown kinds were skipped.
     pub fn skipped_frames(&self) -> u64 {
-        self.skipped_frames
+        self.record.skipped_frames
     }
 
     /// How many requests of the peer were refused because too many were under way.
     pub fn refused_requests(&self) -> u64 {
-        self.refused_requests
+        self.record.refused_requests
     }
 
     /// Takes in a frame of the peer, without its length.
@@ -142,15 +137,21 @@ impl Session {
         if self.ended {
             return;
         }
-        let result = self.take_frame(now, frame);
-        if let Err(fault) = result {
-            let code = match fault {
-                Fault::Frame(FrameError::UnknownKind { .. }) => CloseCode::UNKNOWN_KIND,
-                _ => CloseCode::VIOLATION,
-            };
-            self.close(code, &fault.to_string());
+        if let Err(fault) = self.take_frame(now, frame) {
+            self.refuse(&fault);
         }
-        self.check_leave(now);
+        if self.rare.is_some() {
+            self.check_leave(now);
+        }
+    }
+
+    #[cold]
+    fn refuse(&mut self, fault: &Fault) {
+        let code = match fault {
+            Fault::Frame(FrameError::UnknownKind { .. }) => CloseCode::UNKNOWN_KIND,
+            _ => CloseCode::VIOLATION,
+        };
+        self.close(code, &fault.to_string());
     }
 
     fn take_frame(&mut self, now: Instant, mut frame: Bytes) -> Result<(), Fault> {
@@ -158,17 +159,20 @@ impl Session {
             // Nearly all are segments and acknowledgements.
             Some(&kind::SEGMENT) => {
                 frame.advance(1);
-                return self.take_segment(now, Segment::decode(frame)?);
+                self.take_segment(now, Segment::decode(frame)?)
             }
             Some(&kind::ACKNOWLEDGE) => {
                 frame.advance(1);
-                return self.take_acknowledge(Acknowledge::decode(frame)?);
+                self.take_acknowledge(Acknowledge::decode(frame)?)
             }
-            _ => {}
+            _ => self.take_other(now, frame),
         }
+    }
+
+    fn take_other(&mut self, now: Instant, frame: Bytes) -> Result<(), Fault> {
         match Frame::decode(frame)? {
             Decoded::Known(frame) => self.take(now, frame)?,
-            Decoded::Skipped(_) => self.skipped_frames += 1,
+            Decoded::Skipped(_) => self.record.skipped_frames += 1,
         }
         Ok(())
     }
@@ -189,7 +193,7 @@ impl Session {
             requests.handle_timeout(now);
         }
         self.check_leave(now);
-        if self.leaving.is_some_and(|until| until <= now) {
+        if self.rare.as_ref().and_then(|rare| rare.leaving).is_some_and(|until| until <= now) {
             self.end(SessionEnd::WeLeft);
         }
     }
@@ -199,9 +203,11 @@ impl Session {
         if self.ended {
             return None;
         }
-        let peer_leave = self.peer_leave.as_ref().map(|leave| leave.1);
         let requests = self.lanes.requests_under_way().and_then(|requests| requests.poll_timeout());
-        [self.leaving, peer_leave, requests].into_iter().flatten().min()
+        match &self.rare {
+            None => requests,
+            Some(rare) => rare.poll_timeout().into_iter().chain(requests).min(),
+        }
     }
 
     /// The next event.
@@ -235,18 +241,22 @@ impl Session {
     /// Sends something of a tunnel, in order, behind what the lanes have.
     pub fn send_tunnel(&mut self, frame: TunnelFrame) {
         if !self.ended {
-            self.tunnels.push_back(Frame::Tunnel(frame).encode());
+            self.rare().tunnels.push_back(Frame::Tunnel(frame).encode());
         }
     }
 
     /// Leaves the cluster: what the lanes hold is still delivered, for at most [`LEAVE_WAIT`].
     pub fn leave(&mut self, now: Instant) {
-        if self.ended || self.leaving.is_some() {
+        if self.ended || self.is_leaving() {
             return;
         }
         let ends = PerLane::from_fn(|lane| self.lanes.outbound(lane).next());
         self.say(Frame::Leave(Leave { ends }, Extensions::default()));
-        self.leaving = Some(now + LEAVE_WAIT);
+        self.rare().leaving = Some(now + LEAVE_WAIT);
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.leaving.is_some())
     }
 
     /// Ends the session with a word to the peer.
@@ -266,7 +276,11 @@ impl Session {
 
     /// Puts up a frame that belongs to no lane's messages.
     fn say(&mut self, frame: Frame) {
-        self.frames.push_back((Lane::Control, frame.encode()));
+        self.rare().frames.push_back((Lane::Control, frame.encode()));
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     fn end(&mut self, end: SessionEnd) {
@@ -292,16 +306,17 @@ impl Session {
             Frame::Acknowledge(acknowledge) => self.take_acknowledge(acknowledge),
             Frame::Segment(segment) => self.take_segment(now, segment),
             Frame::Leave(leave, _) => {
-                self.peer_leave.get_or_insert_with(|| Box::new((leave.ends, now + LEAVE_WAIT)));
+                let leave = PeerLeave { ends: leave.ends, until: now + LEAVE_WAIT };
+                self.rare().peer_leave.get_or_insert(leave);
                 Ok(())
             }
             Frame::Close(close, _) => {
-                let left = self.leaving.is_some() && close.code == CloseCode::LEFT;
+                let left = self.is_leaving() && close.code == CloseCode::LEFT;
                 self.end(if left { SessionEnd::WeLeft } else { SessionEnd::ClosedByPeer(close) });
                 Ok(())
             }
             Frame::Tunnel(frame) => {
-                self.events.push(SessionEvent::Tunnel(frame));
+                self.events.push(SessionEvent::Tunnel(Box::new(frame)));
                 Ok(())
             }
             frame => self.take_from_lane(now, frame),
@@ -318,7 +333,7 @@ impl Session {
     /// The receiving side, if only the input of this session counts. Counts a frame that does not.
     fn own_inbound<'a>(&self, lanes: &'a PeerLanes) -> Option<MutexGuard<'a, Inbound>> {
         let mut inbound = lanes.inbound();
-        if inbound.owner != Some(self.id) {
+        if inbound.owner() != Some(self.id) {
             inbound.stale_frames += 1;
             return None;
         }
@@ -326,65 +341,58 @@ impl Session {
     }
 
     fn take_segment(&mut self, now: Instant, segment: Segment) -> Result<(), Fault> {
-        let (lanes, session, lane) = (&self.lanes, self.id, segment.lane);
+        let (lanes, lane) = (&self.lanes, segment.lane);
         let Some(mut inbound) = self.own_inbound(lanes) else { return Ok(()) };
-        let window = window_of(lanes, lane);
         let inbound_lane = inbound.lane_mut(lane);
-        let taken = inbound_lane.segment(session, segment, window)?;
-        let unacknowledged = inbound_lane.unacknowledged_bytes();
+        let taken = inbound_lane.segment(segment)?;
+        let owes_much = inbound_lane.owes_much();
         drop(inbound);
-        self.taken(now, lane, taken, unacknowledged)
+        self.taken(now, lane, taken, owes_much)
     }
 
     fn take_from_lane(&mut self, now: Instant, frame: Frame) -> Result<(), Fault> {
-        let (lanes, session) = (&self.lanes, self.id);
+        let lanes = &self.lanes;
         let Some(mut inbound) = self.own_inbound(lanes) else { return Ok(()) };
         match frame {
+            Frame::LaneStart(start) if start.session != self.id => {
+                Err(InboundFault::NotStarted { lane: start.lane }.into())
+            }
             Frame::LaneStart(start) => {
+                let continues = inbound.lane_mut(start.lane).start(start)?;
                 drop(inbound);
-                self.lane_started(start)
+                if !continues && start.lane.is_resumed() {
+                    let (direction, missed) = (Direction::Inbound, Missed::Unknown);
+                    self.events.push(SessionEvent::Lagged { lane: start.lane, direction, missed });
+                }
+                Ok(())
             }
             Frame::Lagged(lagged) => {
-                let news = inbound.lane_mut(lagged.lane).lagged(session, &lagged)?;
+                let news = inbound.lane_mut(lagged.lane).lagged(&lagged)?;
                 drop(inbound);
                 self.peer_lagged(&lagged, news);
                 Ok(())
             }
             Frame::Fragment(fragment) => {
-                let (lane, limits) = (fragment.lane, self.limits(&inbound, fragment.lane));
+                let (lane, limits) = (fragment.lane, self.limits(&inbound));
                 let inbound_lane = inbound.lane_mut(lane);
-                let taken = inbound_lane.fragment(session, &fragment, limits)?;
-                let unacknowledged = inbound_lane.unacknowledged_bytes();
+                let taken = inbound_lane.fragment(&fragment, limits)?;
+                let owes_much = inbound_lane.owes_much();
                 drop(inbound);
-                self.taken(now, lane, taken, unacknowledged)
+                self.taken(now, lane, taken, owes_much)
             }
             _ => Err(Fault::Handshake),
         }
     }
 
-    fn taken(&mut self, now: Instant, lane: Lane, taken: Taken, unacknowledged: usize) -> Result<(), Fault> {
+    fn taken(&mut self, now: Instant, lane: Lane, taken: Taken, owes_much: bool) -> Result<(), Fault> {
         if lane == Lane::Control {
-            self.unacknowledged = unacknowledged;
+            self.owes_much = owes_much;
         }
         match (lane, taken) {
             (_, Taken::Duplicate) => {}
             (lane, Taken::Absorbed) => self.lanes.absorbed(lane),
             (Lane::Requests, Taken::Batch(batch)) => return self.take_requests(now, batch),
             (_, Taken::Batch(batch)) => self.events.push(SessionEvent::Batch(batch)),
-        }
-        Ok(())
-    }
-
-    fn lane_started(&mut self, start: LaneStart) -> Result<(), Fault> {
-        if start.session != self.id {
-            return Err(InboundFault::NotStarted { lane: start.lane }.into());
-        }
-        if !self.lanes.inbound().lane_mut(start.lane).start(start)? {
-            self.acknowledged[start.lane] = start.first;
-            if start.lane.is_resumed() {
-                let (direction, missed) = (Direction::Inbound, Missed::Unknown);
-                self.events.push(SessionEvent::Lagged { lane: start.lane, direction, missed });
-            }
         }
         Ok(())
     }
@@ -408,7 +416,7 @@ impl Session {
             match requests.handle(now, message)? {
                 Heard::Event(event) => self.events.push(SessionEvent::Request(event)),
                 Heard::Refusal(head) => {
-                    self.refused_requests += 1;
+                    self.record.refused_requests += 1;
                     refusals.push(head);
                 }
                 Heard::Late => {}
@@ -427,10 +435,9 @@ impl Session {
         Ok(())
     }
 
-    fn limits(&self, inbound: &Inbound, lane: Lane) -> InboundLimits {
+    fn limits(&self, inbound: &Inbound) -> InboundLimits {
         let settings = self.lanes.settings();
         InboundLimits {
-            window: window_of(&self.lanes, lane),
             max_message: settings.max_message,
             reassembly_left: settings.reassembly.saturating_sub(inbound.reassembling()),
             reassembly: settings.reassembly,
@@ -439,23 +446,15 @@ impl Session {
 
     /// A leave takes effect when the last messages have arrived, or have had their time.
     fn check_leave(&mut self, now: Instant) {
-        let Some((ends, until)) = self.peer_leave.as_deref() else { return };
-        let complete = {
-            let inbound = self.lanes.inbound();
-            ends.iter().all(|(lane, end)| inbound.lane(lane).has_reached(self.id, *end))
-        };
-        if self.ended || (!complete && *until > now) {
+        let Some(leave) = self.rare.as_ref().and_then(|rare| rare.peer_leave) else { return };
+        let complete = self.lanes.inbound().has_reached(self.id, &leave.ends);
+        if self.ended || (!complete && leave.until > now) {
             return;
         }
         let close = Close { code: CloseCode::LEFT, text: Text::default() };
         self.say(Frame::Close(close, Extensions::default()));
         self.end(SessionEnd::PeerLeft);
     }
-}
-
-/// How many bytes of a lane the peer may have unacknowledged.
-fn window_of(lanes: &PeerLanes, lane: Lane) -> usize {
-    usize::try_from(lanes.settings().windows[lane]).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

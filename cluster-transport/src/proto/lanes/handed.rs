@@ -7,7 +7,8 @@
 #[derive(Debug, Default)]
 pub(super) struct Handed {
     next: u64,
-    absorbed: Option<(u64, u64)>,
+    /// From where to where parts wait for what is before them: as good as never.
+    absorbed: Option<Box<(u64, u64)>>,
 }
 
 impl Handed {
@@ -27,19 +28,21 @@ impl Handed {
 
     /// The numbers from `from` to below `to` were taken in without anything to hand over.
     pub(super) fn absorbed(&mut self, from: u64, to: u64) {
-        self.absorbed = match self.absorbed {
-            Some((start, end)) if end == from => Some((start, to)),
-            _ => Some((from, to)),
-        };
-        self.merge();
+        if from <= self.next {
+            self.next = self.next.max(to);
+            self.absorbed = None;
+            return;
+        }
+        match self.absorbed.as_deref_mut() {
+            Some((_, end)) if *end == from => *end = to,
+            Some(other) => *other = (from, to),
+            None => self.absorbed = Some(Box::new((from, to))),
+        }
     }
 
     fn merge(&mut self) {
-        if let Some((from, to)) = self.absorbed
-            && from <= self.next
-        {
-            self.next = self.next.max(to);
-            self.absorbed = None;
+        if let Some((_, to)) = self.absorbed.take_if(|absorbed| absorbed.0 <= self.next).as_deref() {
+            self.next = self.next.max(*to);
         }
     }
 }

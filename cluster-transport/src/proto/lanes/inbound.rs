@@ -2,10 +2,11 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::super::few::Few;
 use super::super::frame::{self, Fragment, Lagged, LaneStart, Segment};
 use super::super::{Lane, PerLane, SessionId};
+use super::LaneSettings;
 use super::handed::Handed;
+use super::tally::Tally;
 
 /// Messages of one lane on their way to the application, sharing the buffer they were read into.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -215,20 +216,57 @@ pub(in crate::proto) enum Taken {
 }
 
 /// The receiving side of all lanes, owned by one session at a time.
-#[derive(Debug, Default)]
+///
+/// In this order, so that what the control lane takes in touches is together.
+#[derive(Debug)]
+#[repr(C)]
 pub(in crate::proto) struct Inbound {
-    pub(in crate::proto) owner: Option<SessionId>,
+    owner: Option<SessionId>,
     pub(in crate::proto) stale_frames: u64,
     lanes: PerLane<InboundLane>,
 }
 
 impl Inbound {
+    pub(super) fn new(settings: &LaneSettings) -> Self {
+        Self {
+            owner: None,
+            stale_frames: 0,
+            lanes: PerLane::from_fn(|lane| InboundLane::new(settings.windows[lane])),
+        }
+    }
+
+    /// The one session whose input counts.
+    pub(in crate::proto) fn owner(&self) -> Option<SessionId> {
+        self.owner
+    }
+
+    /// From now on only this session's input counts, lane by lane once it has started them. False if that was so before.
+    pub(super) fn fence(&mut self, session: SessionId) -> bool {
+        if self.owner.replace(session) == Some(session) {
+            return false;
+        }
+        self.lanes.iter_mut().for_each(|(_, lane)| lane.is_started = false);
+        true
+    }
+
+    /// A session begins, and tells its peer itself whatever is handed over from here on.
+    pub(super) fn begin(&mut self) {
+        self.lanes.iter_mut().for_each(|(_, lane)| lane.acknowledged = lane.handed.next());
+    }
+
     pub(in crate::proto) fn lane(&self, lane: Lane) -> &InboundLane {
         &self.lanes[lane]
     }
 
+    #[inline]
     pub(in crate::proto) fn lane_mut(&mut self, lane: Lane) -> &mut InboundLane {
         &mut self.lanes[lane]
+    }
+
+    /// Whether this session has started all lanes and everything below these numbers has arrived.
+    pub(in crate::proto) fn has_reached(&self, session: SessionId, ends: &PerLane<u64>) -> bool {
+        self.owner == Some(session)
+            && self.lanes.iter().all(|(lane, inbound)| inbound.is_started && inbound.expected >= ends[lane])
     }
 
     /// Bytes announced by unfinished messages.
@@ -237,17 +275,29 @@ impl Inbound {
     }
 }
 
+#[cfg(test)]
+impl Inbound {
+    /// How many bytes at its front what comes on the control lane touches.
+    pub(super) const FOR_CONTROL: usize = std::mem::offset_of!(Self, lanes) + size_of::<InboundLane>();
+}
+
 /// The receiving side of one lane.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::proto) struct InboundLane {
+    /// Whether the owner has started it.
+    is_started: bool,
+    /// Whether any session has.
+    is_known: bool,
+    /// How many bytes the peer may have unacknowledged.
+    window: u32,
     /// The next number expected, since the first session of the pair.
-    expected: Option<u64>,
-    /// In which session the lane was started.
-    session: Option<SessionId>,
+    expected: u64,
     /// How far the application has taken.
     handed: Handed,
-    /// Bytes of the frames taken in this session that were not acknowledged: (number after, bytes).
-    unacknowledged: Few<(u64, usize)>,
+    /// Up to where the peer was told that it has.
+    acknowledged: u64,
+    /// Bytes of the frames taken in this session that were not acknowledged.
+    unacknowledged: Tally,
     unacknowledged_bytes: usize,
     partial: Option<Box<Partial>>,
 }
@@ -269,25 +319,37 @@ impl Partial {
 /// The limits that a lane is held to.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::proto) struct InboundLimits {
-    pub(in crate::proto) window: usize,
     pub(in crate::proto) max_message: u32,
     pub(in crate::proto) reassembly_left: usize,
     pub(in crate::proto) reassembly: usize,
 }
 
 impl InboundLane {
+    fn new(window: u32) -> Self {
+        Self {
+            is_started: false,
+            is_known: false,
+            window,
+            expected: 0,
+            handed: Handed::default(),
+            acknowledged: 0,
+            unacknowledged: Tally::default(),
+            unacknowledged_bytes: 0,
+            partial: None,
+        }
+    }
+
     pub(in crate::proto) fn position(&self) -> Option<u64> {
-        self.expected
+        self.is_known.then_some(self.expected)
     }
 
-    /// Bytes of the frames taken in this session that were not acknowledged.
-    pub(in crate::proto) fn unacknowledged_bytes(&self) -> usize {
-        self.unacknowledged_bytes
+    /// Whether so much is not acknowledged that the peer should hear of it though there is nothing else to say to it.
+    pub(in crate::proto) fn owes_much(&self) -> bool {
+        self.unacknowledged_bytes > self.window() / 4
     }
 
-    /// Whether the lane was started in this session and everything below `end` has arrived.
-    pub(in crate::proto) fn has_reached(&self, session: SessionId, end: u64) -> bool {
-        self.session == Some(session) && self.expected.unwrap_or_default() >= end
+    fn window(&self) -> usize {
+        usize::try_from(self.window).unwrap_or(usize::MAX)
     }
 
     /// Forgets what has come of a message in parts.
@@ -297,31 +359,26 @@ impl InboundLane {
 
     /// Starts the lane. Returns whether its numbers continue; lanes that are not resumed always begin anew.
     pub(in crate::proto) fn start(&mut self, start: LaneStart) -> Result<bool, InboundFault> {
-        if self.session == Some(start.session) {
+        if self.is_started {
             return Err(InboundFault::StartedTwice { lane: start.lane });
         }
-        self.session = Some(start.session);
-        self.unacknowledged = Few::default();
+        let continues = start.lane.is_resumed() && self.is_known && start.first <= self.expected;
+        (self.is_started, self.is_known) = (true, true);
+        self.unacknowledged = Tally::default();
         self.unacknowledged_bytes = 0;
-        let continues =
-            start.lane.is_resumed() && self.expected.is_some_and(|expected| start.first <= expected);
         if !continues {
-            self.expected = Some(start.first);
+            self.expected = start.first;
+            self.acknowledged = start.first;
             self.handed.restart(start.first);
             self.partial = None;
         }
         Ok(continues)
     }
 
-    pub(in crate::proto) fn segment(
-        &mut self,
-        session: SessionId,
-        segment: Segment,
-        window: usize,
-    ) -> Result<Taken, InboundFault> {
+    pub(in crate::proto) fn segment(&mut self, segment: Segment) -> Result<Taken, InboundFault> {
         let Segment { lane, first, count, mut packed } = segment;
         let end = first.saturating_add(u64::from(count));
-        let expected = self.expected(session, lane)?;
+        let expected = self.expected(lane)?;
         if first > expected {
             return Err(InboundFault::Jump { lane, expected, got: first });
         }
@@ -332,25 +389,24 @@ impl InboundLane {
             let offset = u32::try_from(partial.received.len()).unwrap_or(u32::MAX);
             return Err(InboundFault::Discontinuous { message: partial.message, offset });
         }
-        self.take_bytes(lane, end, packed.len(), window)?;
+        self.take_bytes(lane, end, packed.len())?;
         for _ in first..expected {
             let Some((message, _)) = frame::split_message(&packed) else { break };
             let skip = message.len() + 2;
             packed = packed.split_off(skip);
         }
-        self.expected = Some(end);
+        self.expected = end;
         let count = u32::try_from(end - expected).unwrap_or(u32::MAX);
         Ok(Taken::Batch(Batch { lane, end, content: Content::Packed { packed, count } }))
     }
 
     pub(in crate::proto) fn fragment(
         &mut self,
-        session: SessionId,
         fragment: &Fragment,
         limits: InboundLimits,
     ) -> Result<Taken, InboundFault> {
         let &Fragment { lane, number, message, total, offset, .. } = fragment;
-        let expected = self.expected(session, lane)?;
+        let expected = self.expected(lane)?;
         if number > expected {
             return Err(InboundFault::Jump { lane, expected, got: number });
         }
@@ -358,7 +414,7 @@ impl InboundLane {
             return Ok(Taken::Duplicate);
         }
         let end = number.saturating_add(1);
-        self.take_bytes(lane, end, fragment.part.len(), limits.window)?;
+        self.take_bytes(lane, end, fragment.part.len())?;
         if offset == 0 {
             self.begin_message(fragment, limits)?;
         }
@@ -369,7 +425,7 @@ impl InboundLane {
         });
         let Some(partial) = partial else { return Err(InboundFault::Discontinuous { message, offset }) };
         partial.received.extend_from_slice(&fragment.part);
-        self.expected = Some(end);
+        self.expected = end;
         if !fragment.is_last() {
             self.handed.absorbed(number, end);
             return Ok(Taken::Absorbed);
@@ -393,19 +449,15 @@ impl InboundLane {
     }
 
     /// Takes in that messages will not come; how many of them are news, if any number is.
-    pub(in crate::proto) fn lagged(
-        &mut self,
-        session: SessionId,
-        lagged: &Lagged,
-    ) -> Result<Option<u64>, InboundFault> {
-        let expected = self.expected(session, lagged.lane)?;
+    pub(in crate::proto) fn lagged(&mut self, lagged: &Lagged) -> Result<Option<u64>, InboundFault> {
+        let expected = self.expected(lagged.lane)?;
         if lagged.from > expected {
             return Err(InboundFault::Jump { lane: lagged.lane, expected, got: lagged.from });
         }
         if lagged.to <= expected {
             return Ok(None);
         }
-        self.expected = Some(lagged.to);
+        self.expected = lagged.to;
         self.handed.absorbed(lagged.from, lagged.to);
         self.partial = None;
         Ok(Some(lagged.messages.min(lagged.to - expected)))
@@ -416,37 +468,28 @@ impl InboundLane {
         self.handed.done(end);
     }
 
-    /// The first number that was not handed over yet.
-    pub(super) fn handed(&self) -> u64 {
-        self.handed.next()
+    /// What is to be acknowledged, if that is news. From now on it counts as acknowledged.
+    ///
+    /// Also whether much is left.
+    pub(super) fn settle(&mut self) -> Option<(u64, bool)> {
+        let next = Some(self.handed.next()).filter(|next| *next > self.acknowledged)?;
+        self.acknowledged = next;
+        self.unacknowledged_bytes -= self.unacknowledged.take_below(next);
+        Some((next, self.owes_much()))
     }
 
-    /// What is to be acknowledged, if that is news after `last`, and the bytes of what is left. Forgets the bytes of it.
-    pub(super) fn settle(&mut self, last: u64) -> Option<(u64, usize)> {
-        let next = Some(self.handed.next()).filter(|next| *next > last)?;
-        self.acknowledged(next);
-        Some((next, self.unacknowledged_bytes))
-    }
-
-    fn acknowledged(&mut self, next: u64) {
-        while let Some((_, bytes)) = self.unacknowledged.pop_if(|(end, _)| *end <= next) {
-            self.unacknowledged_bytes -= bytes;
-        }
-    }
-
-    fn expected(&self, session: SessionId, lane: Lane) -> Result<u64, InboundFault> {
-        let started = self.session == Some(session);
-        self.expected.filter(|_| started).ok_or(InboundFault::NotStarted { lane })
+    fn expected(&self, lane: Lane) -> Result<u64, InboundFault> {
+        if self.is_started { Ok(self.expected) } else { Err(InboundFault::NotStarted { lane }) }
     }
 
     /// One frame may go over the window: the sender may always have one under way.
-    fn take_bytes(&mut self, lane: Lane, end: u64, bytes: usize, window: usize) -> Result<(), InboundFault> {
-        if self.unacknowledged_bytes > window {
-            let bytes = self.unacknowledged_bytes;
+    fn take_bytes(&mut self, lane: Lane, end: u64, bytes: usize) -> Result<(), InboundFault> {
+        if self.unacknowledged_bytes > self.window() {
+            let (bytes, window) = (self.unacknowledged_bytes, self.window());
             return Err(InboundFault::OverWindow { lane, bytes, window });
         }
         self.unacknowledged_bytes += bytes;
-        self.unacknowledged.push((end, bytes));
+        self.unacknowledged.add(end, bytes);
         Ok(())
     }
 }

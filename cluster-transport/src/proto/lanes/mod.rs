@@ -35,11 +35,14 @@ use super::requests::{Head, RequestId, Requests};
 use super::{Instant, Lane, PerLane, SessionId};
 
 /// Everything that one node keeps of its exchange with one incarnation of another.
+///
+/// In this order, so that all that a heartbeat and its acknowledgement touch is in four cache lines.
 #[derive(Debug)]
+#[repr(C)]
 pub struct PeerLanes {
+    outbound: Aligned<PerLane<Mutex<Outbound>>>,
     flags: Flags,
     inbound: Mutex<Inbound>,
-    outbound: PerLane<Mutex<Outbound>>,
     settings: Arc<LaneSettings>,
     budget: Arc<RingBudget>,
     requests: Mutex<Requests>,
@@ -60,9 +63,9 @@ impl PeerLanes {
 
     fn with_budget(settings: &Arc<LaneSettings>, budget: Arc<RingBudget>) -> Self {
         Self {
+            outbound: Aligned(PerLane::from_fn(|lane| Mutex::new(Outbound::new(lane, settings, &budget)))),
             flags: Flags::default(),
-            inbound: Mutex::new(Inbound::default()),
-            outbound: PerLane::from_fn(|lane| Mutex::new(Outbound::new(lane, settings, &budget))),
+            inbound: Mutex::new(Inbound::new(settings)),
             settings: Arc::clone(settings),
             budget,
             requests: Mutex::new(Requests::new(settings.max_requests)),
@@ -112,7 +115,7 @@ impl PeerLanes {
     /// Time has passed: sheds what has waited for too long, and gives memory back that was kept for more. To be called about once a second, and then
     /// [`take_untold`](Self::take_untold).
     pub fn tick(&self, now: Instant) {
-        for lane in self.flags.seen().lanes(Flag::Kept).iter() {
+        for lane in self.flags.lanes(Flag::Kept).iter() {
             self.changing(lane, |outbound| outbound.tick(now, self.settings.ring_age));
         }
     }
@@ -123,29 +126,29 @@ impl PeerLanes {
         if !self.keeps(lane) {
             return 0;
         }
-        lock(&self.outbound[lane]).take_untold()
+        self.outbound(lane).take_untold()
     }
 
     /// Whether a lane holds anything that its link has not had, or is to have again.
     fn keeps(&self, lane: Lane) -> bool {
-        self.flags.seen().is_set(Flag::Kept, lane)
+        self.flags.lanes(Flag::Kept).contains(lane)
     }
 
     /// A session is over, and nothing is sent before the next one.
     pub(super) fn session_ended(&self, session: SessionId) {
         for lane in budget::resumed() {
-            lock(&self.outbound[lane]).session_ended(session);
+            self.outbound(lane).session_ended(session);
         }
     }
 
     /// How many bytes a lane takes before its window is full.
     pub fn room(&self, lane: Lane) -> usize {
-        lock(&self.outbound[lane]).room()
+        self.outbound(lane).room()
     }
 
     /// What a lane has sent, shed and not yet been acknowledged.
     pub fn lag(&self, lane: Lane) -> LaneLag {
-        lock(&self.outbound[lane]).lag()
+        self.outbound(lane).lag()
     }
 
     /// How many bytes of a lane are not sent, or not acknowledged yet.
@@ -153,12 +156,12 @@ impl PeerLanes {
         if lane.is_resumed() && !self.keeps(lane) {
             return 0;
         }
-        lock(&self.outbound[lane]).unacknowledged()
+        self.outbound(lane).unacknowledged()
     }
 
     /// The next numbers expected from the peer.
     pub fn positions(&self) -> Positions {
-        let inbound = lock(&self.inbound);
+        let inbound = self.inbound();
         Positions {
             events: inbound.lane(Lane::Events).position(),
             notifications: inbound.lane(Lane::Notifications).position(),
@@ -167,10 +170,15 @@ impl PeerLanes {
 
     /// From now on only this session's input counts. To be called before a position is stated.
     pub fn fence(&self, session: SessionId) {
-        let before = lock(&self.inbound).owner.replace(session);
-        if before != Some(session) {
+        if self.inbound().fence(session) {
             self.requests().handle_link_lost();
         }
+    }
+
+    /// This session begins: only its input counts, and whatever is handed over from here on it tells its peer.
+    pub(super) fn begin(&self, session: SessionId) {
+        self.fence(session);
+        self.inbound().begin();
     }
 
     /// Gives up what the lanes hold whose numbers outlive a link. A later session begins with a gap that both sides are told of, even if
@@ -183,29 +191,31 @@ impl PeerLanes {
 
     /// The session whose input counts.
     pub fn owner(&self) -> Option<SessionId> {
-        lock(&self.inbound).owner
+        self.inbound().owner()
     }
 
     /// How many frames of a fenced-off session were dropped.
     pub fn stale_frames(&self) -> u64 {
-        lock(&self.inbound).stale_frames
+        self.inbound().stale_frames
     }
 
     /// Records that the application has taken a batch, so that it can be acknowledged.
     pub fn done(&self, lane: Lane, end: u64) {
-        lock(&self.inbound).lane_mut(lane).done(end);
-        self.flags.set(Flag::Owing, lane);
+        let mut inbound = self.inbound();
+        inbound.lane_mut(lane).done(end);
+        self.flags.note_owing(lane, true);
     }
 
     /// Records that numbers were taken in that have nothing to hand over, so that they can be acknowledged.
     pub(super) fn absorbed(&self, lane: Lane) {
-        self.flags.set(Flag::Owing, lane);
+        let _inbound = self.inbound();
+        self.flags.note_owing(lane, true);
     }
 
     /// Ends all requests, unless another session has taken over. What has come of a long one is of no use to anybody.
     pub(super) fn end_requests(&self, session: SessionId) {
-        let mut inbound = lock(&self.inbound);
-        if inbound.owner == Some(session) {
+        let mut inbound = self.inbound();
+        if inbound.owner() == Some(session) {
             inbound.lane_mut(Lane::Requests).forget_parts();
             drop(inbound);
             self.requests().handle_link_lost();
@@ -225,30 +235,28 @@ impl PeerLanes {
 
     /// The lanes that may have something to send. On any other a push asks for a wake.
     pub(super) fn busy(&self) -> Lanes {
-        self.flags.seen().lanes(Flag::Busy)
+        self.flags.lanes(Flag::Busy)
     }
 
     /// The lanes on which the application may have taken something that is not acknowledged.
     pub(super) fn owing(&self) -> Lanes {
-        self.flags.seen().lanes(Flag::Owing)
+        self.flags.owing()
     }
 
-    /// What is to be acknowledged of a lane, if that is news after `last`, and how many bytes are left that are not. From now on it counts as
+    /// What this session is to acknowledge of a lane, if that is news, and whether much is left that is not. From now on it counts as
     /// acknowledged.
-    pub(super) fn settle(&self, lane: Lane, last: u64) -> Option<(u64, usize)> {
-        // First the flag: what is taken from here on sets it again.
-        self.flags.clear(Flag::Owing, lane);
-        lock(&self.inbound).lane_mut(lane).settle(last)
-    }
-
-    /// The first number of a lane that was not handed over yet.
-    pub(super) fn handed(&self, lane: Lane) -> u64 {
-        lock(&self.inbound).lane(lane).handed()
+    pub(super) fn settle(&self, lane: Lane, session: SessionId) -> Option<(u64, bool)> {
+        let mut inbound = self.inbound();
+        if inbound.owner() != Some(session) {
+            return None;
+        }
+        self.flags.note_owing(lane, false);
+        inbound.lane_mut(lane).settle()
     }
 
     #[inline]
     pub(super) fn outbound(&self, lane: Lane) -> MutexGuard<'_, Outbound> {
-        lock(&self.outbound[lane])
+        lock(&self.outbound.0[lane])
     }
 
     pub(super) fn inbound(&self) -> MutexGuard<'_, Inbound> {
@@ -277,10 +285,12 @@ impl PeerLanes {
 
     /// As [`requests`](Self::requests), unless there are none: most pairs never ask each other anything, and their sessions ask this at
     /// every turn.
+    #[inline]
     pub(super) fn requests_under_way(&self) -> Option<MutexGuard<'_, Requests>> {
-        if !self.flags.seen().is_set(Flag::Asking, Lane::Requests) {
-            return None;
-        }
+        if self.flags.is_asking() { self.requests_if_any() } else { None }
+    }
+
+    fn requests_if_any(&self) -> Option<MutexGuard<'_, Requests>> {
         let requests = lock(&self.requests);
         if requests.is_idle() {
             self.flags.note_asking(false);
@@ -289,6 +299,11 @@ impl PeerLanes {
         Some(requests)
     }
 }
+
+/// Begins where a cache line does.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Aligned<T>(T);
 
 /// A message on its way into a lane.
 #[derive(Clone, Debug)]
@@ -331,4 +346,23 @@ impl Payload<'_> {
 #[inline]
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use super::*;
+
+    const TWO_CACHE_LINES: usize = 128;
+
+    #[test]
+    fn what_a_heartbeat_touches_of_each_side_is_in_two_cache_lines() {
+        let (sending, receiving) = (offset_of!(PeerLanes, outbound), offset_of!(PeerLanes, flags));
+        assert_eq!([align_of::<PeerLanes>(), sending % 64, receiving % 64], [64, 0, 0]);
+        let lock = size_of::<Mutex<Outbound>>() - size_of::<Outbound>();
+        assert!(lock + Outbound::FOR_SHORT_MESSAGES <= TWO_CACHE_LINES);
+        let inbound = offset_of!(PeerLanes, inbound) - receiving;
+        assert!(inbound + lock + Inbound::FOR_CONTROL <= TWO_CACHE_LINES);
+    }
 }

@@ -41,7 +41,7 @@ pub enum SessionEvent {
     /// Something happened to a request.
     Request(RequestEvent),
     /// Something of a tunnel through this session came.
-    Tunnel(TunnelFrame),
+    Tunnel(Box<TunnelFrame>),
     /// The session is over; what is left to transmit should still be sent.
     Ended(SessionEnd),
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::super::Lane;
 use super::super::frame::{Acknowledge, Frame, TUNNELS};
+use super::Session;
 use super::outbox::{Outbox, Stream};
-use super::{Session, window_of};
 
 impl Session {
     /// Appends frames to be sent over one byte stream, about `budget` bytes of them. False if nothing is left to send just now.
@@ -17,9 +17,9 @@ impl Session {
 
     /// Puts frames up to be sent, lane by lane in turn, as long as they are taken. False if nothing is left to send just now.
     pub fn poll_transmit_into(&mut self, out: &mut impl Outbox) -> bool {
-        // After the starts of lanes there are hardly any: their memory is not kept.
-        if !self.frames.is_empty() {
-            std::mem::take(&mut self.frames).into_iter().for_each(|(lane, frame)| out.put(lane, frame));
+        if let Some(rare) = &mut self.rare {
+            std::mem::take(&mut rare.frames).into_iter().for_each(|(lane, frame)| out.put(lane, frame));
+            self.rare.take_if(|rare| rare.is_spare());
         }
         if self.ended {
             return false;
@@ -34,7 +34,9 @@ impl Session {
             }
         }
         let has_more = self.transmit_lanes(out);
-        if acknowledges && (!out.is_empty() || self.owes_much()) {
+        // Nobody waits for an acknowledgement of the control lane before its window is used up. Peers always have something to
+        // say to each other soon, so that it travels along: an idle pair sends half as many packets.
+        if acknowledges && (!out.is_empty() || self.owes_much) {
             self.acknowledge(Lane::Control, out);
         }
         has_more
@@ -43,7 +45,7 @@ impl Session {
     /// What most turns send: a segment of the control lane, and behind it in the same piece what is to be acknowledged of that lane. False
     /// if there is nothing of the kind, or something else to send.
     fn transmit_alone(&mut self, out: &mut impl Outbox) -> bool {
-        if !self.lanes.busy().is_only(Lane::Control) || !self.tunnels.is_empty() {
+        if !self.lanes.busy().is_only(Lane::Control) || self.has_tunnels() {
             return false;
         }
         let Some(mut piece) = self.lanes.poll_alone(Lane::Control, self.id) else { return false };
@@ -72,7 +74,7 @@ impl Session {
                 idle = false;
             }
             if idle {
-                return Self::is_refused(out) || !self.tunnels.is_empty();
+                return Self::is_refused(out) || self.has_tunnels();
             }
         }
     }
@@ -84,8 +86,13 @@ impl Session {
 
     /// A frame of the tunnels, if it is taken.
     fn transmit_tunnels(&mut self, out: &mut impl Outbox) -> bool {
-        let frame = if out.takes(TUNNELS) { self.tunnels.pop_front() } else { None };
+        let Some(rare) = &mut self.rare else { return false };
+        let frame = if out.takes(TUNNELS) { rare.tunnels.pop_front() } else { None };
         frame.map(|frame| out.put(TUNNELS, frame)).is_some()
+    }
+
+    fn has_tunnels(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.tunnels.is_empty())
     }
 
     fn acknowledge(&mut self, lane: Lane, out: &mut impl Outbox) {
@@ -94,24 +101,14 @@ impl Session {
         }
     }
 
-    /// Whether so much is not acknowledged of the control lane that the peer should hear of it though there is nothing else to say to it.
-    ///
-    /// Nobody waits for an acknowledgement of the control lane before its window is used up. Peers always have something to
-    /// say to each other soon, so that it travels along: an idle pair sends half as many packets.
-    fn owes_much(&self) -> bool {
-        let lane = Lane::Control;
-        self.unacknowledged > window_of(&self.lanes, lane) / 4 && self.lanes.owing().contains(lane)
-    }
-
     /// What is to be acknowledged of a lane, if that is news. From now on it counts as acknowledged.
     fn settle(&mut self, lane: Lane) -> Option<Acknowledge> {
         if !self.lanes.owing().contains(lane) {
             return None;
         }
-        let (next, unacknowledged) = self.lanes.settle(lane, self.acknowledged[lane])?;
-        self.acknowledged[lane] = next;
+        let (next, owes_much) = self.lanes.settle(lane, self.id)?;
         if lane == Lane::Control {
-            self.unacknowledged = unacknowledged;
+            self.owes_much = owes_much;
         }
         Some(Acknowledge { lane, next })
     }

@@ -71,5 +71,6 @@ fn a_pair_at_rest_keeps_no_memory_for_what_it_has_said() {
     assert_eq!(keep(&pair), [false, true, true, false, true]);
     pair.a.lanes.tick(pair.now);
     assert_eq!(keep(&pair), [false; Lane::COUNT]);
-    assert!(size_of::<PeerLanes>() < 2_000, "{}", size_of::<PeerLanes>());
+    assert!(size_of::<PeerLanes>() < 1_500, "{}", size_of::<PeerLanes>());
+    assert!(size_of::<Session>() <= 128, "{}", size_of::<Session>());
 }
