@@ -7,6 +7,7 @@
 mod by_node;
 mod composition;
 pub mod continuity;
+mod deadline;
 pub mod events;
 pub mod flight;
 mod greeting;

@@ -32,6 +32,11 @@ macro_rules! label {
             pub fn as_str(&self) -> &str {
                 &self.text
             }
+
+            /// The name as a number, if it has less than eight bytes; different ones give different numbers, ordered as they are.
+            pub fn as_number(&self) -> Option<u64> {
+                is_whole(self.start).then_some(self.start)
+            }
         }
 
         impl Ord for $name {
@@ -186,6 +191,7 @@ mod tests {
                 assert_eq!(one.cmp(other), text.cmp(other_text), "{one} and {other}");
                 assert_eq!(one == other, text == other_text, "{one} and {other}");
             }
+            assert_eq!(one.as_number().is_some(), text.len() < 8, "{one}");
         }
     }
 

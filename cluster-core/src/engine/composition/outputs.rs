@@ -4,6 +4,7 @@ use bytes::Bytes;
 use cluster_transport::proto::{Instant, NodeId, SessionId};
 
 use super::{Engine, EngineEvent, Transmit};
+use crate::engine::deadline::earlier;
 use crate::engine::greeting::Applied;
 use crate::engine::members::Action;
 use crate::engine::state::RoomEvent;
@@ -86,9 +87,7 @@ impl Engine {
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let members = self.members.poll_timeout();
-        let machines =
-            [members, self.continuity.poll_timeout(), self.registers.poll_timeout(), self.next_chore];
-        machines.into_iter().flatten().min()
+        let machines = earlier(self.continuity.poll_timeout(), self.registers.poll_timeout());
+        earlier(self.members.poll_timeout(), earlier(machines, self.next_chore))
     }
 }

@@ -199,7 +199,7 @@ impl Members {
         };
         self.asked_about.retain(still_asked);
         let heartbeat = Message::Heartbeat(self.claims()).encode();
-        self.outbox.push_to_all(self.table.in_session().cloned(), heartbeat);
+        self.outbox.push_to_all(self.table.in_session(), heartbeat);
         // Up to a tenth early, so that the beats of many nodes do not fall together.
         let share = self.rng.random_range(0.9..=1.0);
         self.next_beat = now + timing.heartbeat().mul_f64(share);

@@ -67,7 +67,7 @@ impl Members {
     /// Tells some members of the sessions that are new.
     pub(super) fn tell_fresh_sessions(&mut self) {
         let fresh: Vec<NodeId> = std::mem::take(&mut self.fresh).into_iter().collect();
-        let mut peers: Vec<NodeId> = self.table.in_session().cloned().collect();
+        let mut peers = self.table.in_session().to_vec();
         let (chosen, _) = peers.partial_shuffle(&mut self.rng, TOLD_AT_A_TIME);
         for peer in chosen {
             let others = fresh.iter().filter(|node| *node != peer);

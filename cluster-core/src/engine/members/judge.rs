@@ -8,7 +8,8 @@ use rand::seq::SliceRandom as _;
 use super::doubt::{Surroundings, Verdict};
 use super::event::{DoubtCause, MemberEvent, RemovalReason};
 use super::readiness::{Change, Facts};
-use super::table::{Member, Survey};
+use super::survey::Survey;
+use super::table::Member;
 use super::wire::{Message, Question};
 use super::{Members, Presence};
 
@@ -48,9 +49,14 @@ impl Members {
     /// Looks at all members, if anything that depends on each of them may follow before the next beat.
     fn look(&mut self) -> Survey {
         let survey = self.table.survey();
-        let step = survey.next_step(self.patience(), self.settings.ready_wait);
-        let is_far = survey.doubts == 0 && step.is_none_or(|step| step > self.next_beat);
-        if is_far { survey } else { self.table.survey_all() }
+        let is_near = |step: Option<Instant>| step.is_some_and(|step| step <= self.next_beat);
+        if survey.doubts > 0 || is_near(survey.next_rare_step(self.settings.ready_wait)) {
+            self.table.survey_all()
+        } else if is_near(survey.next_step(self.patience(), self.settings.ready_wait)) {
+            self.table.survey_silence()
+        } else {
+            survey
+        }
     }
 
     pub(super) fn tell_readiness(&mut self, now: Instant, change: Option<Change>) {

@@ -20,6 +20,7 @@ mod opinions;
 mod outbox;
 mod readiness;
 mod settings;
+mod survey;
 mod table;
 mod targets;
 mod timing;

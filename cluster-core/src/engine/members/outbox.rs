@@ -1,6 +1,7 @@
 //! Messages that wait to be sent, bounded for each peer.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cluster_transport::proto::NodeId;
@@ -13,8 +14,12 @@ const MAX_WAITING: u32 = 256;
 #[derive(Debug)]
 enum Waiting {
     ForOne(NodeId, Bytes),
-    /// A heartbeat for one peer or more: what this node says by itself counts against nobody.
-    ForAll(VecDeque<NodeId>, Bytes),
+    /// A heartbeat for peers, without so many at the beginning: what this node says by itself counts against nobody.
+    ForAll {
+        peers: Arc<[NodeId]>,
+        without: usize,
+        message: Bytes,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -42,23 +47,22 @@ impl Outbox {
     }
 
     /// A heartbeat for these peers: encoded once, and shared.
-    pub(super) fn push_to_all(&mut self, peers: impl Iterator<Item = NodeId>, message: Bytes) {
-        let peers: VecDeque<NodeId> = peers.collect();
+    pub(super) fn push_to_all(&mut self, peers: Arc<[NodeId]>, message: Bytes) {
         if !peers.is_empty() {
-            self.queue.push_back(Waiting::ForAll(peers, message));
+            self.queue.push_back(Waiting::ForAll { peers, without: 0, message });
         }
     }
 
     pub(super) fn pop(&mut self) -> Option<(NodeId, Bytes)> {
-        if let Waiting::ForAll(peers, message) = self.queue.front_mut()?
-            && peers.len() > 1
-        {
-            return Some((peers.pop_front()?, message.clone()));
+        if let Waiting::ForAll { peers, without, message } = self.queue.front_mut()? {
+            let (to, message) = (peers.get(*without)?.clone(), message.clone());
+            *without += 1;
+            if *without == peers.len() {
+                self.queue.pop_front();
+            }
+            return Some((to, message));
         }
-        let (to, message) = match self.queue.pop_front()? {
-            Waiting::ForAll(mut peers, message) => return Some((peers.pop_front()?, message)),
-            Waiting::ForOne(to, message) => (to, message),
-        };
+        let Waiting::ForOne(to, message) = self.queue.pop_front()? else { return None };
         if let Some(waiting) = self.waiting.get_mut(&to) {
             *waiting -= 1;
             if *waiting == 0 {
@@ -77,8 +81,9 @@ impl Outbox {
         self.waiting.remove(peer);
         self.queue.retain_mut(|waiting| match waiting {
             Waiting::ForOne(to, _) => to != peer,
-            Waiting::ForAll(peers, _) => {
-                peers.retain(|to| to != peer);
+            Waiting::ForAll { peers, without, .. } => {
+                let rest = peers.iter().skip(std::mem::take(without));
+                *peers = rest.filter(|to| *to != peer).cloned().collect();
                 !peers.is_empty()
             }
         });
@@ -101,7 +106,7 @@ mod tests {
             outbox.push(&greedy, &Message::Ping(ping));
         }
         outbox.push(&modest, &Message::Ping(0));
-        outbox.push_to_all([greedy.clone(), modest.clone()].into_iter(), Message::Compare.encode());
+        outbox.push_to_all([greedy.clone(), modest.clone()].into(), Message::Compare.encode());
         assert_eq!((outbox.queue.len(), outbox.dropped()), (258, 744));
         outbox.clear(&greedy);
         assert_eq!(outbox.pop(), Some((modest.clone(), Message::Ping(0).encode())));

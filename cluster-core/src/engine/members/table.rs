@@ -2,8 +2,8 @@
 //!
 //! A node is one member however many sessions it had. The highest incarnation on record is never replaced by a lower one.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cluster_transport::proto::{Address, Incarnation, Instant, NodeId, SessionId};
 
@@ -12,6 +12,7 @@ use super::catch_up::CatchUp;
 use super::doubt::Doubt;
 use super::event::DoubtCause;
 use super::opinions::Askers;
+use super::survey::{Counted, Lists, Survey};
 use super::wire::Claims;
 use crate::engine::by_node::ByNode;
 
@@ -39,15 +40,7 @@ pub struct Member {
     /// Whether it said that it drains. Nobody ever takes that back in the same life.
     pub(super) drains: bool,
     /// What the last survey counted of it.
-    counted: Counted,
-}
-
-/// What a survey counts of one member.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Counted {
-    in_session: bool,
-    is_doubted: bool,
-    is_waited_for: bool,
+    pub(super) counted: Counted,
 }
 
 impl Member {
@@ -157,21 +150,6 @@ pub(super) enum Admission {
     Full,
 }
 
-/// What can be said of all members together. The moments may be too early, unless all members were looked at.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Survey {
-    /// When the last byte came from the one that has said nothing for longest, of those that are not in doubt.
-    pub(super) quietest: Option<Instant>,
-    /// How many are in doubt.
-    pub(super) doubts: usize,
-    /// Since when this node has waited to catch up with a member, at the longest.
-    pub(super) catching_up_since: Option<Instant>,
-    /// When the first hold ends.
-    pub(super) held_until: Option<Instant>,
-    /// How many have a session.
-    pub(super) in_session: usize,
-}
-
 /// Members that changed since the last survey; beyond so many, it looks at all.
 const MAX_CHANGED: usize = 16;
 
@@ -188,8 +166,7 @@ pub(super) struct Table {
     records: BTreeMap<NodeId, (Incarnation, Instant)>,
     survey: Survey,
     changed: Changed,
-    /// Those that this node waits to catch up with, as of the last survey.
-    waited_for: BTreeSet<NodeId>,
+    lists: Lists,
 }
 
 impl Table {
@@ -199,7 +176,7 @@ impl Table {
             records: BTreeMap::new(),
             survey: Survey::default(),
             changed: Changed::These(Vec::new()),
-            waited_for: BTreeSet::new(),
+            lists: Lists::default(),
         }
     }
 
@@ -222,7 +199,7 @@ impl Table {
     pub(super) fn insert(&mut self, node: NodeId, member: Member) {
         self.records.remove(&node);
         self.note_change(&node);
-        self.waited_for.remove(&node);
+        self.lists.forget(&node);
         if let Some(before) = self.members.insert(node, member) {
             self.survey.discount(before.counted);
         }
@@ -232,7 +209,7 @@ impl Table {
     pub(super) fn remove(&mut self, now: Instant, node: &NodeId) -> Option<Member> {
         let member = self.members.remove(node)?;
         self.survey.discount(member.counted);
-        self.waited_for.remove(node);
+        self.lists.forget(node);
         if self.records.len() >= MAX_RECORDS {
             let oldest = self.records.iter().min_by_key(|(_, (_, removed))| *removed);
             let oldest = oldest.map(|(node, _)| node.clone());
@@ -286,7 +263,7 @@ impl Table {
 
     /// Those that this node waits to catch up with, as of the last survey.
     pub(super) fn waited_for(&self) -> impl Iterator<Item = &NodeId> {
-        self.waited_for.iter()
+        self.lists.waited_for.iter()
     }
 
     fn note_change(&mut self, node: &NodeId) {
@@ -304,7 +281,7 @@ impl Table {
             Changed::These(nodes) => {
                 for node in nodes {
                     if let Some(member) = self.members.get_mut(&node) {
-                        self.survey.count(&node, member, &mut self.waited_for);
+                        self.survey.count(&node, member, &mut self.lists);
                     }
                 }
             }
@@ -318,62 +295,35 @@ impl Table {
         let Survey { doubts, in_session, .. } = self.survey;
         self.survey = Survey { doubts, in_session, ..Survey::default() };
         for (node, member) in self.members.iter_mut() {
-            self.survey.count(node, member, &mut self.waited_for);
+            self.survey.count(node, member, &mut self.lists);
         }
         self.survey
     }
 
-    /// The nodes that have a session.
-    pub(super) fn in_session(&self) -> impl Iterator<Item = &NodeId> {
-        self.members.iter().filter(|(_, member)| member.session.is_some()).map(|(node, _)| node)
+    /// One look at how long each member has been silent.
+    pub(super) fn survey_silence(&mut self) -> Survey {
+        let heard =
+            self.members.values().filter(|member| member.doubt.is_none()).map(|member| member.last_heard);
+        self.survey.quietest = heard.min();
+        self.survey
     }
-}
 
-impl Survey {
-    /// Counts a member as it is now, in place of what it was.
-    fn count(&mut self, node: &NodeId, member: &mut Member, waited_for: &mut BTreeSet<NodeId>) {
-        self.catching_up_since = earlier(self.catching_up_since, member.catch_up.waits_since());
-        self.held_until = earlier(self.held_until, member.held_until);
-        let heard = member.doubt.is_none().then_some(member.last_heard);
-        self.quietest = earlier(self.quietest, heard);
-        let now = Counted {
-            in_session: member.session.is_some(),
-            is_doubted: member.doubt.is_some(),
-            is_waited_for: member.catch_up.is_waiting(),
+    /// The nodes that have a session, in the order of their ids: the same list for as long as none comes or goes.
+    pub(super) fn in_session(&mut self) -> Arc<[NodeId]> {
+        self.survey();
+        let members = &self.members;
+        let gather = || {
+            let in_session = members.iter().filter(|(_, member)| member.session.is_some());
+            in_session.map(|(node, _)| node.clone()).collect()
         };
-        let before = std::mem::replace(&mut member.counted, now);
-        if before == now {
-            return;
-        }
-        self.discount(before);
-        self.in_session += usize::from(now.in_session);
-        self.doubts += usize::from(now.is_doubted);
-        if !now.is_waited_for {
-            waited_for.remove(node);
-        } else if !before.is_waited_for {
-            waited_for.insert(node.clone());
-        }
+        Arc::clone(self.lists.in_session.get_or_insert_with(gather))
     }
-
-    fn discount(&mut self, counted: Counted) {
-        self.in_session -= usize::from(counted.in_session);
-        self.doubts -= usize::from(counted.is_doubted);
-    }
-
-    /// The earliest of its moments, after which something follows from it.
-    pub(super) fn next_step(&self, patience: Duration, ready_wait: Duration) -> Option<Instant> {
-        let silence = self.quietest.map(|heard| heard + patience);
-        let caught_up = self.catching_up_since.map(|since| since + ready_wait);
-        silence.into_iter().chain(caught_up).chain(self.held_until).min()
-    }
-}
-
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    one.into_iter().chain(other).min()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn incarnation(epoch: u64) -> Incarnation {
@@ -428,7 +378,9 @@ mod tests {
             assert_eq!((some.doubts, some.in_session), (all.doubts, all.in_session), "step {step}");
             let is_doubted = |(_, member): &(&NodeId, &Member)| member.doubt.is_some();
             assert_eq!(table.iter().filter(is_doubted).count(), all.doubts, "step {step}");
-            assert_eq!(table.in_session().count(), all.in_session, "step {step}");
+            let has_session = |(_, member): &(&NodeId, &Member)| member.session.is_some();
+            let in_session = table.in_session();
+            assert!(table.iter().filter(has_session).map(|(node, _)| node).eq(&*in_session), "step {step}");
             let waits = table.iter().filter(|(_, member)| member.catch_up.is_waiting());
             assert!(waits.map(|(node, _)| node).eq(&waited_for), "step {step}");
             let steps = |survey: Survey| survey.next_step(Duration::ZERO, Duration::ZERO);

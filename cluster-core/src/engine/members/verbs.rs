@@ -76,7 +76,7 @@ impl Members {
         if self.presence == Presence::Staying {
             self.presence = Presence::Draining;
             self.emit(MemberEvent::Draining { remaining, minimum });
-            for node in self.table.in_session() {
+            for node in self.table.in_session().iter() {
                 self.outbox.push(node, &Message::Draining);
             }
         }

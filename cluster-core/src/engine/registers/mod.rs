@@ -28,6 +28,7 @@ use self::peers::Peer;
 use self::table::{Merged, Table};
 use self::verbs::Intent;
 use super::by_node::ByNode;
+use super::deadline::earlier;
 
 pub use self::change::{Awaited, RegisterChange, RegisterCounters, Written};
 pub use self::entry::{
@@ -209,7 +210,7 @@ impl Registers {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let pull = self.pull.as_ref().map(|pull| pull.until);
         let waits = self.patience_ends.filter(|_| !self.read);
-        waits.into_iter().chain(pull).chain(self.tick).min()
+        earlier(waits, earlier(pull, self.tick))
     }
 
     /// Takes a register in that came from elsewhere.
