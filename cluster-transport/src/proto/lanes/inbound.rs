@@ -5,8 +5,8 @@ use bytes::{Bytes, BytesMut};
 use super::super::frame::{self, Fragment, Lagged, LaneStart, Segment};
 use super::super::{Lane, PerLane, SessionId};
 use super::LaneSettings;
-use super::handed::Handed;
-use super::tally::Tally;
+use super::apart::{Apart, Partial};
+use super::window::Window;
 
 /// Messages of one lane on their way to the application, sharing the buffer they were read into.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,37 +221,66 @@ pub(in crate::proto) enum Taken {
 #[derive(Debug)]
 #[repr(C)]
 pub(in crate::proto) struct Inbound {
-    owner: Option<SessionId>,
-    pub(in crate::proto) stale_frames: u64,
+    /// The one session whose input counts, once there is one.
+    owner: SessionId,
     lanes: PerLane<InboundLane>,
+    is_owned: bool,
+    /// Whether the owner has begun; before that, the last one tells its peer what is handed over.
+    has_begun: bool,
+    /// Whose input counted before, since when not all lanes need have been started again.
+    before: Option<SessionId>,
+    pub(in crate::proto) stale_frames: u64,
+    apart: PerLane<Apart>,
 }
 
 impl Inbound {
     pub(super) fn new(settings: &LaneSettings) -> Self {
         Self {
-            owner: None,
-            stale_frames: 0,
+            owner: SessionId(0),
             lanes: PerLane::from_fn(|lane| InboundLane::new(settings.windows[lane])),
+            is_owned: false,
+            has_begun: false,
+            before: None,
+            stale_frames: 0,
+            apart: PerLane::default(),
         }
     }
 
     /// The one session whose input counts.
     pub(in crate::proto) fn owner(&self) -> Option<SessionId> {
-        self.owner
+        self.is_owned.then_some(self.owner)
+    }
+
+    /// Whether the input of a session counts that has begun.
+    #[inline]
+    pub(in crate::proto) fn is_owned_by(&self, session: SessionId) -> bool {
+        self.owner == session
     }
 
     /// From now on only this session's input counts, lane by lane once it has started them. False if that was so before.
     pub(super) fn fence(&mut self, session: SessionId) -> bool {
-        if self.owner.replace(session) == Some(session) {
+        if self.owner() == Some(session) {
             return false;
         }
-        self.lanes.iter_mut().for_each(|(_, lane)| lane.is_started = false);
+        self.before = self.owner();
+        (self.owner, self.is_owned, self.has_begun) = (session, true, false);
+        for (_, lane) in self.lanes.iter_mut() {
+            lane.was_started = lane.is_started;
+            lane.is_started = false;
+        }
         true
     }
 
-    /// A session begins, and tells its peer itself whatever is handed over from here on.
+    /// The owner begins, and tells its peer itself whatever is handed over from here on.
     pub(super) fn begin(&mut self) {
-        self.lanes.iter_mut().for_each(|(_, lane)| lane.acknowledged = lane.handed.next());
+        self.has_begun = true;
+        self.lanes.iter_mut().for_each(|(_, lane)| lane.acknowledged = lane.handed);
+    }
+
+    /// Whether it is this session that tells its peer what is handed over.
+    #[inline]
+    pub(super) fn is_told_by(&self, session: SessionId) -> bool {
+        self.is_owned_by(session) || (!self.has_begun && self.before == Some(session))
     }
 
     pub(in crate::proto) fn lane(&self, lane: Lane) -> &InboundLane {
@@ -263,15 +292,53 @@ impl Inbound {
         &mut self.lanes[lane]
     }
 
-    /// Whether this session has started all lanes and everything below these numbers has arrived.
+    /// Whether this session has started all lanes, no other has since, and everything below these numbers has arrived.
     pub(in crate::proto) fn has_reached(&self, session: SessionId, ends: &PerLane<u64>) -> bool {
-        self.owner == Some(session)
-            && self.lanes.iter().all(|(lane, inbound)| inbound.is_started && inbound.expected >= ends[lane])
+        let (is_owner, was_owner) = (self.is_owned_by(session), self.before == Some(session));
+        self.lanes.iter().all(|(lane, inbound)| {
+            let is_started = if is_owner { inbound.is_started } else { was_owner && inbound.was_started };
+            is_started && inbound.expected >= ends[lane]
+        })
+    }
+
+    /// Starts a lane of the owner. Returns whether its numbers continue; lanes that are not resumed always begin anew.
+    pub(in crate::proto) fn start(&mut self, start: LaneStart) -> Result<bool, InboundFault> {
+        self.lanes[start.lane].start(start, &mut self.apart[start.lane])
+    }
+
+    #[inline]
+    pub(in crate::proto) fn segment(&mut self, segment: Segment) -> Result<Taken, InboundFault> {
+        let lane = segment.lane;
+        self.lanes[lane].segment(segment, &self.apart[lane])
+    }
+
+    pub(in crate::proto) fn fragment(
+        &mut self,
+        fragment: &Fragment,
+        limits: InboundLimits,
+    ) -> Result<Taken, InboundFault> {
+        self.lanes[fragment.lane].fragment(fragment, limits, &mut self.apart[fragment.lane])
+    }
+
+    /// Takes in that messages will not come; how many of them are news, if any number is.
+    pub(in crate::proto) fn lagged(&mut self, lagged: &Lagged) -> Result<Option<u64>, InboundFault> {
+        self.lanes[lagged.lane].lagged(lagged, &mut self.apart[lagged.lane])
+    }
+
+    /// The application has taken everything of a lane below `end`.
+    #[inline]
+    pub(super) fn done(&mut self, lane: Lane, end: u64) {
+        self.lanes[lane].done(end, &mut self.apart[lane]);
+    }
+
+    /// Forgets what has come of a message in parts.
+    pub(super) fn forget_parts(&mut self, lane: Lane) {
+        self.apart[lane].partial = None;
     }
 
     /// Bytes announced by unfinished messages.
     pub(in crate::proto) fn reassembling(&self) -> usize {
-        self.lanes.iter().filter_map(|(_, lane)| lane.partial.as_ref()).map(|partial| partial.total()).sum()
+        self.apart.iter().filter_map(|(_, apart)| apart.partial.as_ref()).map(Partial::total).sum()
     }
 }
 
@@ -284,36 +351,21 @@ impl Inbound {
 /// The receiving side of one lane.
 #[derive(Debug)]
 pub(in crate::proto) struct InboundLane {
-    /// Whether the owner has started it.
-    is_started: bool,
-    /// Whether any session has.
-    is_known: bool,
-    /// How many bytes the peer may have unacknowledged.
-    window: u32,
+    /// The frames taken in this session that were not acknowledged.
+    unacknowledged: Window,
     /// The next number expected, since the first session of the pair.
     expected: u64,
-    /// How far the application has taken.
-    handed: Handed,
-    /// Up to where the peer was told that it has.
+    /// The first number that was not handed over yet.
+    handed: u64,
+    /// Up to where the peer was told so.
     acknowledged: u64,
-    /// Bytes of the frames taken in this session that were not acknowledged.
-    unacknowledged: Tally,
-    unacknowledged_bytes: usize,
-    partial: Option<Box<Partial>>,
-}
-
-/// A message that is not complete.
-#[derive(Debug)]
-struct Partial {
-    message: u64,
-    total: u32,
-    received: BytesMut,
-}
-
-impl Partial {
-    fn total(&self) -> usize {
-        usize::try_from(self.total).unwrap_or(usize::MAX)
-    }
+    /// Whether the owner has started it.
+    is_started: bool,
+    /// Whether the owner before that had, and nobody since.
+    was_started: bool,
+    /// Whether any session has.
+    is_known: bool,
+    has_apart: bool,
 }
 
 /// The limits that a lane is held to.
@@ -327,15 +379,14 @@ pub(in crate::proto) struct InboundLimits {
 impl InboundLane {
     fn new(window: u32) -> Self {
         Self {
-            is_started: false,
-            is_known: false,
-            window,
+            unacknowledged: Window::new(window),
             expected: 0,
-            handed: Handed::default(),
+            handed: 0,
             acknowledged: 0,
-            unacknowledged: Tally::default(),
-            unacknowledged_bytes: 0,
-            partial: None,
+            is_started: false,
+            was_started: false,
+            is_known: false,
+            has_apart: false,
         }
     }
 
@@ -344,38 +395,27 @@ impl InboundLane {
     }
 
     /// Whether so much is not acknowledged that the peer should hear of it though there is nothing else to say to it.
+    #[inline]
     pub(in crate::proto) fn owes_much(&self) -> bool {
-        self.unacknowledged_bytes > self.window() / 4
+        self.unacknowledged.bytes() > self.unacknowledged.size() / 4
     }
 
-    fn window(&self) -> usize {
-        usize::try_from(self.window).unwrap_or(usize::MAX)
-    }
-
-    /// Forgets what has come of a message in parts.
-    pub(in crate::proto) fn forget_parts(&mut self) {
-        self.partial = None;
-    }
-
-    /// Starts the lane. Returns whether its numbers continue; lanes that are not resumed always begin anew.
-    pub(in crate::proto) fn start(&mut self, start: LaneStart) -> Result<bool, InboundFault> {
+    fn start(&mut self, start: LaneStart, apart: &mut Apart) -> Result<bool, InboundFault> {
         if self.is_started {
             return Err(InboundFault::StartedTwice { lane: start.lane });
         }
         let continues = start.lane.is_resumed() && self.is_known && start.first <= self.expected;
-        (self.is_started, self.is_known) = (true, true);
-        self.unacknowledged = Tally::default();
-        self.unacknowledged_bytes = 0;
+        (self.is_started, self.was_started, self.is_known) = (true, false, true);
+        self.unacknowledged.clear();
         if !continues {
-            self.expected = start.first;
-            self.acknowledged = start.first;
-            self.handed.restart(start.first);
-            self.partial = None;
+            (self.expected, self.acknowledged, self.handed) = (start.first, start.first, start.first);
+            *apart = Apart::default();
+            self.has_apart = false;
         }
         Ok(continues)
     }
 
-    pub(in crate::proto) fn segment(&mut self, segment: Segment) -> Result<Taken, InboundFault> {
+    fn segment(&mut self, segment: Segment, apart: &Apart) -> Result<Taken, InboundFault> {
         let Segment { lane, first, count, mut packed } = segment;
         let end = first.saturating_add(u64::from(count));
         let expected = self.expected(lane)?;
@@ -385,11 +425,14 @@ impl InboundLane {
         if end <= expected {
             return Ok(Taken::Duplicate);
         }
-        if let Some(partial) = self.partial.as_ref().filter(|_| lane != Lane::Requests) {
+        if self.has_apart
+            && lane != Lane::Requests
+            && let Some(partial) = &apart.partial
+        {
             let offset = u32::try_from(partial.received.len()).unwrap_or(u32::MAX);
             return Err(InboundFault::Discontinuous { message: partial.message, offset });
         }
-        self.take_bytes(lane, end, packed.len())?;
+        self.take_bytes(lane, packed.len())?;
         for _ in first..expected {
             let Some((message, _)) = frame::split_message(&packed) else { break };
             let skip = message.len() + 2;
@@ -400,10 +443,11 @@ impl InboundLane {
         Ok(Taken::Batch(Batch { lane, end, content: Content::Packed { packed, count } }))
     }
 
-    pub(in crate::proto) fn fragment(
+    fn fragment(
         &mut self,
         fragment: &Fragment,
         limits: InboundLimits,
+        apart: &mut Apart,
     ) -> Result<Taken, InboundFault> {
         let &Fragment { lane, number, message, total, offset, .. } = fragment;
         let expected = self.expected(lane)?;
@@ -414,11 +458,12 @@ impl InboundLane {
             return Ok(Taken::Duplicate);
         }
         let end = number.saturating_add(1);
-        self.take_bytes(lane, end, fragment.part.len())?;
+        self.take_bytes(lane, fragment.part.len())?;
         if offset == 0 {
-            self.begin_message(fragment, limits)?;
+            apart.partial = Some(begun(fragment, limits)?);
+            self.has_apart = true;
         }
-        let partial = self.partial.as_mut().filter(|partial| {
+        let partial = apart.partial.as_mut().filter(|partial| {
             partial.message == message
                 && partial.total == total
                 && u32::try_from(partial.received.len()).is_ok_and(|received| received == offset)
@@ -427,29 +472,14 @@ impl InboundLane {
         partial.received.extend_from_slice(&fragment.part);
         self.expected = end;
         if !fragment.is_last() {
-            self.handed.absorbed(number, end);
+            self.absorbed(number, end, apart);
             return Ok(Taken::Absorbed);
         }
-        let whole = self.partial.take().map(|partial| partial.received.freeze()).unwrap_or_default();
+        let whole = apart.partial.take().map(|partial| partial.received.freeze()).unwrap_or_default();
         Ok(Taken::Batch(Batch { lane, end, content: Content::Whole(whole) }))
     }
 
-    fn begin_message(&mut self, fragment: &Fragment, limits: InboundLimits) -> Result<(), InboundFault> {
-        let &Fragment { lane, message, total, .. } = fragment;
-        if total > limits.max_message {
-            return Err(InboundFault::TooLong { lane, total, limit: limits.max_message });
-        }
-        let bytes = usize::try_from(total).unwrap_or(usize::MAX);
-        if bytes > limits.reassembly_left {
-            let bytes = (limits.reassembly - limits.reassembly_left).saturating_add(bytes);
-            return Err(InboundFault::OverReassembly { bytes, limit: limits.reassembly });
-        }
-        self.partial = Some(Box::new(Partial { message, total, received: BytesMut::new() }));
-        Ok(())
-    }
-
-    /// Takes in that messages will not come; how many of them are news, if any number is.
-    pub(in crate::proto) fn lagged(&mut self, lagged: &Lagged) -> Result<Option<u64>, InboundFault> {
+    fn lagged(&mut self, lagged: &Lagged, apart: &mut Apart) -> Result<Option<u64>, InboundFault> {
         let expected = self.expected(lagged.lane)?;
         if lagged.from > expected {
             return Err(InboundFault::Jump { lane: lagged.lane, expected, got: lagged.from });
@@ -457,24 +487,35 @@ impl InboundLane {
         if lagged.to <= expected {
             return Ok(None);
         }
+        self.unacknowledged.close(expected);
         self.expected = lagged.to;
-        self.handed.absorbed(lagged.from, lagged.to);
-        self.partial = None;
+        apart.partial = None;
+        self.absorbed(lagged.from, lagged.to, apart);
         Ok(Some(lagged.messages.min(lagged.to - expected)))
     }
 
-    /// The application has taken everything below `end`.
-    pub(super) fn done(&mut self, end: u64) {
-        self.handed.done(end);
+    /// These numbers were taken in without anything to hand over.
+    fn absorbed(&mut self, from: u64, to: u64, apart: &mut Apart) {
+        self.handed = apart.absorb(from, to, self.handed);
+        self.has_apart = !apart.is_empty();
+    }
+
+    #[inline]
+    fn done(&mut self, end: u64, apart: &mut Apart) {
+        self.handed = self.handed.max(end);
+        if self.has_apart {
+            self.handed = apart.after(self.handed);
+            self.has_apart = !apart.is_empty();
+        }
     }
 
     /// What is to be acknowledged, if that is news. From now on it counts as acknowledged.
     ///
     /// Also whether much is left.
     pub(super) fn settle(&mut self) -> Option<(u64, bool)> {
-        let next = Some(self.handed.next()).filter(|next| *next > self.acknowledged)?;
+        let next = Some(self.handed).filter(|next| *next > self.acknowledged)?;
         self.acknowledged = next;
-        self.unacknowledged_bytes -= self.unacknowledged.take_below(next);
+        self.unacknowledged.take_below(next, self.expected);
         Some((next, self.owes_much()))
     }
 
@@ -483,15 +524,27 @@ impl InboundLane {
     }
 
     /// One frame may go over the window: the sender may always have one under way.
-    fn take_bytes(&mut self, lane: Lane, end: u64, bytes: usize) -> Result<(), InboundFault> {
-        if self.unacknowledged_bytes > self.window() {
-            let (bytes, window) = (self.unacknowledged_bytes, self.window());
-            return Err(InboundFault::OverWindow { lane, bytes, window });
+    fn take_bytes(&mut self, lane: Lane, bytes: usize) -> Result<(), InboundFault> {
+        let (unacknowledged, window) = (self.unacknowledged.bytes(), self.unacknowledged.size());
+        if unacknowledged > window {
+            return Err(InboundFault::OverWindow { lane, bytes: unacknowledged, window });
         }
-        self.unacknowledged_bytes += bytes;
-        self.unacknowledged.add(end, bytes);
+        self.unacknowledged.add(self.expected, bytes);
         Ok(())
     }
+}
+
+fn begun(fragment: &Fragment, limits: InboundLimits) -> Result<Partial, InboundFault> {
+    let &Fragment { lane, message, total, .. } = fragment;
+    if total > limits.max_message {
+        return Err(InboundFault::TooLong { lane, total, limit: limits.max_message });
+    }
+    let bytes = usize::try_from(total).unwrap_or(usize::MAX);
+    if bytes > limits.reassembly_left {
+        let bytes = (limits.reassembly - limits.reassembly_left).saturating_add(bytes);
+        return Err(InboundFault::OverReassembly { bytes, limit: limits.reassembly });
+    }
+    Ok(Partial { message, total, received: BytesMut::new() })
 }
 
 #[cfg(test)]

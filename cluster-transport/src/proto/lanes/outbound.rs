@@ -19,7 +19,7 @@ use self::rare::Rare;
 use super::super::frame::{FRAGMENT_HEAD, MAX_FRAME, PREFIX, SEGMENT_HEAD};
 use super::super::{Lane, SessionId};
 use super::budget::{Account, RingBudget};
-use super::tally::Tally;
+use super::window::{Window, count};
 use super::{LaneLag, LaneSettings};
 
 /// Up to here a message is copied into the open segment; longer ones go by reference.
@@ -53,7 +53,7 @@ pub(in crate::proto) struct Started {
 
 /// The sending side of one lane. Made by [`PeerLanes`](super::PeerLanes).
 ///
-/// In this order, so that what a short message and its acknowledgement touch is together.
+/// In this order, so that what an acknowledgement touches is together, and what a short message does.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Outbound {
@@ -63,25 +63,27 @@ pub struct Outbound {
     /// Whether the session that started the lane last is not over.
     in_session: bool,
     open_count: u32,
-    open: BytesMut,
     next: u64,
+    sent_bytes: usize,
+    /// The frames that were sent and are not acknowledged, on lanes that are not resumed.
+    gone: Window,
+    pub(super) rare: Option<Box<Rare>>,
+    open: BytesMut,
     pushed: u64,
     session: SessionId,
-    window: u32,
     max_message: u32,
-    sent_bytes: usize,
-    /// On lanes that are not resumed: what was sent and is not acknowledged.
-    gone: Tally,
-    pub(super) rare: Option<Box<Rare>>,
     ring: usize,
     shed: u64,
     pub(super) account: Option<Account>,
 }
 
 impl Outbound {
-    /// How many bytes at its front a short message and its acknowledgement touch.
+    /// How many bytes at its front an acknowledgement touches.
     #[cfg(test)]
-    pub(super) const FOR_SHORT_MESSAGES: usize = std::mem::offset_of!(Self, shed);
+    pub(super) const FOR_ACKNOWLEDGEMENTS: usize = std::mem::offset_of!(Self, open);
+    /// How many bytes at its front a short message touches on a lane that is not resumed.
+    #[cfg(test)]
+    pub(super) const FOR_SHORT_MESSAGES: usize = std::mem::offset_of!(Self, ring);
 
     pub(super) fn new(lane: Lane, settings: &LaneSettings, budget: &Arc<RingBudget>) -> Self {
         let ring = u32::try_from(settings.ring).unwrap_or(u32::MAX);
@@ -92,15 +94,14 @@ impl Outbound {
             given_up: false,
             in_session: false,
             open_count: 0,
-            open: BytesMut::new(),
             next: 0,
+            sent_bytes: 0,
+            gone: Window::new(0),
+            rare: None,
+            open: BytesMut::new(),
             pushed: 0,
             session: SessionId(0),
-            window: 0,
             max_message: if lane.is_resumed() { max_message.min(ring) } else { max_message },
-            sent_bytes: 0,
-            gone: Tally::default(),
-            rare: None,
             ring: settings.ring,
             shed: 0,
             account: lane.is_resumed().then(|| Account::open(budget)),
@@ -192,13 +193,13 @@ impl Outbound {
     /// The longest message that the lane takes.
     #[inline]
     pub(super) fn longest(&self) -> usize {
-        size(self.max_message)
+        count(self.max_message)
     }
 
     /// How many bytes may be unacknowledged.
     #[inline]
     fn window(&self) -> usize {
-        size(self.window)
+        self.gone.size()
     }
 
     /// How many bytes the lane may hold.
@@ -240,7 +241,7 @@ impl Outbound {
         if entry.takes_turn() {
             rare.aside.turn_is_over();
         }
-        self.gone.add(entry.end, entry.bytes);
+        self.gone.add(entry.first, entry.bytes);
         Some(entry.once(lane))
     }
 
@@ -258,10 +259,11 @@ impl Outbound {
         if !is_alone || !may || self.is_over_window(self.open.len()) {
             return None;
         }
+        let first = self.first_held();
         let segment = self.close();
         self.idle = true;
         self.sent_bytes += segment.len();
-        self.gone.add(self.next, segment.len());
+        self.gone.add(first, segment.len());
         Some(segment)
     }
 
@@ -283,10 +285,11 @@ impl Outbound {
 
     /// Takes an acknowledgement in. False if it speaks of what was not sent.
     pub(in crate::proto) fn acknowledged(&mut self, next: u64) -> bool {
-        if next > self.sent_end() {
+        let end = self.sent_end();
+        if next > end {
             return false;
         }
-        self.sent_bytes -= self.gone.take_below(next);
+        self.sent_bytes -= self.gone.take_below(next, end);
         if let Some(rare) = &mut self.rare {
             self.sent_bytes -= rare.take_acknowledged(next);
         }
@@ -305,7 +308,7 @@ impl Outbound {
         (self.session, self.in_session) = (session, true);
         // What was sent cannot give way, so no more than the ring may be.
         let most = if self.lane.is_resumed() { u32::try_from(self.ring) } else { Ok(u32::MAX) };
-        self.window = window.min(most.unwrap_or(u32::MAX));
+        self.gone.resize(window.min(most.unwrap_or(u32::MAX)));
         self.idle = false;
         if std::mem::take(&mut self.given_up) {
             let lost = self.clear();
@@ -359,15 +362,9 @@ impl Outbound {
         self.seal();
         let rare = self.rare.as_mut();
         let lost = rare.map_or(0, |rare| std::mem::take(&mut rare.queue).lost() + rare.aside.clear());
-        self.gone = Tally::default();
+        self.gone.clear();
         self.sent_bytes = 0;
         self.shed += lost;
         lost
     }
-}
-
-/// Lengths are 32 bits on the wire, and so are their limits.
-#[inline]
-fn size(bytes: u32) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use super::outbound::Outbound;
@@ -118,19 +118,37 @@ impl PeerLanes {
     }
 
     /// Takes an acknowledgement in, and wakes those for whom there is room now. False if it speaks of what was not sent.
+    #[inline]
     pub(in crate::proto) fn acknowledged(&self, lane: Lane, next: u64) -> bool {
-        self.changing(lane, |outbound| outbound.acknowledged(next))
+        let mut outbound = self.outbound(lane);
+        if outbound.has_rare() {
+            self.change(lane, outbound, |outbound| outbound.acknowledged(next))
+        } else {
+            // Nobody waits, and neither what it holds nor whether it is busy changes.
+            outbound.acknowledged(next)
+        }
     }
 
     /// Changes a lane and wakes those for whom that has made room.
     #[inline]
     pub(in crate::proto) fn changing<T>(&self, lane: Lane, change: impl FnOnce(&mut Outbound) -> T) -> T {
-        let mut outbound = self.outbound(lane);
+        self.change(lane, self.outbound(lane), change)
+    }
+
+    #[inline]
+    fn change<T>(
+        &self,
+        lane: Lane,
+        mut outbound: MutexGuard<'_, Outbound>,
+        change: impl FnOnce(&mut Outbound) -> T,
+    ) -> T {
         let result = change(&mut outbound);
         self.flags.note(lane, !outbound.is_idle(), outbound.keeps_any());
-        let held = outbound.held();
-        if let Some(account) = &mut outbound.account {
-            account.report(held);
+        if outbound.is_resumed() {
+            let held = outbound.held();
+            if let Some(account) = &mut outbound.account {
+                account.report(held);
+            }
         }
         if !outbound.is_waited_for() {
             return result;
