@@ -12,6 +12,7 @@ use super::*;
 mod asking;
 mod beats;
 mod endings;
+mod handover;
 mod marks;
 mod priority;
 mod streams;
