@@ -10,7 +10,7 @@ use bytes::BytesMut;
 pub(super) struct Apart {
     /// From where to where numbers wait for what is before them to be taken.
     absorbed: Option<(u64, u64)>,
-    pub(super) partial: Option<Partial>,
+    pub(super) partial: Option<Box<Partial>>,
 }
 
 /// A message that is not complete.

@@ -338,7 +338,7 @@ impl Inbound {
 
     /// Bytes announced by unfinished messages.
     pub(in crate::proto) fn reassembling(&self) -> usize {
-        self.apart.iter().filter_map(|(_, apart)| apart.partial.as_ref()).map(Partial::total).sum()
+        self.apart.iter().filter_map(|(_, apart)| apart.partial.as_ref()).map(|partial| partial.total()).sum()
     }
 }
 
@@ -460,7 +460,7 @@ impl InboundLane {
         let end = number.saturating_add(1);
         self.take_bytes(lane, fragment.part.len())?;
         if offset == 0 {
-            apart.partial = Some(begun(fragment, limits)?);
+            apart.partial = Some(Box::new(begun(fragment, limits)?));
             self.has_apart = true;
         }
         let partial = apart.partial.as_mut().filter(|partial| {
