@@ -271,10 +271,13 @@ impl Inbound {
         true
     }
 
-    /// The owner begins, and tells its peer itself whatever is handed over from here on.
-    pub(super) fn begin(&mut self) {
+    /// This session begins: only its input counts, and it tells its peer itself whatever is handed over from here on. Returns what
+    /// [`fence`](Self::fence) does.
+    pub(super) fn begin(&mut self, session: SessionId) -> bool {
+        let is_news = self.fence(session);
         self.has_begun = true;
         self.lanes.iter_mut().for_each(|(_, lane)| lane.acknowledged = lane.handed);
+        is_news
     }
 
     /// Whether it is this session that tells its peer what is handed over.

@@ -170,15 +170,21 @@ impl PeerLanes {
 
     /// From now on only this session's input counts. To be called before a position is stated.
     pub fn fence(&self, session: SessionId) {
-        if self.inbound().fence(session) {
+        let is_news = self.inbound().fence(session);
+        self.fenced(is_news);
+    }
+
+    /// Requests belong to the session whose input counted before.
+    fn fenced(&self, is_news: bool) {
+        if is_news {
             self.requests().handle_link_lost();
         }
     }
 
     /// This session begins: only its input counts, and whatever is handed over from here on it tells its peer.
     pub(super) fn begin(&self, session: SessionId) {
-        self.fence(session);
-        self.inbound().begin();
+        let is_news = self.inbound().begin(session);
+        self.fenced(is_news);
     }
 
     /// Gives up what the lanes hold whose numbers outlive a link. A later session begins with a gap that both sides are told of, even if
