@@ -331,11 +331,10 @@ pub(super) const SEGMENT_HEAD: usize = 1 + 1 + 8 + 4;
 
 pub(super) fn segment_head(lane: Lane, first: u64, count: u32) -> [u8; SEGMENT_HEAD] {
     let mut head = [0; SEGMENT_HEAD];
-    let mut out = head.as_mut_slice();
-    out.put_u8(kind::SEGMENT);
-    out.put_u8(lane.number());
-    out.put_u64(first);
-    out.put_u32(count);
+    head[0] = kind::SEGMENT;
+    head[1] = lane.number();
+    head[2..10].copy_from_slice(&first.to_be_bytes());
+    head[10..].copy_from_slice(&count.to_be_bytes());
     head
 }
 
@@ -444,8 +443,12 @@ pub(super) const ACKNOWLEDGEMENT: usize = PREFIX + 1 + 1 + 8;
 impl Acknowledge {
     /// Appends the whole frame.
     pub(super) fn put(&self, out: &mut BytesMut) {
-        out.put_u32(u32::try_from(ACKNOWLEDGEMENT - PREFIX).unwrap_or(u32::MAX));
-        self.encode(out);
+        let mut frame = [0; ACKNOWLEDGEMENT];
+        frame[4] = kind::ACKNOWLEDGE;
+        frame[5] = self.lane.number();
+        frame[6..].copy_from_slice(&self.next.to_be_bytes());
+        set_length(&mut frame);
+        out.extend_from_slice(&frame);
     }
 
     pub(super) fn decode(body: Bytes) -> Result<Self, FrameError> {

@@ -37,7 +37,7 @@ impl Lane {
 
     /// The lane with this number on the wire.
     pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|lane| lane.number() == number)
+        Self::ALL.get(usize::from(number)).copied()
     }
 
     /// Whether this lane's numbers go on after a lost link.

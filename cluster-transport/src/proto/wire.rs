@@ -214,38 +214,40 @@ impl Reader {
         Self { what, bytes }
     }
 
-    fn need(&self, need: usize) -> Result<(), WireError> {
-        match self.bytes.len() {
-            left if left < need => Err(WireError::Short { what: self.what, need, left }),
-            _ => Ok(()),
-        }
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
+        let Some(array) = self.bytes.first_chunk().copied() else {
+            return Err(WireError::Short { what: self.what, need: N, left: self.bytes.len() });
+        };
+        self.bytes.advance(N);
+        Ok(array)
     }
 
     /// One byte.
     ///
     /// # Errors
     /// When there is none left; the other fields likewise.
+    #[inline]
     pub fn u8(&mut self) -> Result<u8, WireError> {
-        self.need(1)?;
-        Ok(self.bytes.get_u8())
+        self.array().map(u8::from_be_bytes)
     }
 
     /// Four bytes.
     ///
     /// # Errors
     /// As [`u8`](Self::u8).
+    #[inline]
     pub fn u32(&mut self) -> Result<u32, WireError> {
-        self.need(4)?;
-        Ok(self.bytes.get_u32())
+        self.array().map(u32::from_be_bytes)
     }
 
     /// Eight bytes.
     ///
     /// # Errors
     /// As [`u8`](Self::u8).
+    #[inline]
     pub fn u64(&mut self) -> Result<u64, WireError> {
-        self.need(8)?;
-        Ok(self.bytes.get_u64())
+        self.array().map(u64::from_be_bytes)
     }
 
     /// All that is left.

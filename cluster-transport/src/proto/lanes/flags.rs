@@ -19,11 +19,6 @@ pub(super) enum Flag {
 pub(in crate::proto) struct Lanes(u8);
 
 impl Lanes {
-    #[inline]
-    pub(in crate::proto) fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
     /// Whether this lane is among them, and no other.
     #[inline]
     pub(in crate::proto) fn is_only(self, lane: Lane) -> bool {
@@ -35,9 +30,19 @@ impl Lanes {
         self.0 & bit(lane) != 0
     }
 
+    #[inline]
+    pub(in crate::proto) fn without(self, lane: Lane) -> Self {
+        Self(self.0 & !bit(lane))
+    }
+
+    #[inline]
     pub(in crate::proto) fn iter(self) -> impl Iterator<Item = Lane> {
-        let lanes = if self.is_empty() { &[] } else { Lane::ALL.as_slice() };
-        lanes.iter().copied().filter(move |lane| self.contains(*lane))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let lane = left.trailing_zeros();
+            left &= left.wrapping_sub(1);
+            Lane::ALL.get(usize::try_from(lane).ok()?).copied()
+        })
     }
 }
 
@@ -123,7 +128,7 @@ mod tests {
         flags.note_owing(Lane::State, false);
         assert_eq!(flags.owing().iter().collect::<Vec<_>>(), [Lane::Notifications]);
         assert!(flags.owing().is_only(Lane::Notifications));
-        assert!(flags.lanes(Flag::Busy).is_empty() && flags.lanes(Flag::Kept).is_empty());
+        assert_eq!([Flag::Busy, Flag::Kept].map(|flag| flags.lanes(flag)), [Lanes(0), Lanes(0)]);
     }
 
     #[test]

@@ -27,8 +27,8 @@ impl Session {
         // A peer that sends and does not read makes no heap of these.
         let acknowledges = out.takes(Lane::Control);
         if acknowledges {
-            let lanes = self.lanes.owing().iter();
-            lanes.filter(|lane| *lane != Lane::Control).for_each(|lane| self.acknowledge(lane, out));
+            let others = self.lanes.owing().without(Lane::Control);
+            others.iter().for_each(|lane| self.acknowledge(lane, out));
             if self.transmit_alone(out) {
                 return Self::is_refused(out);
             }

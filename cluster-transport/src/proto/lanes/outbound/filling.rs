@@ -74,7 +74,7 @@ impl Outbound {
         if self.open.capacity() < HEAD + need {
             self.open = self.block(HEAD + need);
         }
-        self.open.put_bytes(0, HEAD);
+        self.open.extend_from_slice(&[0; HEAD]);
     }
 
     /// Memory for at least so many bytes. The control lane is never in a hurry, and beats on every link: it gets what its segment needs,
@@ -119,11 +119,11 @@ impl Outbound {
             Lane::Control => std::mem::take(&mut self.open),
             _ => self.open.split(),
         };
-        head.get_mut(PREFIX..HEAD).unwrap_or_default().copy_from_slice(&segment_head(
-            self.lane,
-            first,
-            self.open_count,
-        ));
+        if let Some((_, after_prefix)) = head.split_first_chunk_mut::<PREFIX>()
+            && let Some(front) = after_prefix.first_chunk_mut()
+        {
+            *front = segment_head(self.lane, first, self.open_count);
+        }
         set_length(&mut head);
         self.open_count = 0;
         head
