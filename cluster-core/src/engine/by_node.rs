@@ -11,8 +11,10 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::members::MAX_MEMBERS;
+
 /// How many records lie in one piece of memory.
-const BLOCK: usize = 32;
+const BLOCK: usize = 16;
 
 /// A map by node.
 pub(super) struct ByNode<V> {
@@ -34,18 +36,20 @@ struct Record<V> {
     value: V,
 }
 
-/// Which of all records it is.
+/// Which of all records it is. There are more of them than there are ever records: all tables are of members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place(u32);
+struct Place(u16);
+
+const _: () = assert!(MAX_MEMBERS < 0xffff);
 
 impl Place {
-    /// The place after so many records; no table here has as many as there are places.
+    /// The place after so many records.
     fn after(records: usize) -> Self {
-        Self(u32::try_from(records).unwrap_or(u32::MAX))
+        Self(u16::try_from(records).unwrap_or(u16::MAX))
     }
 
     fn index(self) -> usize {
-        usize::try_from(self.0).unwrap_or(usize::MAX)
+        usize::from(self.0)
     }
 }
 

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use cluster_transport::proto::{Instant, NodeId};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::claims::Claims;
 use super::event::MemberEvent;
 use super::timing::Timing;
-use super::wire::{Claims, StateRow};
+use super::wire::StateRow;
 use crate::engine::by_node::ByNode;
 
 /// How a peer's own view stands to this node's; kept with what else is known of it. Of most there is nothing to be said.

@@ -5,8 +5,9 @@ use rand::RngExt as _;
 
 use super::Members;
 use super::agreement::Finding;
+use super::claims::Claims;
 use super::event::MemberEvent;
-use super::wire::{Claims, Heard, MAX_ROWS, Message, Opinion, Pong, Question, StateRow};
+use super::wire::{Heard, MAX_ROWS, Message, Opinion, Pong, Question, StateRow};
 use crate::engine::wire::{Bounded, PeerFault};
 
 impl Members {
@@ -35,7 +36,7 @@ impl Members {
         self.awake(now);
         let member = self.table.get_mut_of_session(from);
         let Some(member) = member.filter(|member| member.session == Some(session)) else { return Ok(None) };
-        let claims = Claims::of_heartbeat(message)?;
+        let claims = Claims::of_message(message)?;
         member.claims = Some(claims);
         let finding = self.agreement.handle_digest(now, &mut member.view, claims.digest);
         self.follow(from, finding);

@@ -8,6 +8,7 @@
 mod absent;
 mod agreement;
 mod catch_up;
+mod claims;
 mod control;
 mod doubt;
 mod event;
@@ -45,6 +46,7 @@ use self::table::Table;
 use self::targets::Targets;
 
 pub use self::absent::MAX_ABSENT;
+pub use self::claims::Claims;
 pub use self::event::{Action, CloseReason, DoubtCause, Evidence, MemberEvent, RemovalReason};
 pub use self::readiness::Reason;
 pub use self::settings::{
@@ -55,7 +57,7 @@ pub use self::table::{MAX_MEMBERS, Member};
 pub use self::targets::MAX_TARGETS;
 pub use self::timing::{DEFAULT_HEARTBEAT, doubted_after};
 pub use self::verbs::{Drain, DrainError, HoldError, MAX_HOLD, UnknownNode};
-pub use self::wire::{Claims, MAX_ADDRESSES, StateRow};
+pub use self::wire::{MAX_ADDRESSES, StateRow};
 pub(crate) use wire::is_heartbeat;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use wire::recode;

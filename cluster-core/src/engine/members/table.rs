@@ -9,11 +9,11 @@ use cluster_transport::proto::{Address, Incarnation, Instant, NodeId, SessionId}
 
 use super::agreement::PeerView;
 use super::catch_up::CatchUp;
+use super::claims::Claims;
 use super::doubt::Doubt;
 use super::event::DoubtCause;
 use super::opinions::Askers;
 use super::survey::{Counted, Lists, Survey};
-use super::wire::Claims;
 use crate::engine::by_node::ByNode;
 
 /// The most members.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use cluster_transport::proto::{Address, Incarnation, NodeId};
 use serde::{Deserialize, Serialize};
 
+use super::claims::Claims;
 use crate::engine::wire::{Bounded, PeerFault, SKIPPABLE, decode, encode, split};
 
 /// The most addresses of one node that are kept or passed on.
@@ -25,19 +26,6 @@ const COMPARE: u8 = 9;
 const VIEW: u8 = 10;
 /// Members that do not know it count the clients of a node that drains as they did.
 const DRAINING: u8 = SKIPPABLE | 13;
-
-/// What a node says of itself: in its greeting, and in every heartbeat.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claims {
-    /// The version of its own state.
-    pub version: u64,
-    /// The hash of its own state.
-    pub hash: u128,
-    /// The digest over all owners that it knows.
-    pub digest: u128,
-    /// Whether it serves clients.
-    pub ready: bool,
-}
 
 /// How far a node is with one owner's state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,14 +133,6 @@ impl Message {
             kind => return Err(PeerFault::UnknownKind { kind }),
         };
         Ok(Some(message))
-    }
-}
-
-impl Claims {
-    /// Reads a heartbeat.
-    pub(super) fn of_heartbeat(message: &[u8]) -> Result<Self, PeerFault> {
-        let (kind, body) = split(message)?;
-        decode(kind, body)
     }
 }
 

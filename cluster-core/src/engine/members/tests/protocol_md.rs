@@ -1,6 +1,7 @@
 //! The documented messages of the membership, against values built here.
 
-use super::super::wire::{Claims, Hint, Question, StateRow};
+use super::super::claims::Claims;
+use super::super::wire::{Hint, Question, StateRow};
 use super::*;
 use crate::engine::wire::Bounded;
 use crate::protocol_md::Chapter;
