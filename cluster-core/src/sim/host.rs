@@ -99,6 +99,11 @@ impl Host {
         self.joins.iter().map(|(node, joins)| (node, *joins))
     }
 
+    /// Whether it has noted something that is to be judged.
+    pub(super) fn has_news(&self) -> bool {
+        !self.removed.is_empty() || !self.violations.is_empty()
+    }
+
     pub(super) fn on_member(&mut self, event: &MemberEvent) {
         let seen = self.lives.observe(event);
         self.violations.extend(seen.err());

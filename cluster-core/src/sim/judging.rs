@@ -12,7 +12,15 @@ use super::world::Sim;
 use crate::engine::members::RemovalReason;
 
 impl Sim {
-    pub(super) fn judge_removals(&mut self, by: usize, removed: Vec<(NodeId, Incarnation, RemovalReason)>) {
+    /// Judges what the host of a node has noted.
+    pub(super) fn judge(&mut self, node: usize) {
+        let Some(process) = self.slots.get_mut(node).and_then(|slot| slot.process.as_mut()) else { return };
+        let removed = std::mem::take(&mut process.host.removed);
+        self.broken.extend(process.host.violations.drain(..).map(|violation| (node, violation)));
+        self.judge_removals(node, removed);
+    }
+
+    fn judge_removals(&mut self, by: usize, removed: Vec<(NodeId, Incarnation, RemovalReason)>) {
         // One of two processes with one id is refused by the others, and so cannot but remove them.
         let removed = removed.into_iter().filter(|_| !self.was_twinned(by)).collect::<Vec<_>>();
         for (node, incarnation, why) in removed {

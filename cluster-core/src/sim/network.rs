@@ -3,8 +3,7 @@
 //! A link behaves as TCP does: what is lost is sent again after 200 ms and then less and less often, in order; a host whose
 //! process is stopped still accepts, and buffers what comes until its buffer is full.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -15,9 +14,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::counters::Counters;
 use super::discovery::Discovery;
+use super::queue::Queue;
 use super::rule::{Passage, Rule, Verdict, Way, Ways};
 use super::sessions::Seat;
-use super::wires::{End, Parcel, Pipe, Socket, Wire, Wires};
+use super::wires::{End, Parcel, Socket, Wires};
 
 /// How many bytes are on their way or unread in one direction of a link, before its sender has to wait.
 pub(super) const SOCKET_BUFFER: usize = 256 * 1024;
@@ -165,18 +165,15 @@ impl Network {
     pub(super) fn break_links(&mut self, a: usize, b: usize) {
         self.disturbed = self.now;
         self.note_closed(a, b);
-        let joins = |wire: &Wire| matches!(wire.ends.map(|end| end.node), [x, y] if (x, y) == (a, b) || (y, x) == (a, b));
-        let ends: Vec<Socket> = self.wires.iter().filter(|(_, w)| joins(w)).map(|(end, _)| end).collect();
-        for end in ends {
-            self.reset(end);
+        for link in self.wires.between(|ends| [[a, b], [b, a]].contains(&ends.map(|end| end.node()))) {
+            self.reset(link);
         }
     }
 
     /// Begins a connection; the socket is the dialler's.
     pub(super) fn connect(&mut self, from: usize, to: usize) -> Socket {
         self.counters.dials += 1;
-        let ends = [from, to].map(|node| End::new(node, true));
-        let socket = self.wires.insert(Wire { ends, pipes: [Pipe::new(self.now), Pipe::new(self.now)] });
+        let socket = self.wires.insert(self.now, End::new(from, true), End::new(to, true));
         self.send(socket.other(), Parcel::Open);
         socket
     }
@@ -196,15 +193,15 @@ impl Network {
 
     /// Where the session is that reads from a socket.
     pub(super) fn note_seat(&mut self, socket: Socket, seat: Seat) {
-        if let Some(end) = self.wires.end_mut(socket) {
-            end.seat = seat;
+        if let Some(pipe) = self.wires.pipe_mut(socket) {
+            pipe.to.seat = seat;
         }
     }
 
     pub(super) fn write(&mut self, socket: Socket, bytes: Bytes) {
         let to = socket.other();
-        if let Some((from, end, pipe)) = self.wires.way(to) {
-            self.traffic.add(from, end.node, bytes.len());
+        if let Some(pipe) = self.wires.pipe_mut(to) {
+            self.traffic.add(pipe.from(), pipe.to.node(), bytes.len());
             pipe.unread += bytes.len();
         }
         self.send(to, Parcel::Bytes(bytes));
@@ -231,12 +228,10 @@ impl Network {
 
     /// All links of a process that has died.
     pub(super) fn close_all(&mut self, node: usize) {
-        let ends = |(end, wire): (Socket, &Wire)| {
-            let side = wire.ends.iter().position(|end| end.node == node && end.is_open)?;
-            Some(if side == 0 { end } else { end.other() })
-        };
-        for socket in self.wires.iter().filter_map(ends).collect::<Vec<_>>() {
-            self.close(socket);
+        let is_its = |end: &End| end.node() == node && end.is_open;
+        for link in self.wires.between(|ends| ends.into_iter().any(is_its)) {
+            let dials = self.wires.pipe_mut(link).is_some_and(|pipe| is_its(&pipe.to));
+            self.close(if dials { link } else { link.other() });
         }
     }
 
@@ -252,31 +247,39 @@ impl Network {
     /// Takes the next parcel off its pipe; what a process learns of it, if it arrives and concerns one.
     pub(super) fn advance(&mut self) -> Option<(usize, Socket, Arrival)> {
         let socket = self.queue.pop()?;
-        let (from, to, pipe) = self.wires.way(socket)?;
+        let pipe = self.wires.pipe_mut(socket)?;
         pipe.is_scheduled = false;
-        let bytes = match pipe.front()? {
+        let has_law = !self.rules.is_empty() || !self.ways.0.is_empty();
+        match has_law && !pipe.is_judged && pipe.from() != pipe.to.node() {
+            true => self.advance_by_law(socket),
+            false => self.deliver(socket),
+        }
+    }
+
+    #[inline(never)]
+    fn advance_by_law(&mut self, socket: Socket) -> Option<(usize, Socket, Arrival)> {
+        let (pipe, parcels) = self.wires.way(socket)?;
+        let bytes = match parcels.front(pipe)? {
             (_, Parcel::Bytes(bytes)) => bytes.len(),
             _ => 0,
         };
-        let has_law = !self.rules.is_empty() || !self.ways.0.is_empty();
-        let is_judged = !has_law || pipe.is_judged || from == to.node;
-        let passage = Passage { from, to: to.node, link: socket.link(), bytes };
-        match if is_judged { Verdict::Pass } else { self.judge(passage) } {
-            Verdict::Pass => self.deliver(socket, from, to),
+        let passage = Passage { from: pipe.from(), to: pipe.to.node(), link: socket.link(), bytes };
+        match self.judge(passage) {
+            Verdict::Pass => self.deliver(socket),
             Verdict::Delay(span) => {
                 self.counters.delayed += 1;
-                let pipe = self.wires.pipe_mut(socket)?;
+                let (pipe, parcels) = self.wires.way(socket)?;
                 pipe.is_judged = true;
-                let due = pipe.front()?.0 + span;
+                let due = parcels.front(pipe)?.0 + span;
                 if due > self.now {
                     self.queue.schedule(due, socket, pipe);
                     return None;
                 }
-                self.deliver(socket, from, to)
+                self.deliver(socket)
             }
             Verdict::Duplicate => {
-                self.duplicate(socket, from, to.node);
-                self.deliver(socket, from, to)
+                self.duplicate(socket, passage);
+                self.deliver(socket)
             }
             Verdict::Drop => {
                 self.counters.dropped += 1;
@@ -303,40 +306,27 @@ impl Network {
         verdicts.find(|verdict| *verdict != Verdict::Pass).unwrap_or(Verdict::Pass)
     }
 
-    fn deliver(&mut self, socket: Socket, from: usize, to: End) -> Option<(usize, Socket, Arrival)> {
-        let listening = self.listening.get(to.node).copied().unwrap_or(Listening::No);
-        let pipe = self.wires.pipe_mut(socket)?;
-        let parcel = pipe.pop()?;
+    fn deliver(&mut self, socket: Socket) -> Option<(usize, Socket, Arrival)> {
+        let (pipe, parcels) = self.wires.way(socket)?;
+        let parcel = parcels.pop(pipe)?;
         (pipe.lost, pipe.is_judged) = (0, false);
-        if let Some((at, _)) = pipe.front() {
-            let at = (*at).max(self.now);
-            self.queue.schedule(at, socket, pipe);
+        if let Some((at, _)) = parcels.front(pipe) {
+            self.queue.schedule(at.max(self.now), socket, pipe);
         }
+        let to = pipe.to;
         let arrival = match parcel {
-            Parcel::Open if listening == Listening::Yes => {
-                self.send(socket.other(), Parcel::Opened);
-                Arrival::Accepted { from }
-            }
-            Parcel::Open if matches!(listening, Listening::DyingUntil(end) if self.now < end) => {
-                self.wires.shut(socket);
-                self.send(socket.other(), Parcel::Opened);
-                self.send(socket.other(), Parcel::Reset);
-                return None;
-            }
-            Parcel::Open => {
-                self.wires.shut(socket);
-                self.counters.refused += 1;
-                self.send(socket.other(), Parcel::Refused);
-                return None;
-            }
-            Parcel::Opened => Arrival::Connected,
             Parcel::Bytes(bytes) => Arrival::Bytes(bytes, to.seat),
+            Parcel::Opened => Arrival::Connected,
             Parcel::Writable => Arrival::Writable,
+            Parcel::Open => {
+                let from = pipe.from();
+                self.open(socket, to.node()).then_some(Arrival::Accepted { from })?
+            }
             closing @ (Parcel::Refused | Parcel::Close | Parcel::Reset) => {
                 let was_open = self.shut_or_keep(socket, &closing);
                 self.wires.forget(socket);
                 return was_open.then_some((
-                    to.node,
+                    to.node(),
                     socket,
                     match closing {
                         Parcel::Refused => Arrival::Refused,
@@ -346,18 +336,39 @@ impl Network {
                 ));
             }
         };
-        to.is_open.then_some((to.node, socket, arrival))
+        to.is_open.then_some((to.node(), socket, arrival))
+    }
+
+    /// A connection has arrived at a node; whether its process learns of it.
+    fn open(&mut self, socket: Socket, node: usize) -> bool {
+        let dialler = socket.other();
+        match self.listening.get(node).copied().unwrap_or(Listening::No) {
+            Listening::Yes => {
+                self.send(dialler, Parcel::Opened);
+                return true;
+            }
+            Listening::DyingUntil(end) if self.now < end => {
+                self.wires.shut(socket);
+                self.send(dialler, Parcel::Opened);
+                self.send(dialler, Parcel::Reset);
+            }
+            Listening::DyingUntil(_) | Listening::No => {
+                self.wires.shut(socket);
+                self.counters.refused += 1;
+                self.send(dialler, Parcel::Refused);
+            }
+        }
+        false
     }
 
     /// What opens a connection arrives twice: the second link is nobody's, and nothing is ever said on it. Of anything else the
     /// receiver's system drops the copy.
-    fn duplicate(&mut self, socket: Socket, from: usize, to: usize) {
+    fn duplicate(&mut self, socket: Socket, passage: Passage) {
         self.counters.duplicated += 1;
-        let opens = |pipe: &mut Pipe| matches!(pipe.front(), Some((_, Parcel::Open)));
-        if self.wires.pipe_mut(socket).is_some_and(opens) {
-            let ends = [End::new(from, false), End::new(to, true)];
-            let pipes = [Pipe::new(self.now), Pipe::new(self.now)];
-            let copy = self.wires.insert(Wire { ends, pipes }).other();
+        let way = self.wires.way(socket);
+        if way.is_some_and(|(pipe, parcels)| matches!(parcels.front(pipe), Some((_, Parcel::Open)))) {
+            let (from, to) = (End::new(passage.from, false), End::new(passage.to, true));
+            let copy = self.wires.insert(self.now, from, to).other();
             self.send(copy, Parcel::Open);
         }
     }
@@ -365,7 +376,7 @@ impl Network {
     /// A closed link can still be written to; a reset one cannot. Whether the end was open.
     fn shut_or_keep(&mut self, socket: Socket, closing: &Parcel) -> bool {
         if matches!(closing, Parcel::Close) {
-            return self.wires.way(socket).is_some_and(|(_, end, _)| end.is_open);
+            return self.wires.pipe_mut(socket).is_some_and(|pipe| pipe.to.is_open);
         }
         self.wires.shut(socket)
     }
@@ -373,9 +384,9 @@ impl Network {
     /// Both ends of a link learn that it is broken; a connection that is not there yet is refused.
     fn reset(&mut self, end: Socket) {
         let (dialler, acceptor) = (end.dialler(), end.dialler().other());
-        let Some(to_acceptor) = self.wires.pipe_mut(acceptor) else { return };
-        if matches!(to_acceptor.front(), Some((_, Parcel::Open))) {
-            to_acceptor.clear();
+        let Some((to_acceptor, parcels)) = self.wires.way(acceptor) else { return };
+        if matches!(parcels.front(to_acceptor), Some((_, Parcel::Open))) {
+            parcels.clear(to_acceptor);
             self.counters.refused += 1;
             self.wires.shut(acceptor);
             self.replace(dialler, Parcel::Refused);
@@ -388,45 +399,20 @@ impl Network {
 
     /// Puts a parcel in the place of all that are on their way.
     fn replace(&mut self, to: Socket, parcel: Parcel) {
-        let Some(pipe) = self.wires.pipe_mut(to) else { return };
-        pipe.clear();
-        pipe.push(self.now, parcel);
+        let Some((pipe, parcels)) = self.wires.way(to) else { return };
+        parcels.clear(pipe);
+        parcels.push(pipe, self.now, parcel);
         pipe.is_judged = true;
         self.queue.schedule(self.now, to, pipe);
     }
 
     fn send(&mut self, to: Socket, parcel: Parcel) {
         let delay = self.delay.map_or(Duration::ZERO, |delay| delay.sample(&mut self.rng));
-        let Some(pipe) = self.wires.pipe_mut(to) else { return };
+        let Some((pipe, parcels)) = self.wires.way(to) else { return };
         let at = (self.now + delay).max(pipe.last);
         pipe.last = at;
-        pipe.push(at, parcel);
+        parcels.push(pipe, at, parcel);
         self.queue.schedule(at, to, pipe);
-    }
-}
-
-/// The first parcel of each pipe, by its time; of those with the same, the one that was scheduled first.
-#[derive(Debug, Default)]
-struct Queue {
-    heap: BinaryHeap<Reverse<(Instant, u64, Socket)>>,
-    sequence: u64,
-}
-
-impl Queue {
-    fn next_time(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse((at, ..))| *at)
-    }
-
-    fn pop(&mut self) -> Option<Socket> {
-        self.heap.pop().map(|Reverse((_, _, socket))| socket)
-    }
-
-    /// Has the first parcel of a pipe arrive then, if that is not planned already.
-    fn schedule(&mut self, at: Instant, socket: Socket, pipe: &mut Pipe) {
-        if !std::mem::replace(&mut pipe.is_scheduled, true) {
-            self.sequence += 1;
-            self.heap.push(Reverse((at, self.sequence, socket)));
-        }
     }
 }
 

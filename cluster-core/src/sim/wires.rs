@@ -1,6 +1,7 @@
 //! The links of the network, each in a place of its own that is used again after it.
-
-use std::collections::VecDeque;
+//!
+//! Of a million ways hardly any carries something at a moment. So a way is one cache line, and what travels is apart from it, in
+//! places that are used again at once and are still at hand.
 
 use bytes::Bytes;
 use cluster_transport::proto::Instant;
@@ -51,69 +52,10 @@ pub(super) enum Parcel {
     Reset,
 }
 
-/// One way of a link.
-#[derive(Debug)]
-pub(super) struct Pipe {
-    /// The first parcel, which is mostly the only one: it has no memory of its own.
-    first: Option<(Instant, Parcel)>,
-    behind: VecDeque<(Instant, Parcel)>,
-    /// When the last parcel arrives at the earliest.
-    pub(super) last: Instant,
-    /// How often the first parcel was lost.
-    pub(super) lost: u32,
-    /// A rule has held the first parcel back already.
-    pub(super) is_judged: bool,
-    pub(super) is_scheduled: bool,
-    /// Bytes that were sent and not read.
-    pub(super) unread: usize,
-    /// Whether the sender waits for room.
-    pub(super) is_blocked: bool,
-}
-
-impl Pipe {
-    pub(super) fn new(now: Instant) -> Self {
-        Self {
-            first: None,
-            behind: VecDeque::new(),
-            last: now,
-            lost: 0,
-            is_judged: false,
-            is_scheduled: false,
-            unread: 0,
-            is_blocked: false,
-        }
-    }
-
-    /// The parcel that arrives next, and when.
-    pub(super) fn front(&self) -> Option<&(Instant, Parcel)> {
-        self.first.as_ref()
-    }
-
-    pub(super) fn push(&mut self, at: Instant, parcel: Parcel) {
-        match &self.first {
-            None => self.first = Some((at, parcel)),
-            Some(_) => self.behind.push_back((at, parcel)),
-        }
-    }
-
-    pub(super) fn pop(&mut self) -> Option<Parcel> {
-        let (_, parcel) = self.first.take()?;
-        self.first = self.behind.pop_front();
-        if self.behind.is_empty() && self.behind.capacity() > 0 {
-            // Hundreds of thousands of pipes carry more than one parcel at a time only when they are made.
-            self.behind = VecDeque::new();
-        }
-        Some(parcel)
-    }
-
-    pub(super) fn clear(&mut self) {
-        (self.first, self.behind) = (None, VecDeque::new());
-    }
-}
-
+/// One end of a link, as the way knows it that leads there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct End {
-    pub(super) node: usize,
+    node: u32,
     /// Where the session was when it began: whoever is there now may be another.
     pub(super) seat: Seat,
     pub(super) is_open: bool,
@@ -121,91 +63,201 @@ pub(super) struct End {
 
 impl End {
     pub(super) fn new(node: usize, is_open: bool) -> Self {
-        Self { node, seat: Seat::NONE, is_open }
+        Self { node: u32::try_from(node).unwrap_or(u32::MAX), seat: Seat::NONE, is_open }
+    }
+
+    pub(super) fn node(self) -> usize {
+        self.node as usize
     }
 }
 
+/// One way of a link.
 #[derive(Debug)]
-pub(super) struct Wire {
-    pub(super) ends: [End; 2],
-    /// By the side that they lead to.
-    pub(super) pipes: [Pipe; 2],
+#[repr(align(64))]
+pub(super) struct Pipe {
+    /// Which link it is of; none's number is 0.
+    link: u64,
+    /// When the last parcel arrives at the earliest.
+    pub(super) last: Instant,
+    /// Bytes that were sent and not read.
+    pub(super) unread: usize,
+    pub(super) to: End,
+    from: u32,
+    first: Berth,
+    newest: Berth,
+    /// How often the first parcel was lost.
+    pub(super) lost: u32,
+    /// A rule has held the first parcel back already.
+    pub(super) is_judged: bool,
+    pub(super) is_scheduled: bool,
+    /// Whether the sender waits for room.
+    pub(super) is_blocked: bool,
+}
+
+impl Pipe {
+    fn new(link: u64, now: Instant, from: End, to: End) -> Self {
+        Self {
+            link,
+            last: now,
+            unread: 0,
+            to,
+            from: from.node,
+            first: Berth::NONE,
+            newest: Berth::NONE,
+            lost: 0,
+            is_judged: false,
+            is_scheduled: false,
+            is_blocked: false,
+        }
+    }
+
+    /// The node that sends on it.
+    pub(super) fn from(&self) -> usize {
+        self.from as usize
+    }
+}
+
+/// Where a parcel is while it travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Berth(u32);
+
+impl Berth {
+    /// No parcel's.
+    const NONE: Self = Self(u32::MAX);
+}
+
+/// What travels on all links.
+#[derive(Debug)]
+pub(super) struct Parcels {
+    berths: Vec<Travelling>,
+    /// The one that was left last, and so on.
+    free: Berth,
+}
+
+/// A parcel, when it arrives, and what comes after it on its way; or a berth that is free, and the next one that is.
+#[derive(Debug)]
+struct Travelling {
+    due: Instant,
+    parcel: Parcel,
+    next: Berth,
+}
+
+impl Default for Parcels {
+    fn default() -> Self {
+        Self { berths: Vec::new(), free: Berth::NONE }
+    }
+}
+
+impl Parcels {
+    /// The parcel that arrives next, and when.
+    pub(super) fn front(&self, pipe: &Pipe) -> Option<(Instant, &Parcel)> {
+        self.berths.get(pipe.first.0 as usize).map(|first| (first.due, &first.parcel))
+    }
+
+    pub(super) fn push(&mut self, pipe: &mut Pipe, due: Instant, parcel: Parcel) {
+        let berth = self.take_berth(Travelling { due, parcel, next: Berth::NONE });
+        match self.berths.get_mut(pipe.newest.0 as usize) {
+            Some(newest) => newest.next = berth,
+            None => pipe.first = berth,
+        }
+        pipe.newest = berth;
+    }
+
+    fn take_berth(&mut self, travelling: Travelling) -> Berth {
+        let berth = self.free;
+        match self.berths.get_mut(berth.0 as usize) {
+            Some(free) => {
+                self.free = free.next;
+                *free = travelling;
+                berth
+            }
+            None => {
+                self.berths.push(travelling);
+                Berth(u32::try_from(self.berths.len() - 1).unwrap_or(u32::MAX))
+            }
+        }
+    }
+
+    pub(super) fn pop(&mut self, pipe: &mut Pipe) -> Option<Parcel> {
+        let berth = pipe.first;
+        let left = self.berths.get_mut(berth.0 as usize)?;
+        let parcel = std::mem::replace(&mut left.parcel, Parcel::Close);
+        pipe.first = std::mem::replace(&mut left.next, self.free);
+        self.free = berth;
+        if pipe.first == Berth::NONE {
+            pipe.newest = Berth::NONE;
+        }
+        Some(parcel)
+    }
+
+    pub(super) fn clear(&mut self, pipe: &mut Pipe) {
+        while self.pop(pipe).is_some() {}
+    }
 }
 
 /// All links.
 #[derive(Debug, Default)]
 pub(super) struct Wires {
-    places: Vec<Option<(u64, Wire)>>,
-    free: Vec<usize>,
+    /// The two ways of each, by the side that they lead to.
+    places: Vec<[Pipe; 2]>,
+    parcels: Parcels,
+    free: Vec<u32>,
     links: u64,
 }
 
 impl Wires {
-    /// Takes a link in; the socket is the dialler's.
-    pub(super) fn insert(&mut self, wire: Wire) -> Socket {
+    /// Takes a link between two ends in; the socket is the dialler's.
+    pub(super) fn insert(&mut self, now: Instant, dialler: End, acceptor: End) -> Socket {
         self.links += 1;
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.places.push(None);
-            self.places.len() - 1
-        });
-        if let Some(free) = self.places.get_mut(place) {
-            *free = Some((self.links, wire));
-        }
-        Self::dialler(place, self.links)
+        let link = self.links;
+        let pipes = [Pipe::new(link, now, acceptor, dialler), Pipe::new(link, now, dialler, acceptor)];
+        let place = match self.free.pop() {
+            Some(place) => {
+                if let Some(free) = self.places.get_mut(place as usize) {
+                    *free = pipes;
+                }
+                place
+            }
+            None => {
+                self.places.push(pipes);
+                u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        Socket { link, place, side: 0 }
     }
 
-    fn dialler(place: usize, link: u64) -> Socket {
-        Socket { link, place: u32::try_from(place).unwrap_or(u32::MAX), side: 0 }
+    /// The diallers' ends of all links between nodes of which this holds, in the order of their places.
+    pub(super) fn between(&self, holds: impl Fn([&End; 2]) -> bool) -> Vec<Socket> {
+        let used = (0..).zip(&self.places).filter(|(_, [pipe, _])| pipe.link != 0);
+        let wanted = used.filter(|(_, [to_dialler, to_acceptor])| holds([&to_dialler.to, &to_acceptor.to]));
+        wanted.map(|(place, [pipe, _])| Socket { link: pipe.link, place, side: 0 }).collect()
     }
 
-    /// All links with their diallers' ends, in the order of their places.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Socket, &Wire)> {
-        let used = self.places.iter().enumerate();
-        used.filter_map(|(place, used)| {
-            let (link, wire) = used.as_ref()?;
-            Some((Self::dialler(place, *link), wire))
-        })
-    }
-
-    fn get(&self, socket: Socket) -> Option<&Wire> {
-        let (link, wire) = self.places.get(socket.place())?.as_ref()?;
-        (*link == socket.link).then_some(wire)
-    }
-
-    fn get_mut(&mut self, socket: Socket) -> Option<&mut Wire> {
-        let (link, wire) = self.places.get_mut(socket.place())?.as_mut()?;
-        (*link == socket.link).then_some(wire)
-    }
-
-    /// From which node something comes that arrives at a socket, the end where it does, and what leads there.
-    pub(super) fn way(&mut self, to: Socket) -> Option<(usize, End, &mut Pipe)> {
-        let wire = self.get_mut(to)?;
-        let (from, end) = (wire.ends.get(to.other().side())?.node, *wire.ends.get(to.side())?);
-        Some((from, end, wire.pipes.get_mut(to.side())?))
+    /// What leads to a socket, and what travels there and elsewhere.
+    pub(super) fn way(&mut self, to: Socket) -> Option<(&mut Pipe, &mut Parcels)> {
+        let pipe = self.places.get_mut(to.place())?.get_mut(to.side())?;
+        (pipe.link == to.link).then_some((pipe, &mut self.parcels))
     }
 
     /// What leads to a socket.
     pub(super) fn pipe_mut(&mut self, to: Socket) -> Option<&mut Pipe> {
-        self.get_mut(to)?.pipes.get_mut(to.side())
-    }
-
-    pub(super) fn end_mut(&mut self, socket: Socket) -> Option<&mut End> {
-        self.get_mut(socket)?.ends.get_mut(socket.side())
+        self.way(to).map(|(pipe, _)| pipe)
     }
 
     /// Closes an end; whether it was open.
     pub(super) fn shut(&mut self, socket: Socket) -> bool {
-        let end = self.end_mut(socket);
-        end.is_some_and(|end| std::mem::replace(&mut end.is_open, false))
+        self.pipe_mut(socket).is_some_and(|pipe| std::mem::replace(&mut pipe.to.is_open, false))
     }
 
     /// A link with both ends closed is no more.
     pub(super) fn forget(&mut self, socket: Socket) {
-        if self.get(socket).is_some_and(|wire| wire.ends.iter().all(|end| !end.is_open)) {
-            if let Some(used) = self.places.get_mut(socket.place()) {
-                *used = None;
+        let Some(pipes) = self.places.get_mut(socket.place()) else { return };
+        if pipes.iter().all(|pipe| pipe.link == socket.link && !pipe.to.is_open) {
+            for pipe in pipes {
+                self.parcels.clear(pipe);
+                pipe.link = 0;
             }
-            self.free.push(socket.place());
+            self.free.push(socket.place);
         }
     }
 }
@@ -214,23 +266,49 @@ impl Wires {
 mod tests {
     use super::*;
 
-    fn wire(from: usize, to: usize) -> Wire {
-        let now = Instant::ORIGIN;
-        let ends = [from, to].map(|node| End::new(node, true));
-        Wire { ends, pipes: [Pipe::new(now), Pipe::new(now)] }
+    fn insert(wires: &mut Wires, from: usize, to: usize) -> Socket {
+        wires.insert(Instant::ORIGIN, End::new(from, true), End::new(to, true))
     }
 
     #[test]
     fn a_place_is_used_again_and_the_socket_of_the_link_before_leads_nowhere() {
         let mut wires = Wires::default();
-        let first = wires.insert(wire(0, 1));
+        let first = insert(&mut wires, 0, 1);
         assert!(wires.shut(first) && wires.shut(first.other()));
         wires.forget(first);
-        let second = wires.insert(wire(2, 3));
+        let second = insert(&mut wires, 2, 3);
         assert_eq!(second.place, first.place);
         assert!(wires.pipe_mut(first).is_none() && !wires.shut(first));
-        assert_eq!(wires.way(second).map(|(from, end, _)| (from, end.node)), Some((3, 2)));
+        assert_eq!(wires.way(second).map(|(pipe, _)| (pipe.from(), pipe.to.node())), Some((3, 2)));
         wires.forget(first);
-        assert_eq!(wires.iter().count(), 1);
+        assert_eq!(wires.between(|_| true), [second]);
+    }
+
+    #[test]
+    fn parcels_of_all_ways_share_their_berths_and_arrive_in_the_order_of_each_way() {
+        let mut wires = Wires::default();
+        let sockets = [insert(&mut wires, 0, 1), insert(&mut wires, 2, 3)];
+        let bytes = |number: u8| Parcel::Bytes(vec![number].into());
+        for round in 0..3 {
+            for number in 0..6 {
+                let (pipe, parcels) = wires.way(sockets[usize::from(number % 2)]).unwrap();
+                parcels.push(pipe, Instant::ORIGIN, bytes(round * 6 + number));
+            }
+            for (side, socket) in (0..).zip(sockets) {
+                let (pipe, parcels) = wires.way(socket).unwrap();
+                assert!(matches!(parcels.front(pipe), Some((_, Parcel::Bytes(_)))));
+                for number in [side, side + 2, side + 4] {
+                    let Some(Parcel::Bytes(bytes)) = parcels.pop(pipe) else { panic!("nothing arrives") };
+                    assert_eq!(bytes, vec![round * 6 + number]);
+                }
+                assert!(parcels.front(pipe).is_none() && parcels.pop(pipe).is_none());
+            }
+        }
+        assert_eq!(wires.parcels.berths.len(), 6);
+    }
+
+    #[test]
+    fn a_way_is_one_cache_line() {
+        assert_eq!(size_of::<Pipe>(), 64);
     }
 }

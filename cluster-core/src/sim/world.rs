@@ -4,20 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use cluster_transport::proto::endpoint::{Endpoint, EndpointSettings};
-use cluster_transport::proto::lanes::LaneSettings;
-use cluster_transport::proto::{Address, Incarnation, Instant, Lane, NodeId};
+use cluster_transport::proto::{Address, Incarnation, Instant, NodeId};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::clock::Drift;
-use super::counters::Counters;
-use super::host::{Host, Told};
+use super::host::Told;
 use super::invariants::{self, Versions, Violation};
 use super::model::Model;
 use super::network::{Arrival, Listening, Network};
 use super::process::Process;
 use super::settings::SimSettings;
 use super::tapes::Tapes;
+use super::timetable::Timetable;
 use super::trace::Trace;
 use super::wires::Socket;
 use crate::engine::members::{Discovery, MembersSettings};
@@ -50,8 +49,6 @@ pub(super) struct Slot {
     pub(super) twin_of: Option<usize>,
     /// What waits for a process that is stopped.
     pub(super) inbox: VecDeque<(Socket, Arrival)>,
-    /// When its process is to be woken, as it stands in the timetable.
-    due: Option<Instant>,
 }
 
 impl Slot {
@@ -90,8 +87,8 @@ pub struct Sim {
     pub(super) twinned: BTreeSet<usize>,
     pub(super) tapes: Tapes,
     versions: Versions,
-    timetable: BTreeSet<(Instant, usize)>,
-    seed: u64,
+    timetable: Timetable,
+    pub(super) seed: u64,
 }
 
 impl Sim {
@@ -119,7 +116,7 @@ impl Sim {
             twinned: BTreeSet::new(),
             tapes: Tapes::default(),
             versions: Versions::default(),
-            timetable: BTreeSet::new(),
+            timetable: Timetable::new(hosts),
             seed,
             settings,
         };
@@ -220,20 +217,28 @@ impl Sim {
     pub fn run_for(&mut self, span: Duration) {
         let end = self.now + span;
         loop {
-            let timer = self.timetable.first().map(|(at, _)| *at);
-            let parcel = self.network.next_time();
-            let Some(next) = timer.into_iter().chain(parcel).min().filter(|next| *next <= end) else { break };
-            self.set_now(self.now.max(next));
-            if parcel == Some(next) {
-                if let Some((node, socket, arrival)) = self.network.advance() {
-                    self.arrive(node, socket, arrival);
+            let timer = self.timetable.first().filter(|(at, _)| *at <= end);
+            let parcel = self.network.next_time().filter(|at| *at <= end);
+            match (parcel, timer) {
+                (Some(at), timer) if timer.is_none_or(|(timer, _)| at <= timer) => {
+                    self.set_now(self.now.max(at));
+                    if let Some((node, socket, arrival)) = self.network.advance() {
+                        self.arrive(node, socket, arrival);
+                    }
                 }
-            } else if let Some((_, node)) = self.timetable.first().copied() {
-                self.trace.note(self.now, node, "wakes", &[]);
-                self.act(node, |process, now, network| process.handle_timeout(now, network));
+                (_, Some((at, node))) => {
+                    self.set_now(self.now.max(at));
+                    self.wake(node);
+                }
+                _ => break,
             }
         }
         self.set_now(end);
+    }
+
+    fn wake(&mut self, node: usize) {
+        self.trace.note(self.now, node, "wakes", &[]);
+        self.act(node, |process, now, network| process.handle_timeout(now, network));
     }
 
     fn set_now(&mut self, now: Instant) {
@@ -303,13 +308,12 @@ impl Sim {
         let now = process.clock.shows(self.now);
         let result = act(process, now, &mut self.network);
         process.settle(now, &mut self.network);
-        for violation in process.host.violations.drain(..) {
-            self.broken.push((node, violation));
-        }
-        let removed = std::mem::take(&mut process.host.removed);
         let has_left = slot.is_leaving && process.sessions.is_empty();
+        let has_news = process.host.has_news();
         self.plan(node);
-        self.judge_removals(node, removed);
+        if has_news {
+            self.judge(node);
+        }
         if has_left {
             self.end_process(node);
         }
@@ -345,154 +349,6 @@ impl Sim {
             Some(process.clock.reaches(due))
         };
         let due = slot.process.as_mut().filter(|_| !slot.is_stopped).and_then(due);
-        let before = std::mem::replace(&mut slot.due, due);
-        if due != before {
-            if let Some(before) = before {
-                self.timetable.remove(&(before, node));
-            }
-            if let Some(due) = due {
-                self.timetable.insert((due, node));
-            }
-        }
-    }
-}
-
-/// What can be read.
-impl Sim {
-    /// The virtual time.
-    pub fn now(&self) -> Instant {
-        self.now
-    }
-
-    /// The seed of the run.
-    pub fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    /// The nodes whose processes run, stopped or not.
-    pub fn running(&self) -> impl Iterator<Item = usize> {
-        let runs = |(node, slot): (usize, &Slot)| slot.process.is_some().then_some(node);
-        self.slots.iter().enumerate().filter_map(runs)
-    }
-
-    /// The engine of a node.
-    ///
-    /// # Panics
-    /// When the node has no process.
-    #[expect(clippy::panic, reason = "a test that asks for what is not there is wrong")]
-    pub fn engine(&self, node: usize) -> &Engine {
-        match self.process(node) {
-            Some(process) => &process.engine,
-            None => panic!("n{node} has no process"),
-        }
-    }
-
-    /// The host of a node.
-    ///
-    /// # Panics
-    /// When the node has no process.
-    #[expect(clippy::panic, reason = "a test that asks for what is not there is wrong")]
-    pub fn host(&self, node: usize) -> &Host {
-        match self.process(node) {
-            Some(process) => &process.host,
-            None => panic!("n{node} has no process"),
-        }
-    }
-
-    pub(super) fn process(&self, node: usize) -> Option<&Process> {
-        self.slots.get(node)?.process.as_ref()
-    }
-
-    /// The truth about subscriptions.
-    pub fn model(&self) -> &Model {
-        &self.model
-    }
-
-    /// What happened.
-    pub fn trace(&self) -> &Trace {
-        &self.trace
-    }
-
-    /// How many bytes one node has sent to another.
-    pub fn bytes_sent(&self, from: usize, to: usize) -> u64 {
-        self.network.bytes_sent(from, to)
-    }
-
-    /// What the run really did.
-    pub fn counters(&self) -> Counters {
-        let mut counters = self.network.counters;
-        for process in self.slots.iter().filter_map(|slot| slot.process.as_ref()) {
-            counters.add_process(process);
-        }
-        counters
-    }
-
-    /// How many nodes are needed to be ready.
-    pub fn minimum_nodes(&self) -> u32 {
-        self.settings.minimum_nodes.get()
-    }
-
-    pub(super) fn owed(&self) -> &Owed {
-        &self.owed
-    }
-
-    /// Whether discovery has answered a node.
-    pub(super) fn has_discovered(&self, node: usize) -> bool {
-        self.process(node).is_some_and(|process| process.discovered)
-    }
-
-    /// Whether the process of a node was told to drain.
-    pub(super) fn drains(&self, node: usize) -> bool {
-        self.process(node).is_some_and(|process| self.was_drained(process.engine.incarnation()))
-    }
-
-    /// Whether a process was told to drain, whose next lives have their nonce of it.
-    pub(super) fn was_drained(&self, incarnation: Incarnation) -> bool {
-        self.drained.contains(&incarnation.nonce)
-    }
-
-    pub(super) fn is_leaving(&self, node: usize) -> bool {
-        self.slots.get(node).is_some_and(|slot| slot.is_leaving)
-    }
-
-    /// Whether there were two processes with this one's id at any time.
-    pub(super) fn was_twinned(&self, node: usize) -> bool {
-        self.twinned.contains(&node) || node >= self.settings.nodes
-    }
-
-    pub(super) fn life_of(&self, node: usize) -> Option<u64> {
-        self.process(node).map(|process| process.life)
-    }
-
-    /// How many bytes each peer's lanes hold.
-    pub(super) fn held_by_lanes(
-        &self,
-        node: usize,
-    ) -> impl Iterator<Item = (&NodeId, Lane, usize, &LaneSettings)> {
-        let lanes = self.process(node).into_iter().flat_map(|process| &process.lanes);
-        lanes.flat_map(|(peer, lanes)| {
-            Lane::ALL.into_iter().map(move |lane| (peer, lane, lanes.held(lane), lanes.settings()))
-        })
-    }
-
-    /// How many tunnels end at a node, and how many it carries; none without a process.
-    pub fn tunnels(&self, node: usize) -> (usize, usize) {
-        self.process(node).map_or((0, 0), |process| process.tunnels.counts())
-    }
-
-    /// What each tunnel that ends at a node holds and was not read.
-    pub(super) fn unread_in_tunnels(&self, node: usize) -> impl Iterator<Item = usize> {
-        let tunnels = self.process(node).into_iter().flat_map(|process| process.tunnels.unread());
-        tunnels.map(|(_, bytes)| bytes)
-    }
-
-    pub(super) fn has_nested_tunnel(&self, node: usize) -> bool {
-        let nests =
-            |process: &Process| process.tunnels.unread().any(|(leg, _)| process.is_tunnelled(leg.session));
-        self.process(node).is_some_and(nests)
-    }
-
-    pub(super) fn first_violation(&self) -> Option<Violation> {
-        self.broken.first().map(|(node, violation)| Violation::new(format!("n{node}: {violation}")))
+        self.timetable.set(node, due);
     }
 }
