@@ -29,7 +29,9 @@ pub(super) struct Desk {
 impl Desk {
     /// Whether the host takes something now.
     pub(super) fn is_free(&mut self, now: Instant) -> bool {
-        self.busy_until = self.busy_until.filter(|until| *until > now);
+        if self.busy_until.is_some_and(|until| until <= now) {
+            self.busy_until = None;
+        }
         self.busy_until.is_none()
     }
 

@@ -1,7 +1,5 @@
 //! What follows from an input of a process: its machines are drained into each other until none has anything to say.
 
-use std::sync::Arc;
-
 use cluster_transport::proto::body::CloseCode;
 use cluster_transport::proto::endpoint::SessionEnd;
 use cluster_transport::proto::lanes::{Batch, Payload};
@@ -9,42 +7,19 @@ use cluster_transport::proto::requests::RequestEvent;
 use cluster_transport::proto::session::SessionEvent;
 use cluster_transport::proto::{Instant, Lane, NodeId, SessionId};
 
-use super::desk::{Desk, Waiting};
 use super::host::Stamp;
 use super::network::Network;
-use super::process::{Live, Process};
+use super::process::Process;
 use super::sessions::Seat;
-use crate::engine::members::{Action, MemberEvent, is_heartbeat};
-use crate::engine::state::message::MAX_DELTA;
-use crate::engine::state::{Intake, StateEvent};
-use crate::engine::{ClusterEvent, ContinuityEvent, Engine, EngineEvent, Notification, Transmit, wiring};
+use crate::engine::members::{Action, MemberEvent};
+use crate::engine::state::StateEvent;
+use crate::engine::{ClusterEvent, ContinuityEvent, EngineEvent, Notification, Transmit, wiring};
 
 impl Process {
     /// Drains everything that has something to say, and asks nobody else: most inputs concern one session and lead to nothing.
     pub(super) fn settle(&mut self, now: Instant, network: &mut Network) {
         loop {
-            let mut quiet = true;
-            if self.endpoint.has_output() {
-                quiet = false;
-                self.settle_endpoint(now, network);
-            }
-            if self.engine.has_output() {
-                quiet = false;
-                self.settle_engine(now, network);
-            }
-            if self.tunnels.has_output() {
-                quiet = false;
-                self.settle_tunnels(now, network);
-            }
-            if self.desk.is_free(now) && self.has_for_host() {
-                quiet = false;
-                self.serve_host(now, network);
-            }
-            let offered = self.engine.offered();
-            if offered != self.offered {
-                self.offered = offered;
-                self.stir_all();
-            }
+            let mut quiet = self.settle_machines(now, network);
             while let Some((seat, session)) = self.stirred.pop_front() {
                 quiet = false;
                 self.settle_session(now, seat, session, network);
@@ -53,6 +28,33 @@ impl Process {
                 return;
             }
         }
+    }
+
+    /// Drains all but the sessions. Whether there was nothing.
+    fn settle_machines(&mut self, now: Instant, network: &mut Network) -> bool {
+        let mut quiet = true;
+        if self.endpoint.has_output() {
+            quiet = false;
+            self.settle_endpoint(now, network);
+        }
+        if self.engine.has_output() {
+            quiet = false;
+            self.settle_engine(now, network);
+        }
+        if self.tunnels.has_output() {
+            quiet = false;
+            self.settle_tunnels(now, network);
+        }
+        if self.desk.is_free(now) && self.has_for_host() {
+            quiet = false;
+            self.serve_host(now, network);
+        }
+        let offered = self.engine.offered();
+        if offered != self.offered {
+            self.offered = offered;
+            self.stir_all();
+        }
+        quiet
     }
 
     fn settle_engine(&mut self, now: Instant, network: &mut Network) {
@@ -74,7 +76,7 @@ impl Process {
         let Some(live) = self.seats.seat_of(&transmit.to).and_then(|seat| self.sessions.at(seat)) else {
             return;
         };
-        if let Err(error) = live.lanes.push(Lane::Control, Payload::Shared(transmit.message)) {
+        if let Err(error) = live.session.lanes().push(Lane::Control, Payload::Shared(transmit.message)) {
             live.session.close(CloseCode::STALLED, &error.to_string());
         }
         live.stir(&mut self.stirred);
@@ -204,8 +206,8 @@ impl Process {
     }
 
     fn settle_session(&mut self, now: Instant, seat: Seat, id: SessionId, network: &mut Network) {
-        let Some(live) = self.sessions.at(seat).filter(|live| live.id == id) else { return };
-        live.is_stirred = false;
+        let Some(live) = self.sessions.at(seat).filter(|live| live.id() == id) else { return };
+        live.unstir();
         let mut ended = None;
         while let Some(event) = live.session.poll_event() {
             match event {
@@ -230,50 +232,5 @@ impl Process {
         }
         live.write(now, &mut self.tunnels, network);
         live.note_deadline(&mut self.deadlines);
-    }
-}
-
-impl Live {
-    /// Takes a batch without so many messages at its beginning, which vanish.
-    fn take_batch(
-        &mut self,
-        now: Instant,
-        batch: Batch,
-        without: usize,
-        engine: &mut Engine,
-        desk: &mut Desk,
-    ) {
-        self.may_tell |= batch.lane() != Lane::Control || !batch.iter().all(is_heartbeat);
-        let (lane, end) = (batch.lane(), batch.end());
-        match lane {
-            Lane::Control | Lane::State => {
-                if engine.handle_rest(now, &self.peer, self.id, &batch, without) == Intake::OverBudget {
-                    return;
-                }
-            }
-            Lane::Events | Lane::Notifications => {
-                let (peer, lanes) = (self.peer.clone(), Arc::clone(&self.lanes));
-                return desk.put(Waiting { peer, session: self.id, lanes, batch });
-            }
-            Lane::Requests => {}
-        }
-        self.lanes.done(lane, end);
-    }
-
-    /// Cuts deltas as long as the lane has room for them.
-    fn fill_state(&mut self, engine: &mut Engine) {
-        loop {
-            let room = self.lanes.room(Lane::State).min(MAX_DELTA + 1_024);
-            if room < MAX_DELTA / 2 {
-                return;
-            }
-            let Some(message) = engine.poll_state(&self.peer, self.id, room) else {
-                self.may_tell = false;
-                return;
-            };
-            if self.lanes.push(Lane::State, Payload::Shared(message)).is_err() {
-                return;
-            }
-        }
     }
 }

@@ -1,28 +1,20 @@
 //! The links of one process: over a socket of the network, or through a tunnel that another node carries.
 
-use std::collections::VecDeque;
-
 use bytes::{Buf, Bytes, BytesMut};
 use cluster_transport::proto::credentials::PeerIdentity;
 use cluster_transport::proto::endpoint::{ConnectFailure, LinkId};
-use cluster_transport::proto::frame::{Decoded, Frame, PREFIX};
-use cluster_transport::proto::tunnel::{Leg, Reading, StreamOutput, TunnelStreams};
+use cluster_transport::proto::frame::{Decoded, Frame};
+use cluster_transport::proto::tunnel::{Leg, Reading, StreamOutput};
 use cluster_transport::proto::{Address, Instant, SessionId};
 
 use super::discovery::{Place, place_of};
+use super::live::{joined, next_frame};
 use super::network::Network;
-use super::process::{Live, Process, WRITE_DEADLINE};
-use super::sessions::Seat;
+use super::process::Process;
 use super::wires::Socket;
-use crate::engine::Engine;
 
-/// How much a session gives for one turn of its link.
-const TURN: usize = 256 * 1024;
 /// The most that is read from a tunnel at once.
 const READ: usize = 64 * 1024;
-
-/// How much memory is taken at once for little parcels.
-const BLOCK: usize = 16 * 1024;
 
 /// What a link goes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -224,95 +216,4 @@ impl Process {
             }
         }
     }
-}
-
-impl Live {
-    /// Takes bytes of the session's link in.
-    pub(super) fn read(
-        &mut self,
-        now: Instant,
-        bytes: Bytes,
-        engine: &mut Engine,
-        stirred: &mut VecDeque<(Seat, SessionId)>,
-    ) {
-        self.buffer = joined(std::mem::take(&mut self.buffer), bytes);
-        while let Some(frame) = next_frame(&mut self.buffer) {
-            self.session.handle_frame(now, frame);
-        }
-        engine.handle_heard(now, &self.peer, self.id);
-        self.stir(stirred);
-    }
-
-    /// Gives the session what its link takes.
-    pub(super) fn write(&mut self, now: Instant, tunnels: &mut TunnelStreams, network: &mut Network) {
-        if self.out.is_empty() {
-            std::mem::swap(&mut self.out, &mut network.spare);
-        }
-        let mut has_more = true;
-        loop {
-            if self.out.is_empty() && has_more {
-                has_more = self.session.poll_transmit(&mut self.out, TURN);
-            }
-            if self.out.is_empty() {
-                self.write_by = None;
-                network.spare = std::mem::take(&mut self.out);
-                return;
-            }
-            let took = match self.conduit {
-                Conduit::Socket(socket) => {
-                    network.offer(socket, |block| gather(&mut self.out, TURN / 4, block))
-                }
-                Conduit::Tunnel(leg) => match self.out.front_mut() {
-                    Some(piece) => {
-                        // What is wrong with a tunnel is told to its reader.
-                        let taken = tunnels.write(leg, piece).unwrap_or_default();
-                        piece.advance(taken);
-                        let is_empty = piece.is_empty();
-                        self.out.pop_front_if(|_| is_empty);
-                        taken > 0
-                    }
-                    None => false,
-                },
-            };
-            if !took {
-                self.write_by.get_or_insert(now + WRITE_DEADLINE);
-                return;
-            }
-            self.write_by = None;
-        }
-    }
-}
-
-fn joined(before: Bytes, bytes: Bytes) -> Bytes {
-    if before.is_empty() { bytes } else { [&*before, &*bytes].concat().into() }
-}
-
-/// Takes the next whole frame out of what has come.
-fn next_frame(buffer: &mut Bytes) -> Option<Bytes> {
-    let length = usize::try_from(u32::from_be_bytes(*buffer.first_chunk::<PREFIX>()?)).ok()?;
-    if buffer.len() < PREFIX + length {
-        return None;
-    }
-    buffer.advance(PREFIX);
-    Some(buffer.split_to(length))
-}
-
-/// Takes pieces of about this many bytes for one write, as a vectored write does it. Little ones share a block of memory.
-fn gather(out: &mut VecDeque<Bytes>, budget: usize, block: &mut BytesMut) -> Bytes {
-    let first = out.pop_front().unwrap_or_default();
-    if out.is_empty() || first.len() >= budget {
-        return first;
-    }
-    let total: usize = first.len() + out.iter().map(Bytes::len).sum::<usize>();
-    let wanted = total.min(budget + first.len());
-    if block.capacity() < wanted {
-        *block = BytesMut::with_capacity(wanted.max(BLOCK));
-    }
-    block.extend_from_slice(&first);
-    while block.len() < budget
-        && let Some(piece) = out.pop_front()
-    {
-        block.extend_from_slice(&piece);
-    }
-    block.split().freeze()
 }

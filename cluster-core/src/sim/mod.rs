@@ -30,6 +30,7 @@ mod host;
 pub mod invariants;
 mod judging;
 mod links;
+mod live;
 mod model;
 mod network;
 mod numbers;

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use cluster_transport::proto::body::CloseCode;
 use cluster_transport::proto::credentials::PeerIdentity;
 use cluster_transport::proto::endpoint::{Endpoint, EndpointAction, EndpointEvent, LinkId, SessionEnd};
@@ -17,6 +16,7 @@ use super::clock::Drift;
 use super::desk::Desk;
 use super::host::Host;
 use super::links::{Conduit, Ending, Link};
+use super::live::Live;
 use super::network::{Arrival, Network};
 use super::numbers::NumberMap;
 use super::sessions::{Seat, Seats, Sessions};
@@ -61,26 +61,6 @@ pub(super) struct Process {
     pub(super) stirred: VecDeque<(Seat, SessionId)>,
     /// The sessions that have a deadline, by the earliest.
     pub(super) deadlines: BTreeSet<(Instant, SessionId)>,
-}
-
-/// A session that runs.
-#[derive(Debug)]
-pub(super) struct Live {
-    pub(super) id: SessionId,
-    seat: Seat,
-    pub(super) peer: NodeId,
-    pub(super) session: Session,
-    pub(super) lanes: Arc<PeerLanes>,
-    pub(super) conduit: Conduit,
-    /// What has come and is no whole frame yet.
-    pub(super) buffer: Bytes,
-    pub(super) out: VecDeque<Bytes>,
-    pub(super) write_by: Option<Instant>,
-    /// The earliest of its deadlines, as of the last time that it was looked at.
-    deadline: Option<Instant>,
-    pub(super) is_stirred: bool,
-    /// Whether the engine may have state or registers for the peer. What a heartbeat leads to is said by the engine.
-    pub(super) may_tell: bool,
 }
 
 impl Process {
@@ -128,7 +108,7 @@ impl Process {
     /// Has every session look for something to say.
     pub(super) fn stir_all(&mut self) {
         let mut all: Vec<&mut Live> = self.sessions.iter_mut().collect();
-        all.sort_unstable_by_key(|live| live.id);
+        all.sort_unstable_by_key(|live| live.id());
         for live in all {
             live.may_tell = true;
             live.stir(&mut self.stirred);
@@ -159,7 +139,7 @@ impl Process {
         for id in due {
             let Some(live) = self.sessions.get_mut(id) else { continue };
             live.session.handle_timeout(now);
-            if live.write_by.is_some_and(|by| by <= now) {
+            if live.is_stuck(now) {
                 network.counters.write_deadlines += 1;
                 live.session.handle_link_lost("the peer has not taken a byte for 15 s");
             }
@@ -191,8 +171,24 @@ impl Process {
         arrival: Arrival,
         network: &mut Network,
     ) {
-        let conduit = Conduit::Socket(socket);
         match arrival {
+            Arrival::Bytes(bytes, seat) => {
+                let conduit = Conduit::Socket(socket);
+                network.consumed(socket, bytes.len());
+                match self.sessions.at(seat).filter(|live| live.conduit == conduit) {
+                    Some(live) => live.read(now, bytes, &mut self.engine, &mut self.stirred),
+                    None => self.read(now, conduit, bytes, network),
+                }
+            }
+            turn => self.handle_turn(now, socket, turn, network),
+        }
+    }
+
+    /// Something became of one of the sockets.
+    #[inline(never)]
+    fn handle_turn(&mut self, now: Instant, socket: Socket, turn: Arrival, network: &mut Network) {
+        let conduit = Conduit::Socket(socket);
+        match turn {
             Arrival::Accepted { from } => {
                 let remote = format!("n{from}:40000");
                 let id = self.endpoint.handle_accepted(now, PeerIdentity::Plaintext, remote);
@@ -200,16 +196,10 @@ impl Process {
             }
             Arrival::Connected => self.connected(now, socket),
             Arrival::Refused => self.refused(now, socket),
-            Arrival::Bytes(bytes, seat) => {
-                network.consumed(socket, bytes.len());
-                match self.sessions.at(seat).filter(|live| live.conduit == conduit) {
-                    Some(live) => live.read(now, bytes, &mut self.engine, &mut self.stirred),
-                    None => self.read(now, conduit, bytes, network),
-                }
-            }
             Arrival::Writable => self.session_on(conduit).into_iter().for_each(|session| self.stir(session)),
             Arrival::Closed => self.link_ended(now, conduit, Ending::Closed, network),
             Arrival::Reset => self.link_ended(now, conduit, Ending::Reset, network),
+            Arrival::Bytes(..) => {}
         }
     }
 
@@ -250,29 +240,13 @@ impl Process {
         if let Some(link) = self.conduits.get_mut(&conduit) {
             link.session = Some(id);
         }
-        self.lanes.insert(peer.clone(), Arc::clone(&lanes));
-        let seat = self.sessions.insert(Live {
-            id,
-            seat: Seat::NONE,
-            peer: peer.clone(),
-            session,
-            lanes,
-            conduit,
-            buffer: Bytes::new(),
-            out: VecDeque::new(),
-            write_by: None,
-            deadline: None,
-            is_stirred: false,
-            may_tell: true,
-        });
+        self.lanes.insert(peer.clone(), lanes);
+        let seat = self.sessions.insert(session, conduit);
         self.seats.set(&peer, seat);
         if let Conduit::Socket(socket) = conduit {
             network.note_seat(socket, seat);
         }
-        if let Some(live) = self.sessions.at(seat) {
-            live.seat = seat;
-            live.stir(&mut self.stirred);
-        }
+        self.stir(id);
     }
 
     fn act(&mut self, now: Instant, action: EndpointAction, network: &mut Network) {
@@ -307,10 +281,9 @@ impl Process {
     /// A session is over: what it still has to say is written, and its link closed.
     pub(super) fn end(&mut self, now: Instant, id: SessionId, end: SessionEnd, network: &mut Network) {
         let Some(mut live) = self.sessions.remove(id) else { return };
-        self.seats.clear(&live.peer, live.seat);
-        live.deadline.map(|deadline| self.deadlines.remove(&(deadline, id)));
-        live.session.poll_transmit(&mut live.out, usize::MAX);
-        for bytes in live.out {
+        self.seats.clear(&live.peer, live.seat());
+        live.forget_deadline(&mut self.deadlines);
+        for bytes in live.last_words() {
             self.write_last(live.conduit, bytes, network);
         }
         self.remove_link(live.conduit);
@@ -334,27 +307,8 @@ impl Process {
     }
 }
 
-impl Live {
-    /// Has it look for something to say.
-    pub(super) fn stir(&mut self, stirred: &mut VecDeque<(Seat, SessionId)>) {
-        if !std::mem::replace(&mut self.is_stirred, true) {
-            stirred.push_back((self.seat, self.id));
-        }
-    }
-
-    /// Notes when it wants to be looked at next.
-    pub(super) fn note_deadline(&mut self, deadlines: &mut BTreeSet<(Instant, SessionId)>) {
-        let deadline = earlier(self.session.poll_timeout(), self.write_by);
-        let before = std::mem::replace(&mut self.deadline, deadline);
-        if deadline != before {
-            before.map(|before| deadlines.remove(&(before, self.id)));
-            deadlines.extend(deadline.map(|deadline| (deadline, self.id)));
-        }
-    }
-}
-
 /// The earlier of two deadlines.
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),

@@ -1,9 +1,11 @@
 //! The sessions of one process, each in a seat of its own: whoever knows the seat need not look it up.
 
+use cluster_transport::proto::session::Session;
 use cluster_transport::proto::{NodeId, SessionId};
 
+use super::links::Conduit;
+use super::live::Live;
 use super::numbers::NumberMap;
-use super::process::Live;
 use super::world::Sim;
 
 /// Where a session is, until it ends. Then the seat may be another one's.
@@ -48,14 +50,14 @@ impl Sessions {
     }
 
     /// Seats a session that begins.
-    pub(super) fn insert(&mut self, live: Live) -> Seat {
+    pub(super) fn insert(&mut self, session: Session, conduit: Conduit) -> Seat {
         let seat = self.free.pop().unwrap_or_else(|| {
             self.seats.push(None);
             Seat(u32::try_from(self.seats.len() - 1).unwrap_or(u32::MAX))
         });
-        self.ids.insert(live.id, seat);
+        self.ids.insert(session.id(), seat);
         if let Some(free) = self.seats.get_mut(seat.0 as usize) {
-            *free = Some(Box::new(live));
+            *free = Some(Box::new(Live::new(session, conduit, seat)));
         }
         seat
     }

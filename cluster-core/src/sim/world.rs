@@ -141,7 +141,9 @@ impl Sim {
 
     /// The number that a node has by its id.
     pub(super) fn number_in(id: &NodeId) -> Option<usize> {
-        id.as_str().strip_prefix('n')?.parse().ok()
+        let digits = id.as_str().as_bytes().strip_prefix(b"n").filter(|digits| !digits.is_empty())?;
+        let value = |digit: u8| digit.is_ascii_digit().then(|| usize::from(digit - b'0'));
+        digits.iter().try_fold(0_usize, |number, digit| number.checked_mul(10)?.checked_add(value(*digit)?))
     }
 
     /// The address of a node.

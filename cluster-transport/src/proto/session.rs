@@ -120,6 +120,16 @@ impl Session {
         }
     }
 
+    /// The session's id.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The pair's numbers and rings.
+    pub fn lanes(&self) -> &Arc<PeerLanes> {
+        &self.lanes
+    }
+
     /// What the handshake agreed on.
     pub fn start(&self) -> &SessionStart {
         &self.record.start
