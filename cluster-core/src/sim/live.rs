@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use cluster_transport::proto::frame::PREFIX;
 use cluster_transport::proto::lanes::{Batch, Payload};
 use cluster_transport::proto::session::Session;
@@ -22,8 +22,6 @@ use crate::engine::state::message::MAX_DELTA;
 
 /// How much a session gives for one turn of its link.
 const TURN: usize = 256 * 1024;
-/// How much memory is taken at once for little parcels.
-const BLOCK: usize = 16 * 1024;
 
 /// A session and its link.
 ///
@@ -244,7 +242,7 @@ fn give(
     network: &mut Network,
 ) -> bool {
     match (conduit, out.front_mut()) {
-        (Conduit::Socket(socket), _) => network.offer(socket, |block| gather(out, TURN / 4, block)),
+        (Conduit::Socket(socket), _) => network.offer(socket, |blocks| blocks.gather(out, TURN / 4)),
         (Conduit::Tunnel(leg), Some(piece)) => {
             // What is wrong with a tunnel is told to its reader.
             let taken = tunnels.write(leg, piece).unwrap_or_default();
@@ -268,24 +266,4 @@ pub(super) fn next_frame(buffer: &mut Bytes) -> Option<Bytes> {
     buffer.advance(PREFIX);
     // The last frame is all that is left: nobody shares its memory.
     Some(if behind == 0 { std::mem::take(buffer) } else { buffer.split_to(length) })
-}
-
-/// Takes pieces of about this many bytes for one write, as a vectored write does it. Little ones share a block of memory.
-fn gather(out: &mut VecDeque<Bytes>, budget: usize, block: &mut BytesMut) -> Bytes {
-    let first = out.pop_front().unwrap_or_default();
-    if out.is_empty() || first.len() >= budget {
-        return first;
-    }
-    let total: usize = first.len() + out.iter().map(Bytes::len).sum::<usize>();
-    let wanted = total.min(budget + first.len());
-    if block.capacity() < wanted {
-        *block = BytesMut::with_capacity(wanted.max(BLOCK));
-    }
-    block.extend_from_slice(&first);
-    while block.len() < budget
-        && let Some(piece) = out.pop_front()
-    {
-        block.extend_from_slice(&piece);
-    }
-    block.split().freeze()
 }

@@ -20,6 +20,7 @@
 //! ```
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod blocks;
 mod clock;
 mod counters;
 mod desk;

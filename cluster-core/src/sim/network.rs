@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use cluster_transport::proto::Instant;
 use rand::distr::{Distribution as _, Uniform};
 use rand_chacha::ChaCha8Rng;
 
+use super::blocks::Blocks;
 use super::counters::Counters;
 use super::discovery::Discovery;
 use super::queue::Queue;
@@ -74,8 +75,7 @@ pub(super) struct Network {
     listening: Vec<Listening>,
     wires: Wires,
     queue: Queue,
-    /// Where little parcels are put together.
-    block: BytesMut,
+    blocks: Blocks,
     /// For what a session writes at once: only what has to wait takes memory of its own.
     pub(super) spare: VecDeque<Bytes>,
 }
@@ -97,7 +97,7 @@ impl Network {
             listening: vec![Listening::No; hosts],
             wires: Wires::default(),
             queue: Queue::default(),
-            block: BytesMut::new(),
+            blocks: Blocks::default(),
             spare: VecDeque::new(),
         }
     }
@@ -179,14 +179,14 @@ impl Network {
     }
 
     /// Writes if the buffer has room; if not, the process is told when it has.
-    pub(super) fn offer(&mut self, socket: Socket, bytes: impl FnOnce(&mut BytesMut) -> Bytes) -> bool {
+    pub(super) fn offer(&mut self, socket: Socket, bytes: impl FnOnce(&mut Blocks) -> Bytes) -> bool {
         if let Some(pipe) = self.wires.pipe_mut(socket.other())
             && pipe.unread >= SOCKET_BUFFER
         {
             self.counters.blocked += u64::from(!std::mem::replace(&mut pipe.is_blocked, true));
             return false;
         }
-        let bytes = bytes(&mut self.block);
+        let bytes = bytes(&mut self.blocks);
         self.write(socket, bytes);
         true
     }

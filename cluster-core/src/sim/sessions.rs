@@ -15,14 +15,22 @@ pub(super) struct Seat(u32);
 impl Seat {
     /// No session's.
     pub(super) const NONE: Self = Self(u32::MAX);
+
+    /// In which row it is, and where there.
+    fn place(self) -> (usize, usize) {
+        let seat = self.0 as usize;
+        (seat / ROW, seat % ROW)
+    }
 }
+
+/// How many sessions have their memory together: whoever knows a seat finds it by few pointers, and hardly any memory is of nobody.
+const ROW: usize = 16;
 
 /// All sessions.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     ids: NumberMap<SessionId, Seat>,
-    /// Boxed: half of the seats may be empty.
-    seats: Vec<Option<Box<Live>>>,
+    rows: Vec<Box<[Option<Live>; ROW]>>,
     free: Vec<Seat>,
 }
 
@@ -33,11 +41,12 @@ impl Sessions {
 
     /// All of them, in no order.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Live> {
-        self.seats.iter_mut().flatten().map(|live| &mut **live)
+        self.rows.iter_mut().flat_map(|row| row.iter_mut().flatten())
     }
 
     pub(super) fn get(&self, id: SessionId) -> Option<&Live> {
-        self.seats.get(self.ids.get(&id)?.0 as usize)?.as_deref()
+        let (row, place) = self.ids.get(&id)?.place();
+        self.rows.get(row)?.get(place)?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut Live> {
@@ -46,27 +55,37 @@ impl Sessions {
 
     /// The session in a seat.
     pub(super) fn at(&mut self, seat: Seat) -> Option<&mut Live> {
-        self.seats.get_mut(seat.0 as usize)?.as_deref_mut()
+        self.place_mut(seat)?.as_mut()
+    }
+
+    fn place_mut(&mut self, seat: Seat) -> Option<&mut Option<Live>> {
+        let (row, place) = seat.place();
+        self.rows.get_mut(row)?.get_mut(place)
     }
 
     /// Seats a session that begins.
     pub(super) fn insert(&mut self, session: Session, conduit: Conduit) -> Seat {
-        let seat = self.free.pop().unwrap_or_else(|| {
-            self.seats.push(None);
-            Seat(u32::try_from(self.seats.len() - 1).unwrap_or(u32::MAX))
-        });
+        let seat = self.free.pop().unwrap_or_else(|| self.add_row());
         self.ids.insert(session.id(), seat);
-        if let Some(free) = self.seats.get_mut(seat.0 as usize) {
-            *free = Some(Box::new(Live::new(session, conduit, seat)));
+        if let Some(free) = self.place_mut(seat) {
+            *free = Some(Live::new(session, conduit, seat));
         }
         seat
     }
 
+    /// The first of a row of new seats, of which the others are free.
+    fn add_row(&mut self) -> Seat {
+        let first = u32::try_from(self.rows.len() * ROW).unwrap_or(u32::MAX);
+        self.rows.push(Box::new([const { None }; ROW]));
+        self.free.extend((1..ROW as u32).rev().map(|place| Seat(first.saturating_add(place))));
+        Seat(first)
+    }
+
     /// Takes a session out that has ended.
-    pub(super) fn remove(&mut self, id: SessionId) -> Option<Box<Live>> {
+    pub(super) fn remove(&mut self, id: SessionId) -> Option<Live> {
         let seat = self.ids.remove(&id)?;
         self.free.push(seat);
-        self.seats.get_mut(seat.0 as usize)?.take()
+        self.place_mut(seat)?.take()
     }
 }
 
