@@ -12,10 +12,16 @@ const KEPT: usize = 16;
 const LITTLE: usize = 256;
 
 /// The block that is written to, and those that were before it, the oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Blocks {
     block: BytesMut,
     before: VecDeque<BytesMut>,
+}
+
+impl Default for Blocks {
+    fn default() -> Self {
+        Self { block: BytesMut::with_capacity(BLOCK), before: VecDeque::new() }
+    }
 }
 
 impl Blocks {

@@ -272,7 +272,7 @@ impl Network {
                 pipe.is_judged = true;
                 let due = parcels.front(pipe)?.0 + span;
                 if due > self.now {
-                    self.queue.schedule(due, socket, pipe);
+                    self.queue.schedule(self.now, due, socket, pipe);
                     return None;
                 }
                 self.deliver(socket)
@@ -286,7 +286,7 @@ impl Network {
                 let pipe = self.wires.pipe_mut(socket)?;
                 let wait = RETRANSMIT.saturating_mul(1 << pipe.lost.min(8)).min(RETRANSMIT_CAP);
                 pipe.lost += 1;
-                self.queue.schedule(self.now + wait, socket, pipe);
+                self.queue.schedule(self.now, self.now + wait, socket, pipe);
                 None
             }
             Verdict::Break => {
@@ -311,7 +311,7 @@ impl Network {
         let parcel = parcels.pop(pipe)?;
         (pipe.lost, pipe.is_judged) = (0, false);
         if let Some((at, _)) = parcels.front(pipe) {
-            self.queue.schedule(at.max(self.now), socket, pipe);
+            self.queue.schedule(self.now, at.max(self.now), socket, pipe);
         }
         let to = pipe.to;
         let arrival = match parcel {
@@ -403,7 +403,7 @@ impl Network {
         parcels.clear(pipe);
         parcels.push(pipe, self.now, parcel);
         pipe.is_judged = true;
-        self.queue.schedule(self.now, to, pipe);
+        self.queue.schedule(self.now, self.now, to, pipe);
     }
 
     fn send(&mut self, to: Socket, parcel: Parcel) {
@@ -412,7 +412,7 @@ impl Network {
         let at = (self.now + delay).max(pipe.last);
         pipe.last = at;
         parcels.push(pipe, at, parcel);
-        self.queue.schedule(at, to, pipe);
+        self.queue.schedule(self.now, at, to, pipe);
     }
 }
 
