@@ -3,13 +3,64 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
+use cluster_transport::proto::Lane;
+use cluster_transport::proto::session::Outbox;
 
-/// How much memory is taken at once.
-const BLOCK: usize = 16 * 1024;
+/// How much memory is taken at once: so little that a block comes round again while it is at hand.
+const BLOCK: usize = 4 * 1024;
 /// How many blocks are kept for when their parcels have been read.
-const KEPT: usize = 16;
+const KEPT: usize = 256;
 /// A parcel that is no longer has no memory of its own.
 const LITTLE: usize = 256;
+
+/// What a session has put up for its link: mostly one piece, which needs no queue.
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
+    first: Option<Bytes>,
+    /// Never without a first.
+    others: Option<VecDeque<Bytes>>,
+    /// How much more is wanted.
+    pub(super) budget: usize,
+}
+
+impl Pieces {
+    pub(super) fn first_mut(&mut self) -> Option<&mut Bytes> {
+        self.first.as_mut()
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Bytes> {
+        let first = self.first.take();
+        if let Some(others) = &mut self.others {
+            self.first = others.pop_front();
+            self.others.take_if(|others| others.is_empty());
+        }
+        first
+    }
+
+    /// How many bytes they are.
+    fn bytes(&self) -> usize {
+        let others = self.others.iter().flat_map(|others| others.iter());
+        self.first.iter().chain(others).map(Bytes::len).sum()
+    }
+}
+
+impl Outbox for Pieces {
+    fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    fn takes(&self, _: Lane) -> bool {
+        self.budget > 0
+    }
+
+    fn put(&mut self, _: Lane, piece: Bytes) {
+        self.budget = self.budget.saturating_sub(piece.len());
+        match &self.first {
+            None => self.first = Some(piece),
+            Some(_) => self.others.get_or_insert_default().push_back(piece),
+        }
+    }
+}
 
 /// The block that is written to, and those that were before it, the oldest first.
 #[derive(Debug)]
@@ -26,16 +77,15 @@ impl Default for Blocks {
 
 impl Blocks {
     /// Takes pieces of about this many bytes for one write, as a vectored write does it. Little ones are copied together.
-    pub(super) fn gather(&mut self, out: &mut VecDeque<Bytes>, budget: usize) -> Bytes {
-        let first = out.pop_front().unwrap_or_default();
+    pub(super) fn gather(&mut self, out: &mut Pieces, budget: usize) -> Bytes {
+        let first = out.pop().unwrap_or_default();
         if first.len() >= budget || (out.is_empty() && first.len() > LITTLE) {
             return first;
         }
-        let total = first.len() + out.iter().map(Bytes::len).sum::<usize>();
-        let block = self.with_room(total.min(budget + first.len()));
+        let block = self.with_room((first.len() + out.bytes()).min(budget + first.len()));
         block.extend_from_slice(&first);
         while block.len() < budget
-            && let Some(piece) = out.pop_front()
+            && let Some(piece) = out.pop()
         {
             block.extend_from_slice(&piece);
         }
@@ -66,7 +116,8 @@ mod tests {
     use super::*;
 
     fn gather(blocks: &mut Blocks, pieces: &[&'static [u8]], budget: usize) -> Bytes {
-        let mut out = pieces.iter().map(|piece| Bytes::from_static(piece)).collect();
+        let mut out = Pieces::default();
+        pieces.iter().for_each(|piece| out.put(Lane::Control, Bytes::from_static(piece)));
         blocks.gather(&mut out, budget)
     }
 

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 use cluster_transport::proto::frame::PREFIX;
 use cluster_transport::proto::lanes::{Batch, Payload};
-use cluster_transport::proto::session::Session;
-use cluster_transport::proto::tunnel::TunnelStreams;
+use cluster_transport::proto::session::{Outbox as _, Session};
+use cluster_transport::proto::tunnel::{Leg, TunnelStreams};
 use cluster_transport::proto::{Instant, Lane, NodeId, SessionId};
 
+use super::blocks::Pieces;
 use super::desk::{Desk, Waiting};
 use super::links::Conduit;
 use super::network::Network;
 use super::process::{WRITE_DEADLINE, earlier};
 use super::sessions::Seat;
+use super::wires::Socket;
 use crate::engine::Engine;
 use crate::engine::members::is_heartbeat;
 use crate::engine::state::Intake;
@@ -25,14 +27,16 @@ const TURN: usize = 256 * 1024;
 
 /// A session and its link.
 ///
-/// In the order in which a heartbeat touches it: of a million sessions' ends each has its turn when nothing of it is at hand.
+/// What a heartbeat touches is one cache line, and the session behind it: of a million sessions' ends each has its turn when nothing
+/// of it is at hand.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct Live {
-    pub(super) conduit: Conduit,
     pub(super) peer: NodeId,
-    /// What the link is behind with. Mostly it is not.
-    behind: Option<Box<Behind>>,
+    /// None if the session goes through a tunnel.
+    socket: Option<Socket>,
+    /// What the link is behind with, or the tunnel. Mostly there is nothing of the kind.
+    apart: Option<Box<Apart>>,
     seat: Seat,
     is_stirred: bool,
     /// Whether the engine may have state or registers for the peer. What a heartbeat leads to is said by the engine.
@@ -40,28 +44,47 @@ pub(super) struct Live {
     pub(super) session: Session,
 }
 
-/// What waits for more of a link.
+/// What most sessions have nothing of.
 #[derive(Debug, Default)]
-struct Behind {
+struct Apart {
+    /// The tunnel.
+    leg: Option<Leg>,
     /// What has come and is no whole frame yet.
     buffer: Bytes,
     /// What the link has not taken yet.
-    out: VecDeque<Bytes>,
+    out: Pieces,
     write_by: Option<Instant>,
     /// The earliest of the session's deadlines, as of the last time that it was looked at.
     deadline: Option<Instant>,
 }
 
-impl Behind {
-    fn is_over(&self) -> bool {
-        self.buffer.is_empty() && self.out.is_empty() && self.write_by.is_none() && self.deadline.is_none()
+impl Apart {
+    fn is_nothing(&self) -> bool {
+        let waits = !self.buffer.is_empty() || !self.out.is_empty() || self.write_by.is_some();
+        !waits && self.leg.is_none() && self.deadline.is_none()
     }
 }
 
 impl Live {
     pub(super) fn new(session: Session, conduit: Conduit, seat: Seat) -> Self {
         let peer = session.start().peer.clone();
-        Self { conduit, peer, behind: None, seat, is_stirred: false, may_tell: true, session }
+        let (socket, leg) = match conduit {
+            Conduit::Socket(socket) => (Some(socket), None),
+            Conduit::Tunnel(leg) => (None, Some(leg)),
+        };
+        let apart = leg.map(|leg| Box::new(Apart { leg: Some(leg), ..Apart::default() }));
+        Self { peer, socket, apart, seat, is_stirred: false, may_tell: true, session }
+    }
+
+    /// Whether it reads from this socket.
+    pub(super) fn reads_from(&self, socket: Socket) -> bool {
+        self.socket == Some(socket)
+    }
+
+    /// What it goes over.
+    pub(super) fn conduit(&self) -> Option<Conduit> {
+        let leg = || self.apart.as_ref().and_then(|apart| apart.leg);
+        self.socket.map(Conduit::Socket).or_else(|| leg().map(Conduit::Tunnel))
     }
 
     pub(super) fn id(&self) -> SessionId {
@@ -84,9 +107,9 @@ impl Live {
         self.is_stirred = false;
     }
 
-    fn change_behind(&mut self, change: impl FnOnce(&mut Behind)) {
-        change(self.behind.get_or_insert_default());
-        self.behind.take_if(|behind| behind.is_over());
+    fn change_apart(&mut self, change: impl FnOnce(&mut Apart)) {
+        change(self.apart.get_or_insert_default());
+        self.apart.take_if(|apart| apart.is_nothing());
     }
 }
 
@@ -94,8 +117,8 @@ impl Live {
 impl Live {
     /// Notes when it wants to be looked at next.
     pub(super) fn note_deadline(&mut self, deadlines: &mut BTreeSet<(Instant, SessionId)>) {
-        let behind = self.behind.as_ref().map_or((None, None), |behind| (behind.write_by, behind.deadline));
-        let (deadline, before) = (earlier(self.session.poll_timeout(), behind.0), behind.1);
+        let apart = self.apart.as_ref().map_or((None, None), |apart| (apart.write_by, apart.deadline));
+        let (deadline, before) = (earlier(self.session.poll_timeout(), apart.0), apart.1);
         if deadline != before {
             self.set_deadline(deadline, deadlines);
         }
@@ -104,8 +127,8 @@ impl Live {
     #[inline(never)]
     fn set_deadline(&mut self, deadline: Option<Instant>, deadlines: &mut BTreeSet<(Instant, SessionId)>) {
         let id = self.id();
-        self.change_behind(|behind| {
-            if let Some(before) = std::mem::replace(&mut behind.deadline, deadline) {
+        self.change_apart(|apart| {
+            if let Some(before) = std::mem::replace(&mut apart.deadline, deadline) {
                 deadlines.remove(&(before, id));
             }
             deadlines.extend(deadline.map(|deadline| (deadline, id)));
@@ -119,7 +142,7 @@ impl Live {
 
     /// Whether the link has not taken a byte for too long.
     pub(super) fn is_stuck(&self, now: Instant) -> bool {
-        let write_by = self.behind.as_ref().and_then(|behind| behind.write_by);
+        let write_by = self.apart.as_ref().and_then(|apart| apart.write_by);
         write_by.is_some_and(|by| by <= now)
     }
 }
@@ -134,14 +157,14 @@ impl Live {
         engine: &mut Engine,
         stirred: &mut VecDeque<(Seat, SessionId)>,
     ) {
-        if let Some(behind) = &mut self.behind {
-            bytes = joined(std::mem::take(&mut behind.buffer), bytes);
+        if let Some(apart) = &mut self.apart {
+            bytes = joined(std::mem::take(&mut apart.buffer), bytes);
         }
         while let Some(frame) = next_frame(&mut bytes) {
             self.session.handle_frame(now, frame);
         }
-        if !bytes.is_empty() || self.behind.is_some() {
-            self.change_behind(|behind| behind.buffer = bytes);
+        if !bytes.is_empty() || self.apart.is_some() {
+            self.change_apart(|apart| apart.buffer = bytes);
         }
         engine.handle_heard(now, &self.peer, self.id());
         self.stir(stirred);
@@ -196,62 +219,61 @@ impl Live {
 
     /// Gives what it has to say to its link, as far as that takes it.
     pub(super) fn write(&mut self, now: Instant, tunnels: &mut TunnelStreams, network: &mut Network) {
-        let mut out = std::mem::take(&mut network.spare);
-        if let Some(behind) = &mut self.behind {
-            std::mem::swap(&mut out, &mut behind.out);
-        }
+        let mut out = self.apart.as_mut().map(|apart| std::mem::take(&mut apart.out)).unwrap_or_default();
         let (mut has_more, mut has_moved) = (true, false);
         loop {
             if out.is_empty() && has_more {
-                has_more = self.session.poll_transmit(&mut out, TURN);
+                out.budget = TURN;
+                has_more = self.session.poll_transmit_into(&mut out);
             }
-            if out.is_empty() || !give(self.conduit, &mut out, tunnels, network) {
+            if out.is_empty() || !self.give(&mut out, tunnels, network) {
                 break;
             }
             has_moved = true;
         }
-        if !out.is_empty() || self.behind.is_some() {
-            self.fall_behind(now, &mut out, has_moved);
+        if !out.is_empty() || self.apart.is_some() {
+            self.fall_behind(now, out, has_moved);
         }
-        network.spare = out;
+    }
+
+    /// Gives something of this to the link; whether that took it.
+    fn give(&self, out: &mut Pieces, tunnels: &mut TunnelStreams, network: &mut Network) -> bool {
+        match self.socket {
+            Some(socket) => network.offer(socket, |blocks| blocks.gather(out, TURN / 4)),
+            None => self.give_tunnel(out, tunnels),
+        }
+    }
+
+    #[inline(never)]
+    fn give_tunnel(&self, out: &mut Pieces, tunnels: &mut TunnelStreams) -> bool {
+        let (Some(Conduit::Tunnel(leg)), Some(piece)) = (self.conduit(), out.first_mut()) else {
+            return false;
+        };
+        // What is wrong with a tunnel is told to its reader.
+        let taken = tunnels.write(leg, piece).unwrap_or_default();
+        piece.advance(taken);
+        if piece.is_empty() {
+            out.pop();
+        }
+        taken > 0
     }
 
     /// Keeps what the link has not taken, which is nothing if it has caught up.
     #[inline(never)]
-    fn fall_behind(&mut self, now: Instant, out: &mut VecDeque<Bytes>, has_moved: bool) {
-        self.change_behind(|behind| {
-            std::mem::swap(out, &mut behind.out);
-            let write_by = behind.write_by.filter(|_| !has_moved).unwrap_or_else(|| now + WRITE_DEADLINE);
-            behind.write_by = Some(write_by).filter(|_| !behind.out.is_empty());
+    fn fall_behind(&mut self, now: Instant, out: Pieces, has_moved: bool) {
+        self.change_apart(|apart| {
+            apart.out = out;
+            let write_by = apart.write_by.filter(|_| !has_moved).unwrap_or_else(|| now + WRITE_DEADLINE);
+            apart.write_by = Some(write_by).filter(|_| !apart.out.is_empty());
         });
     }
 
     /// Everything that is still to be written once it is over.
-    pub(super) fn last_words(&mut self) -> VecDeque<Bytes> {
-        let mut out = self.behind.take().map(|behind| behind.out).unwrap_or_default();
-        self.session.poll_transmit(&mut out, usize::MAX);
-        out
-    }
-}
-
-/// Gives something of what waits to a link; whether that took it.
-fn give(
-    conduit: Conduit,
-    out: &mut VecDeque<Bytes>,
-    tunnels: &mut TunnelStreams,
-    network: &mut Network,
-) -> bool {
-    match (conduit, out.front_mut()) {
-        (Conduit::Socket(socket), _) => network.offer(socket, |blocks| blocks.gather(out, TURN / 4)),
-        (Conduit::Tunnel(leg), Some(piece)) => {
-            // What is wrong with a tunnel is told to its reader.
-            let taken = tunnels.write(leg, piece).unwrap_or_default();
-            piece.advance(taken);
-            let is_empty = piece.is_empty();
-            out.pop_front_if(|_| is_empty);
-            taken > 0
-        }
-        (Conduit::Tunnel(_), None) => false,
+    pub(super) fn last_words(&mut self) -> impl Iterator<Item = Bytes> + use<> {
+        let mut out = self.apart.as_mut().map(|apart| std::mem::take(&mut apart.out)).unwrap_or_default();
+        out.budget = usize::MAX;
+        self.session.poll_transmit_into(&mut out);
+        std::iter::from_fn(move || out.pop())
     }
 }
 

@@ -3,7 +3,7 @@
 //! A link behaves as TCP does: what is lost is sent again after 200 ms and then less and less often, in order; a host whose
 //! process is stopped still accepts, and buffers what comes until its buffer is full.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -76,8 +76,6 @@ pub(super) struct Network {
     wires: Wires,
     queue: Queue,
     blocks: Blocks,
-    /// For what a session writes at once: only what has to wait takes memory of its own.
-    pub(super) spare: VecDeque<Bytes>,
 }
 
 impl Network {
@@ -98,7 +96,6 @@ impl Network {
             wires: Wires::default(),
             queue: Queue::default(),
             blocks: Blocks::default(),
-            spare: VecDeque::new(),
         }
     }
 

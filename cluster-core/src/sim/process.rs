@@ -173,11 +173,10 @@ impl Process {
     ) {
         match arrival {
             Arrival::Bytes(bytes, seat) => {
-                let conduit = Conduit::Socket(socket);
                 network.consumed(socket, bytes.len());
-                match self.sessions.at(seat).filter(|live| live.conduit == conduit) {
+                match self.sessions.at(seat).filter(|live| live.reads_from(socket)) {
                     Some(live) => live.read(now, bytes, &mut self.engine, &mut self.stirred),
-                    None => self.read(now, conduit, bytes, network),
+                    None => self.read(now, Conduit::Socket(socket), bytes, network),
                 }
             }
             turn => self.handle_turn(now, socket, turn, network),
@@ -283,11 +282,11 @@ impl Process {
         let Some(mut live) = self.sessions.remove(id) else { return };
         self.seats.clear(&live.peer, live.seat());
         live.forget_deadline(&mut self.deadlines);
-        for bytes in live.last_words() {
-            self.write_last(live.conduit, bytes, network);
+        if let Some(conduit) = live.conduit() {
+            live.last_words().for_each(|bytes| self.write_last(conduit, bytes, network));
+            self.remove_link(conduit);
+            self.close_conduit(conduit, network);
         }
-        self.remove_link(live.conduit);
-        self.close_conduit(live.conduit, network);
         self.tunnels.handle_session_down(id);
         self.endpoint.handle_session_ended(now, id, end);
     }
@@ -295,7 +294,7 @@ impl Process {
     /// Whether a session goes through a tunnel.
     pub(super) fn is_tunnelled(&self, session: SessionId) -> bool {
         let live = self.sessions.get(session);
-        live.is_some_and(|live| matches!(live.conduit, Conduit::Tunnel(_)))
+        live.is_some_and(|live| matches!(live.conduit(), Some(Conduit::Tunnel(_))))
     }
 
     /// Ends a session with a peer, for a reason of this side.

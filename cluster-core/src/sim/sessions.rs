@@ -30,7 +30,7 @@ const ROW: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     ids: NumberMap<SessionId, Seat>,
-    rows: Vec<Box<[Option<Live>; ROW]>>,
+    rows: Vec<Box<[Option<Live>]>>,
     free: Vec<Seat>,
 }
 
@@ -76,8 +76,8 @@ impl Sessions {
     /// The first of a row of new seats, of which the others are free.
     fn add_row(&mut self) -> Seat {
         let first = u32::try_from(self.rows.len() * ROW).unwrap_or(u32::MAX);
-        self.rows.push(Box::new([const { None }; ROW]));
-        self.free.extend((1..ROW as u32).rev().map(|place| Seat(first.saturating_add(place))));
+        self.rows.push((0..ROW).map(|_| None).collect());
+        self.free.extend((1_u32..).take(ROW - 1).map(|place| Seat(first.saturating_add(place))));
         Seat(first)
     }
 

@@ -3,40 +3,33 @@
 //! Of a million ways hardly any carries something at a moment. So a way is one cache line, and what travels is apart from it, in
 //! places that are used again at once and are still at hand.
 
+use std::num::NonZeroU32;
+
 use bytes::Bytes;
 use cluster_transport::proto::Instant;
 
 use super::sessions::Seat;
 
-/// One end of a link: which link, in which place, and which side of it. The dialler's side is 0.
+/// One end of a link: which link, and in which place of a side. The dialler's side is the even one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Socket {
-    link: u64,
+    link: NonZeroU32,
     place: u32,
-    side: u32,
 }
 
 impl Socket {
     pub(super) fn other(self) -> Self {
-        Self { side: 1 - self.side, ..self }
-    }
-
-    fn place(self) -> usize {
-        self.place as usize
-    }
-
-    fn side(self) -> usize {
-        self.side as usize
+        Self { place: self.place ^ 1, ..self }
     }
 
     /// Which link it is of.
     pub(super) fn link(self) -> u64 {
-        self.link
+        self.link.get().into()
     }
 
     /// The end of whoever opened the link.
     pub(super) fn dialler(self) -> Self {
-        Self { side: 0, ..self }
+        Self { place: self.place & !1, ..self }
     }
 }
 
@@ -75,8 +68,8 @@ impl End {
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct Pipe {
-    /// Which link it is of; none's number is 0.
-    link: u64,
+    /// Which link it is of, if it is of any.
+    link: Option<NonZeroU32>,
     /// When the last parcel arrives at the earliest.
     pub(super) last: Instant,
     /// Bytes that were sent and not read.
@@ -95,9 +88,9 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    fn new(link: u64, now: Instant, from: End, to: End) -> Self {
+    fn new(link: NonZeroU32, now: Instant, from: End, to: End) -> Self {
         Self {
-            link,
+            link: Some(link),
             last: now,
             unread: 0,
             to,
@@ -199,44 +192,42 @@ impl Parcels {
 #[derive(Debug, Default)]
 pub(super) struct Wires {
     /// The two ways of each, by the side that they lead to.
-    places: Vec<[Pipe; 2]>,
+    pipes: Vec<Pipe>,
     parcels: Parcels,
+    /// The diallers' places of links that are no more.
     free: Vec<u32>,
-    links: u64,
+    /// How many there were. No run makes four billions.
+    links: u32,
 }
 
 impl Wires {
     /// Takes a link between two ends in; the socket is the dialler's.
     pub(super) fn insert(&mut self, now: Instant, dialler: End, acceptor: End) -> Socket {
-        self.links += 1;
-        let link = self.links;
+        self.links = self.links.saturating_add(1);
+        let link = NonZeroU32::MIN.saturating_add(self.links - 1);
         let pipes = [Pipe::new(link, now, acceptor, dialler), Pipe::new(link, now, dialler, acceptor)];
-        let place = match self.free.pop() {
-            Some(place) => {
-                if let Some(free) = self.places.get_mut(place as usize) {
-                    *free = pipes;
-                }
-                place
-            }
-            None => {
-                self.places.push(pipes);
-                u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
-            }
-        };
-        Socket { link, place, side: 0 }
+        let place = self.free.pop().unwrap_or_else(|| u32::try_from(self.pipes.len()).unwrap_or(u32::MAX));
+        match self.pipes.get_mut(place as usize..).and_then(|free| free.first_chunk_mut()) {
+            Some(free) => *free = pipes,
+            None => self.pipes.extend(pipes),
+        }
+        Socket { link, place }
     }
 
     /// The diallers' ends of all links between nodes of which this holds, in the order of their places.
     pub(super) fn between(&self, holds: impl Fn([&End; 2]) -> bool) -> Vec<Socket> {
-        let used = (0..).zip(&self.places).filter(|(_, [pipe, _])| pipe.link != 0);
-        let wanted = used.filter(|(_, [to_dialler, to_acceptor])| holds([&to_dialler.to, &to_acceptor.to]));
-        wanted.map(|(place, [pipe, _])| Socket { link: pipe.link, place, side: 0 }).collect()
+        let (links, _) = self.pipes.as_chunks();
+        let wanted = (0..).step_by(2).zip(links).filter_map(|(place, [to_dialler, to_acceptor])| {
+            let link = to_dialler.link?;
+            holds([&to_dialler.to, &to_acceptor.to]).then_some(Socket { link, place })
+        });
+        wanted.collect()
     }
 
     /// What leads to a socket, and what travels there and elsewhere.
     pub(super) fn way(&mut self, to: Socket) -> Option<(&mut Pipe, &mut Parcels)> {
-        let pipe = self.places.get_mut(to.place())?.get_mut(to.side())?;
-        (pipe.link == to.link).then_some((pipe, &mut self.parcels))
+        let pipe = self.pipes.get_mut(to.place as usize)?;
+        (pipe.link == Some(to.link)).then_some((pipe, &mut self.parcels))
     }
 
     /// What leads to a socket.
@@ -251,14 +242,17 @@ impl Wires {
 
     /// A link with both ends closed is no more.
     pub(super) fn forget(&mut self, socket: Socket) {
-        let Some(pipes) = self.places.get_mut(socket.place()) else { return };
-        if pipes.iter().all(|pipe| pipe.link == socket.link && !pipe.to.is_open) {
-            for pipe in pipes {
-                self.parcels.clear(pipe);
-                pipe.link = 0;
-            }
-            self.free.push(socket.place);
+        let ends = [socket.dialler(), socket.dialler().other()];
+        if !ends.iter().all(|end| self.pipe_mut(*end).is_some_and(|pipe| !pipe.to.is_open)) {
+            return;
         }
+        for end in ends {
+            if let Some((pipe, parcels)) = self.way(end) {
+                parcels.clear(pipe);
+                pipe.link = None;
+            }
+        }
+        self.free.push(socket.dialler().place);
     }
 }
 
