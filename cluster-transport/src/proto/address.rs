@@ -1,7 +1,7 @@
 //! Where a node can be dialled: a scheme, a host and a port, as text that travels.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -13,6 +13,8 @@ use super::NodeId;
 pub const MAX_ADDRESS: usize = 280;
 /// The longest host name, in bytes.
 const MAX_HOST: usize = 253;
+/// What stands between a scheme and a host.
+const SEPARATOR: &str = "://";
 
 /// A text that is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,8 +76,7 @@ impl Address {
     /// The same host and port, dialled in another way.
     #[must_use]
     pub fn with_scheme(&self, scheme: Scheme) -> Self {
-        let rest = self.text.split_once("://").map_or("", |(_, rest)| rest);
-        Self { text: format!("{}://{rest}", scheme.as_str()).into(), scheme, port: self.port }
+        Self { text: format!("{}://{}", scheme.as_str(), self.rest()).into(), scheme, port: self.port }
     }
 
     /// How to dial it.
@@ -85,7 +86,7 @@ impl Address {
 
     /// The host: a name, or an IP address without brackets.
     pub fn host(&self) -> &str {
-        let rest = self.text.split_once("://").map_or("", |(_, rest)| rest);
+        let rest = self.rest();
         let host = rest.rsplit_once(':').map_or(rest, |(host, _)| host);
         host.trim_start_matches('[').trim_end_matches(']')
     }
@@ -103,6 +104,57 @@ impl Address {
     /// The address as text, with its scheme.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// What follows the scheme.
+    fn rest(&self) -> &str {
+        self.text.get(self.scheme.as_str().len() + SEPARATOR.len()..).unwrap_or_default()
+    }
+}
+
+/// An address in its parts, as it was written.
+struct Parts<'a> {
+    scheme: Scheme,
+    /// Whether the scheme was written at all.
+    is_explicit: bool,
+    host: HostText<'a>,
+    port: u16,
+    port_text: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Result<Self, &'static str> {
+        // An address is read for every hint: a search for the separator would cost more than all the rest.
+        let (scheme, rest) = if let Some(rest) = text.strip_prefix("tcp://") {
+            (Some(Scheme::Tcp), rest)
+        } else if let Some(rest) = text.strip_prefix("quic://") {
+            (Some(Scheme::Quic), rest)
+        } else if text.contains(SEPARATOR) {
+            return Err("the scheme is neither tcp nor quic");
+        } else {
+            (None, text)
+        };
+        let (host, port_text) = rest.rsplit_once(':').ok_or("the port is missing")?;
+        let port = port_text.parse().ok().filter(|port| *port > 0).ok_or("the port is not 1 to 65535")?;
+        let host = parse_host(host)?;
+        Ok(Self {
+            scheme: scheme.unwrap_or(Scheme::Tcp),
+            is_explicit: scheme.is_some(),
+            host,
+            port,
+            port_text,
+        })
+    }
+
+    /// Whether it is written as [`render`] writes it. Said only of what takes no writing to know.
+    fn is_plainly_normal(&self) -> bool {
+        let host = match &self.host {
+            HostText::Name(name) => !name.bytes().any(|b| b.is_ascii_uppercase()),
+            // Its octets have one form only.
+            HostText::Ip(IpAddr::V4(_)) => true,
+            HostText::Ip(IpAddr::V6(_)) => false,
+        };
+        self.is_explicit && host && !self.port_text.starts_with(['0', '+'])
     }
 }
 
@@ -130,8 +182,8 @@ fn parse_host(host: &str) -> Result<HostText<'_>, &'static str> {
     if host.contains(':') {
         return Err("an IPv6 address needs brackets");
     }
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(HostText::Ip(ip));
+    if let Ok(ip) = host.parse::<Ipv4Addr>() {
+        return Ok(HostText::Ip(ip.into()));
     }
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
     if host.is_empty() || host.len() > MAX_HOST || !host.bytes().all(plain) {
@@ -145,17 +197,14 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let refuse = |problem| AddressError { given: text.chars().take(MAX_ADDRESS).collect(), problem };
-        let (scheme, rest) = match text.split_once("://") {
-            Some(("tcp", rest)) => (Scheme::Tcp, rest),
-            Some(("quic", rest)) => (Scheme::Quic, rest),
-            Some(_) => return Err(refuse("the scheme is neither tcp nor quic")),
-            None => (Scheme::Tcp, text),
+        let parts = Parts::of(text).map_err(refuse)?;
+        let Parts { scheme, port, .. } = parts;
+        let text = if parts.is_plainly_normal() {
+            SmolStr::new(text)
+        } else {
+            render(scheme, &parts.host, port).into()
         };
-        let (host, port) = rest.rsplit_once(':').ok_or_else(|| refuse("the port is missing"))?;
-        let port =
-            port.parse().ok().filter(|port| *port > 0).ok_or_else(|| refuse("the port is not 1 to 65535"))?;
-        let host = parse_host(host).map_err(refuse)?;
-        Ok(Self { text: render(scheme, &host, port).into(), scheme, port })
+        Ok(Self { text, scheme, port })
     }
 }
 
@@ -191,6 +240,8 @@ impl<'de> Deserialize<'de> for Address {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -207,6 +258,21 @@ mod tests {
                 address.with_scheme(Scheme::Quic).to_string().replace("quic", "tcp"),
                 shown.replace("quic", "tcp")
             );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_reads_as_it_is_written_from_its_parts(
+            scheme in "(tcp://|quic://|)",
+            host in "([a-zA-Z0-9._-]{1,12}|[0-9]{1,3}(\\.[0-9]{1,3}){3}|\\[[0-9a-f:]{2,9}\\])",
+            port in "[+0]{0,2}[0-9]{1,5}",
+        ) {
+            let text = format!("{scheme}{host}:{port}");
+            if let (Ok(address), Ok(parts)) = (text.parse::<Address>(), Parts::of(&text)) {
+                prop_assert_eq!(address.as_str(), render(parts.scheme, &parts.host, parts.port));
+                prop_assert_eq!(address.as_str().parse::<Address>(), Ok(address.clone()));
+            }
         }
     }
 
