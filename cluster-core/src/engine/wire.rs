@@ -96,6 +96,9 @@ pub fn skip_unknown(kind: u8) -> Result<(), PeerFault> {
     if kind & SKIPPABLE == 0 { Err(PeerFault::UnknownKind { kind }) } else { Ok(()) }
 }
 
+/// Memory for so many items of a list is taken at once when it is read; a longer one has to be there first.
+const AT_ONCE: usize = 32;
+
 /// A list of at most `MAX` items; reading a longer one fails before anything is allocated for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounded<T, const MAX: usize>(Vec<T>);
@@ -172,7 +175,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for BoundedVisitor
         if items.size_hint().is_some_and(|announced| announced > MAX) {
             return Err(A::Error::custom("a list beyond its maximum"));
         }
-        let mut list = Bounded::new();
+        let mut list = Bounded(Vec::with_capacity(items.size_hint().unwrap_or(0).min(AT_ONCE)));
         while let Some(item) = items.next_element()? {
             list.push(item).map_err(|_| A::Error::custom("a list beyond its maximum"))?;
         }

@@ -28,6 +28,8 @@ pub const MAX_FRAME: usize = 64 * 1024;
 pub const MAX_HANDSHAKE_FRAME: usize = 4 * 1024;
 /// The bytes of the length.
 pub const PREFIX: usize = 4;
+/// How many bytes a frame is written into without growing: a `Hello` with two addresses.
+const ROOM: usize = 192;
 /// Set in kinds that a receiver may skip.
 pub const SKIPPABLE: u8 = 0x80;
 
@@ -264,7 +266,7 @@ impl Frame {
 
     /// The frame as it travels, with its length.
     pub fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(64);
+        let mut out = BytesMut::with_capacity(ROOM);
         out.put_u32(0);
         match self {
             Self::Hello(body, extensions) => put(&mut out, kind::HELLO, body, extensions),

@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use postcard::ser_flavors::Flavor;
+use postcard::serialize_with_flavor;
 use serde::de::{DeserializeOwned, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -166,9 +168,29 @@ pub type Extensions = List<Extension, MAX_EXTENSIONS>;
 
 /// Appends a body and its extensions.
 pub fn put_body<T: Serialize>(out: &mut BytesMut, body: &T, extensions: &Extensions) {
-    for encoded in [postcard::to_allocvec(body), postcard::to_allocvec(extensions)] {
-        debug_assert!(encoded.is_ok(), "bodies are plain structs of bounded parts");
-        out.extend_from_slice(&encoded.unwrap_or_default());
+    let put = serialize_with_flavor(body, Appended(out))
+        .and_then(|()| serialize_with_flavor(extensions, Appended(out)));
+    debug_assert!(put.is_ok(), "bodies are plain structs of bounded parts");
+}
+
+/// Has postcard write to the end of what is there.
+struct Appended<'a>(&'a mut BytesMut);
+
+impl Flavor for Appended<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.put_u8(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
     }
 }
 
