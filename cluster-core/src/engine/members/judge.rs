@@ -9,7 +9,7 @@ use super::doubt::{Surroundings, Verdict};
 use super::event::{DoubtCause, MemberEvent, RemovalReason};
 use super::readiness::{Change, Facts};
 use super::survey::Survey;
-use super::table::Member;
+use super::table::{Member, Table};
 use super::wire::{Message, Question};
 use super::{Members, Presence};
 
@@ -41,7 +41,9 @@ impl Members {
             survey = self.table.survey_all();
         }
         self.targets.refresh(now);
-        let change = self.readiness.evaluate(now, &self.facts(now, &survey));
+        let facts = self.facts(now, &survey);
+        let late = late(&self.table, &survey).take(MAX_NAMED);
+        let change = self.readiness.evaluate(now, &facts, late);
         self.tell_readiness(now, change);
         self.wake = self.next_wake(now, &survey);
     }
@@ -168,14 +170,9 @@ impl Members {
     }
 
     fn facts(&self, now: Instant, survey: &Survey) -> Facts {
-        // Whom others reach and we do not holds nobody back.
-        let is_reached = |node: &NodeId| !self.table.get(node).is_some_and(Member::is_unreachable_from_here);
-        let waited_for = (!self.is_ready()).then(|| self.table.waited_for()).into_iter().flatten();
-        let late = waited_for.filter(|node| survey.doubts == 0 || is_reached(node)).cloned();
         Facts {
             discovery_pending: self.discovery_pending,
             addresses_waiting: self.targets.pending(now).0,
-            catching_up: late.take(MAX_NAMED).collect(),
             registers: self.registers,
             in_session: 1 + survey.in_session,
             members: 1 + self.table.len(),
@@ -220,4 +217,11 @@ impl Members {
         };
         judged.into_iter().chain(caught_up).chain(member.held_until).min()
     }
+}
+
+/// Whom this node is still catching up with. Whom others reach and we do not holds nobody back.
+fn late<'a>(table: &'a Table, survey: &Survey) -> impl Iterator<Item = &'a NodeId> + Clone {
+    let has_doubts = survey.doubts > 0;
+    let is_reached = move |node: &NodeId| !table.get(node).is_some_and(Member::is_unreachable_from_here);
+    table.waited_for().filter(move |node| !has_doubts || is_reached(node))
 }

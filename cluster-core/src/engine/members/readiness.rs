@@ -79,11 +79,10 @@ impl fmt::Display for Reason {
 }
 
 /// What readiness depends on, now.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Facts {
     pub(super) discovery_pending: bool,
     pub(super) addresses_waiting: usize,
-    pub(super) catching_up: Vec<NodeId>,
     pub(super) registers: Option<Awaited>,
     /// Nodes with a session, this one included: what entering counts.
     pub(super) in_session: usize,
@@ -97,11 +96,11 @@ pub(super) struct Facts {
 
 impl Facts {
     /// What ends readiness at once, and forbids to enter it.
-    fn faults(&self) -> Vec<Reason> {
+    fn faults(&self) -> impl Iterator<Item = Reason> + use<> {
         let self_doubt = self.self_doubt.then_some(Reason::SelfDoubt);
         let superseded = self.superseded.map(|epoch| Reason::Superseded { epoch });
         let draining = self.draining.then_some(Reason::Draining);
-        [self_doubt, superseded, draining].into_iter().flatten().collect()
+        [self_doubt, superseded, draining].into_iter().flatten()
     }
 
     fn quorum(&self, nodes: usize) -> Option<Reason> {
@@ -110,17 +109,31 @@ impl Facts {
         too_few.then_some(Reason::Quorum { nodes, minimum })
     }
 
-    /// What forbids to enter readiness.
-    fn missing(&self) -> Vec<Reason> {
+    /// Makes these what forbids to enter readiness. That is done for every input of a node that is not ready: the names, which are
+    /// the same most times, stay where they are.
+    fn write_missing<'a>(
+        &self,
+        catching_up: impl Iterator<Item = &'a NodeId> + Clone,
+        reasons: &mut Vec<Reason>,
+    ) {
+        let named = reasons.iter_mut().find_map(|reason| match reason {
+            Reason::CatchingUp { with } => Some(std::mem::take(with)),
+            _ => None,
+        });
+        let mut with = named.unwrap_or_default();
+        if !catching_up.clone().eq(&with) {
+            with.clear();
+            with.extend(catching_up.cloned());
+        }
+        reasons.clear();
         let discovery = self.discovery_pending.then_some(Reason::Discovery);
         let waiting = self.addresses_waiting;
         let addresses = (waiting > 0).then_some(Reason::Addresses { waiting });
-        let with = self.catching_up.clone();
         let catching_up = (!with.is_empty()).then_some(Reason::CatchingUp { with });
         let registers = self.registers.map(|of| Reason::Registers { of });
         let quorum = self.quorum(self.in_session);
-        let waits = [discovery, addresses, catching_up, registers, quorum].into_iter().flatten();
-        waits.chain(self.faults()).collect()
+        reasons.extend([discovery, addresses, catching_up, registers, quorum].into_iter().flatten());
+        reasons.extend(self.faults());
     }
 }
 
@@ -166,24 +179,27 @@ impl Readiness {
         was_ready.then(|| Change::Left(self.reasons.clone()))
     }
 
-    /// Looks at the facts again.
-    pub(super) fn evaluate(&mut self, now: Instant, facts: &Facts) -> Option<Change> {
+    /// Looks at the facts again, and at the names of those that this node is catching up with.
+    pub(super) fn evaluate<'a>(
+        &mut self,
+        now: Instant,
+        facts: &Facts,
+        catching_up: impl Iterator<Item = &'a NodeId> + Clone,
+    ) -> Option<Change> {
         match &mut self.state {
             State::NotReady { paused } => {
-                let mut reasons = facts.missing();
-                if reasons.is_empty() {
+                facts.write_missing(catching_up, &mut self.reasons);
+                if self.reasons.is_empty() {
                     self.state = State::Ready { quorum_lost: None };
-                    self.reasons.clear();
                     return Some(Change::Entered);
                 }
                 if *paused {
-                    reasons.push(Reason::Paused);
+                    self.reasons.push(Reason::Paused);
                 }
-                self.reasons = reasons;
                 None
             }
             State::Ready { quorum_lost } => {
-                let mut reasons = facts.faults();
+                let mut reasons: Vec<Reason> = facts.faults().collect();
                 if let Some(quorum) = facts.quorum(facts.members) {
                     let since = *quorum_lost.get_or_insert(now);
                     reasons.extend((now.since(since) >= self.timing.stability()).then_some(quorum));

@@ -262,7 +262,7 @@ impl Table {
     }
 
     /// Those that this node waits to catch up with, as of the last survey.
-    pub(super) fn waited_for(&self) -> impl Iterator<Item = &NodeId> {
+    pub(super) fn waited_for(&self) -> impl Iterator<Item = &NodeId> + Clone {
         self.lists.waited_for.iter()
     }
 
