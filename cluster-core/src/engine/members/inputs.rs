@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cluster_transport::proto::{Address, Incarnation, Instant, NodeId, SessionId};
+use rand::RngExt as _;
 
 use super::doubt::Sign;
 use super::event::{CloseReason, DoubtCause, MemberEvent, RemovalReason};
@@ -169,7 +170,10 @@ impl Members {
         if let Ok(addresses) = answer {
             self.discovery_pending = false;
             let addresses = addresses.get(..MAX_TARGETS).unwrap_or(addresses);
-            self.targets.replace(&Source::Provider(Arc::from(provider)), addresses);
+            // Nodes that start together with the same list do not all begin with the same few, which would be too busy for them.
+            let start = self.rng.random_range(0..=addresses.len());
+            let (last, first) = addresses.split_at(start);
+            self.targets.replace(&Source::Provider(Arc::from(provider)), &[first, last].concat());
         }
         self.settle(now);
     }

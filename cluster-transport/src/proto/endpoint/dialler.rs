@@ -1,6 +1,6 @@
 //! Which addresses are dialled when: targets, their attempts, their back-off and their rest while in session.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::RngExt;
@@ -45,11 +45,18 @@ pub enum DialError {
     },
 }
 
+/// When a target is dialled. Of those whose time comes together the one that was scheduled first goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    due: Instant,
+    place: u64,
+}
+
 /// What a target is up to.
 #[derive(Debug, PartialEq, Eq)]
 enum Activity {
     /// Dialled again at this time.
-    Waits(Instant),
+    Waits(Turn),
     Dialling,
     /// Who is there is in session with us; dialled again when that session ends.
     Rests(SessionId),
@@ -67,14 +74,21 @@ struct Target {
 pub(super) struct Dialler {
     settings: DialSettings,
     targets: BTreeMap<Address, Target>,
-    schedule: BTreeSet<(Instant, Address)>,
+    schedule: BTreeMap<Turn, Address>,
+    next_place: u64,
     /// Those at rest, in order, by the session that they rest for.
     resting: BTreeMap<SessionId, Vec<Address>>,
 }
 
 impl Dialler {
     pub(super) fn new(settings: DialSettings) -> Self {
-        Self { settings, targets: BTreeMap::new(), schedule: BTreeSet::new(), resting: BTreeMap::new() }
+        Self {
+            settings,
+            targets: BTreeMap::new(),
+            schedule: BTreeMap::new(),
+            next_place: 0,
+            resting: BTreeMap::new(),
+        }
     }
 
     /// Takes an address on, to be dialled at once; one that is there stays as it is.
@@ -86,16 +100,21 @@ impl Dialler {
         if self.targets.len() >= limit {
             return Err(DialError::TooManyTargets { address, limit });
         }
-        let due = now + self.twin_wait(&address);
-        self.schedule.insert((due, address.clone()));
-        self.targets.insert(address, Target { activity: Activity::Waits(due), failures: 0, last: None });
+        let turn = self.turn(now + self.twin_wait(&address));
+        self.schedule.insert(turn, address.clone());
+        self.targets.insert(address, Target { activity: Activity::Waits(turn), failures: 0, last: None });
         Ok(())
+    }
+
+    fn turn(&mut self, due: Instant) -> Turn {
+        self.next_place += 1;
+        Turn { due, place: self.next_place }
     }
 
     /// A node that has both is to be reached over QUIC, unless that does not work.
     fn twin_wait(&self, address: &Address) -> Duration {
-        let twin = address.with_scheme(Scheme::Quic);
-        let waits = address.scheme() == Scheme::Tcp && self.targets.contains_key(&twin);
+        let has_twin = || self.targets.contains_key(&address.with_scheme(Scheme::Quic));
+        let waits = address.scheme() == Scheme::Tcp && has_twin();
         if waits { TWIN_WAIT } else { Duration::ZERO }
     }
 
@@ -106,12 +125,12 @@ impl Dialler {
     }
 
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.schedule.first().map(|(due, _)| *due)
+        self.schedule.first_key_value().map(|(turn, _)| turn.due)
     }
 
     /// The next address whose time has come; it counts as being dialled from here on.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Address> {
-        let (_, address) = self.schedule.first().filter(|(due, _)| *due <= now)?.clone();
+        let address = self.schedule.first_key_value().filter(|(turn, _)| turn.due <= now)?.1.clone();
         self.set_activity(&address, Activity::Dialling);
         Some(address)
     }
@@ -142,7 +161,8 @@ impl Dialler {
             DialOutcome::Abandoned => Duration::ZERO,
             _ => jittered(interval_after(&settings, failures), settings.jitter, rng),
         };
-        self.set_activity(address, Activity::Waits(now + wait));
+        let turn = self.turn(now + wait);
+        self.set_activity(address, Activity::Waits(turn));
         (failed && failures == settings.attempts).then_some(failures)
     }
 
@@ -163,7 +183,8 @@ impl Dialler {
                 self.settings.interval.mul_f64(rng.random_range(0.0..REDIAL_SPREAD))
             };
             let wait = wait + self.twin_wait(&address);
-            self.set_activity(&address, Activity::Waits(now + wait));
+            let turn = self.turn(now + wait);
+            self.set_activity(&address, Activity::Waits(turn));
         }
     }
 
@@ -182,7 +203,7 @@ impl Dialler {
     fn set_activity(&mut self, address: &Address, activity: Activity) {
         let Some(target) = self.targets.get_mut(address) else { return };
         match &activity {
-            Activity::Waits(due) => drop(self.schedule.insert((*due, address.clone()))),
+            Activity::Waits(turn) => drop(self.schedule.insert(*turn, address.clone())),
             Activity::Rests(session) => {
                 let resting = self.resting.entry(*session).or_default();
                 if let Err(at) = resting.binary_search(address) {
@@ -196,7 +217,7 @@ impl Dialler {
             return;
         }
         match before {
-            Activity::Waits(due) => drop(self.schedule.remove(&(due, address.clone()))),
+            Activity::Waits(turn) => drop(self.schedule.remove(&turn)),
             Activity::Rests(session) => self.rests_no_more(session, address),
             Activity::Dialling => {}
         }
@@ -239,6 +260,15 @@ mod tests {
         };
         assert_eq!(due(&mut dialler, now), ["quic://a:1", "tcp://a:2"]);
         assert_eq!(due(&mut dialler, now + TWIN_WAIT), ["tcp://a:1"]);
+    }
+
+    #[test]
+    fn addresses_are_dialled_in_the_order_in_which_they_were_named() {
+        let mut dialler = Dialler::new(DialSettings::default());
+        let addresses = ["tcp://c:1", "tcp://a:1", "tcp://b:1"].map(|text| text.parse::<Address>().unwrap());
+        addresses.iter().for_each(|address| dialler.add(Instant::ORIGIN, address.clone()).unwrap());
+        let due: Vec<_> = std::iter::from_fn(|| dialler.take_due(Instant::ORIGIN)).collect();
+        assert_eq!(due, addresses);
     }
 
     #[test]

@@ -189,3 +189,28 @@ fn a_drain_below_the_quorum_is_refused_with_the_number_unless_forced() {
     assert_eq!(alone.members.drain(at(0), Drain::Anyway), Ok(()));
     assert!(!alone.members.is_ready());
 }
+
+#[test]
+fn nodes_that_start_together_dial_all_that_is_named_and_do_not_all_begin_with_the_same_address() {
+    let named: Vec<Address> = (0..100).map(|i| address(&format!("n{i}"))).collect();
+    let dialled = |seed| -> Vec<Address> {
+        let rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut members = Members::new(settings(1, Discovery::Configured), at(0), rng);
+        members.handle_discovered(at(0), "redis", Ok(&named));
+        let actions = std::iter::from_fn(|| members.poll_action());
+        actions
+            .map(
+                |action| if let Action::AddTarget(address) = action { address } else { panic!("{action:?}") },
+            )
+            .collect()
+    };
+    let mut firsts = BTreeMap::<Address, usize>::new();
+    for seed in 0..500 {
+        let mut order = dialled(seed);
+        *firsts.entry(order[0].clone()).or_default() += 1;
+        let start = named.iter().position(|address| *address == order[0]).unwrap();
+        order.rotate_right(start);
+        assert_eq!(order, named, "seed {seed}");
+    }
+    assert!(firsts.values().all(|first| *first < 20), "of 500 nodes {firsts:?} begin with the same one");
+}
