@@ -3,7 +3,7 @@
 //! They are dialled for a while, so that a healed split merges without a restart. Removed members push out hints, and older
 //! entries newer ones, at a fixed bound. An address at which somebody else answers is dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cluster_transport::proto::{Address, Instant, NodeId};
 
@@ -31,6 +31,11 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Absent {
     entries: BTreeMap<Address, Entry>,
+    /// Whose they are.
+    nodes: BTreeMap<NodeId, BTreeSet<Address>>,
+    /// How long each is kept, apart for each way in which it came.
+    hinted: BTreeSet<(Instant, Address)>,
+    departed: BTreeSet<(Instant, Address)>,
 }
 
 impl Absent {
@@ -46,41 +51,69 @@ impl Absent {
         if self.entries.get(address).is_some_and(|known| known.origin > origin) {
             return None;
         }
-        self.entries.insert(address.clone(), Entry { node: node.clone(), origin, until: now + life });
+        self.drop_one(address);
+        let until = now + life;
+        self.entries.insert(address.clone(), Entry { node: node.clone(), origin, until });
+        self.nodes.entry(node.clone()).or_default().insert(address.clone());
+        self.ends_of(origin).insert((until, address.clone()));
         if self.entries.len() <= MAX_ABSENT {
             return None;
         }
-        let weakest = self.entries.iter().min_by_key(|(_, entry)| (entry.origin, entry.until));
-        let weakest = weakest.map(|(address, _)| address.clone())?;
-        self.entries.remove(&weakest);
+        let (_, weakest) = self.hinted.first().or_else(|| self.departed.first())?;
+        let weakest = weakest.clone();
+        self.drop_one(&weakest);
         Some(weakest)
     }
 
     /// Drops all addresses of a node; which they were.
     pub(super) fn forget(&mut self, node: &NodeId) -> Vec<Address> {
-        self.drop_if(|_, entry| entry.node == *node)
+        let addresses: Vec<Address> = self.nodes.get(node).into_iter().flatten().cloned().collect();
+        addresses.iter().for_each(|address| self.drop_one(address));
+        addresses
     }
 
-    /// Somebody answered at an address: it is kept only if that is the node that was looked for.
-    pub(super) fn answered(&mut self, address: &Address, by: &NodeId) -> Vec<Address> {
-        self.drop_if(|known, entry| known == address && entry.node != *by)
+    /// Somebody answered at an address: it is kept only if that is the node that was looked for. Whether it is dropped.
+    pub(super) fn answered(&mut self, address: &Address, by: &NodeId) -> bool {
+        let is_anothers = self.entries.get(address).is_some_and(|entry| entry.node != *by);
+        if is_anothers {
+            self.drop_one(address);
+        }
+        is_anothers
     }
 
     /// Drops what was looked for long enough.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<Address> {
-        self.drop_if(|_, entry| entry.until <= now)
+        let over = [&self.hinted, &self.departed]
+            .into_iter()
+            .flat_map(|ends| ends.iter().take_while(|(until, _)| *until <= now));
+        let addresses: Vec<Address> = over.map(|(_, address)| address.clone()).collect();
+        addresses.iter().for_each(|address| self.drop_one(address));
+        addresses
     }
 
     /// When the next address expires.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
-        self.entries.values().map(|entry| entry.until).min()
+        let first = [self.hinted.first(), self.departed.first()];
+        first.into_iter().flatten().map(|(until, _)| *until).min()
     }
 
-    fn drop_if(&mut self, mut gone: impl FnMut(&Address, &Entry) -> bool) -> Vec<Address> {
-        self.entries
-            .extract_if(.., |address, entry| gone(address, entry))
-            .map(|(address, _)| address)
-            .collect()
+    fn ends_of(&mut self, origin: Origin) -> &mut BTreeSet<(Instant, Address)> {
+        match origin {
+            Origin::Hinted => &mut self.hinted,
+            Origin::Departed => &mut self.departed,
+        }
+    }
+
+    /// The one place where an entry goes, so that each is found in all ways or in none.
+    fn drop_one(&mut self, address: &Address) {
+        let Some(Entry { node, origin, until }) = self.entries.remove(address) else { return };
+        self.ends_of(origin).remove(&(until, address.clone()));
+        if let Some(addresses) = self.nodes.get_mut(&node) {
+            addresses.remove(address);
+            if addresses.is_empty() {
+                self.nodes.remove(&node);
+            }
+        }
     }
 }
 
@@ -118,10 +151,30 @@ mod tests {
         let mut absent = Absent::default();
         absent.note(Instant::ORIGIN, &node("a"), &address(1), Origin::Departed);
         absent.note(Instant::ORIGIN, &node("b"), &address(2), Origin::Departed);
-        assert_eq!(absent.answered(&address(1), &node("a")), []);
-        assert_eq!(absent.answered(&address(1), &node("b")), [address(1)]);
+        assert!(!absent.answered(&address(1), &node("a")));
+        assert!(absent.answered(&address(1), &node("b")));
+        assert!(!absent.answered(&address(1), &node("b")), "it is gone already");
         assert_eq!(absent.expire(Instant::ORIGIN + DEPARTED_LIFE - Duration::from_secs(1)), []);
         assert_eq!(absent.expire(Instant::ORIGIN + DEPARTED_LIFE), [address(2)]);
         assert_eq!(absent.next_expiry(), None);
+    }
+
+    #[test]
+    fn an_address_is_kept_for_the_last_node_that_it_was_noted_of_and_leaves_nothing_behind() {
+        let mut absent = Absent::default();
+        let at = |seconds| Instant::after_origin(Duration::from_secs(seconds));
+        for (second, name, origin) in [
+            (0, "a", Origin::Hinted),
+            (1, "b", Origin::Hinted),
+            (2, "b", Origin::Departed),
+            (3, "a", Origin::Hinted),
+        ] {
+            absent.note(at(second), &node(name), &address(1), origin);
+        }
+        assert_eq!(absent.next_expiry(), Some(at(2) + DEPARTED_LIFE));
+        assert_eq!(absent.forget(&node("a")), []);
+        assert_eq!(absent.forget(&node("b")), [address(1)]);
+        assert!(absent.entries.is_empty() && absent.nodes.is_empty());
+        assert!(absent.hinted.is_empty() && absent.departed.is_empty());
     }
 }

@@ -147,8 +147,9 @@ impl Members {
 
     /// Somebody gave a name at an address.
     fn met(&mut self, now: Instant, address: &Address, who: &NodeId, incarnation: Option<Incarnation>) {
-        let dropped = self.absent.answered(address, who);
-        self.drop_absent(&dropped);
+        if self.absent.answered(address, who) {
+            self.targets.remove(address, &Source::Absent);
+        }
         let timing = self.settings.timing;
         let mut alive = false;
         for doubt in self.table.doubts_mut() {
