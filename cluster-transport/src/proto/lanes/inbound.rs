@@ -1,144 +1,13 @@
 //! The receiving side of the lanes: numbers, duplicates, parts put together, and the peer held to its window.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::super::frame::{self, Fragment, Lagged, LaneStart, Segment};
 use super::super::{Lane, PerLane, SessionId};
 use super::LaneSettings;
 use super::apart::{Apart, Partial};
+use super::batch::Batch;
 use super::window::Window;
-
-/// Messages of one lane on their way to the application, sharing the buffer they were read into.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
-    lane: Lane,
-    end: u64,
-    content: Content,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Content {
-    Packed {
-        packed: Bytes,
-        count: u32,
-    },
-    Whole(Bytes),
-    /// Several segments, copied into one buffer.
-    Joined {
-        packed: BytesMut,
-        count: u32,
-    },
-}
-
-/// Batches are put together up to so many bytes.
-const JOINED: usize = 16 * 1024;
-
-impl Batch {
-    /// The lane.
-    pub fn lane(&self) -> Lane {
-        self.lane
-    }
-
-    /// The number after the last message; what [`PeerLanes::done`](super::PeerLanes::done) wants.
-    pub fn end(&self) -> u64 {
-        self.end
-    }
-
-    /// How many messages there are.
-    pub fn len(&self) -> usize {
-        match &self.content {
-            Content::Packed { count, .. } | Content::Joined { count, .. } => {
-                usize::try_from(*count).unwrap_or(usize::MAX)
-            }
-            Content::Whole(_) => 1,
-        }
-    }
-
-    /// Whether there is no message. Batches that are handed out have at least one.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// How many bytes the batch holds on to.
-    pub fn bytes(&self) -> usize {
-        match &self.content {
-            Content::Packed { packed, .. } => packed.len(),
-            Content::Joined { packed, .. } => packed.len(),
-            Content::Whole(message) => message.len(),
-        }
-    }
-
-    /// Takes the batch that follows this one into this one, so that many small ones that wait do not each hold on to the read
-    /// that they came in. Copies both.
-    ///
-    /// # Errors
-    /// Gives the batch back if it is of another lane, does not follow, or both together are longer than 16 KiB.
-    pub fn join(&mut self, next: Self) -> Result<(), Self> {
-        let follows = self.lane == next.lane
-            && u64::try_from(next.len()).is_ok_and(|len| next.end.checked_sub(len) == Some(self.end));
-        let Content::Packed { packed: more, count: further } = &next.content else { return Err(next) };
-        if !follows || self.bytes() + more.len() > JOINED {
-            return Err(next);
-        }
-        if let Content::Packed { packed, count } = &self.content {
-            let (mut joined, count) = (BytesMut::with_capacity(packed.len() + more.len()), *count);
-            joined.extend_from_slice(packed);
-            self.content = Content::Joined { packed: joined, count };
-        }
-        let Content::Joined { packed, count } = &mut self.content else { return Err(next) };
-        packed.extend_from_slice(more);
-        *count = count.saturating_add(*further);
-        self.end = next.end;
-        Ok(())
-    }
-
-    /// The messages, borrowed.
-    pub fn iter(&self) -> Messages<'_> {
-        match &self.content {
-            Content::Packed { packed, .. } => Messages { packed, whole: None },
-            Content::Joined { packed, .. } => Messages { packed, whole: None },
-            Content::Whole(message) => Messages { packed: &[], whole: Some(message) },
-        }
-    }
-
-    /// The messages, each sharing the batch's buffer.
-    pub fn into_messages(self) -> impl Iterator<Item = Bytes> {
-        let (packed, whole) = match self.content {
-            Content::Packed { packed, .. } => (packed, None),
-            Content::Joined { packed, .. } => (packed.freeze(), None),
-            Content::Whole(message) => (Bytes::new(), Some(message)),
-        };
-        frame::Messages::of(packed).chain(whole)
-    }
-}
-
-impl<'a> IntoIterator for &'a Batch {
-    type Item = &'a [u8];
-    type IntoIter = Messages<'a>;
-
-    fn into_iter(self) -> Messages<'a> {
-        self.iter()
-    }
-}
-
-/// The messages of a batch, borrowed.
-#[derive(Clone, Debug)]
-pub struct Messages<'a> {
-    packed: &'a [u8],
-    whole: Option<&'a [u8]>,
-}
-
-impl<'a> Iterator for Messages<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        if let Some((message, rest)) = frame::split_message(self.packed) {
-            self.packed = rest;
-            return Some(message);
-        }
-        self.whole.take()
-    }
-}
 
 /// What a peer did against the rules of a lane.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -443,7 +312,7 @@ impl InboundLane {
         }
         self.expected = end;
         let count = u32::try_from(end - expected).unwrap_or(u32::MAX);
-        Ok(Taken::Batch(Batch { lane, end, content: Content::Packed { packed, count } }))
+        Ok(Taken::Batch(Batch::packed(lane, end, packed, count)))
     }
 
     fn fragment(
@@ -479,7 +348,7 @@ impl InboundLane {
             return Ok(Taken::Absorbed);
         }
         let whole = apart.partial.take().map(|partial| partial.received.freeze()).unwrap_or_default();
-        Ok(Taken::Batch(Batch { lane, end, content: Content::Whole(whole) }))
+        Ok(Taken::Batch(Batch::whole(lane, end, whole)))
     }
 
     fn lagged(&mut self, lagged: &Lagged, apart: &mut Apart) -> Result<Option<u64>, InboundFault> {
@@ -549,6 +418,3 @@ fn begun(fragment: &Fragment, limits: InboundLimits) -> Result<Partial, InboundF
     }
     Ok(Partial { message, total, received: BytesMut::new() })
 }
-
-#[cfg(test)]
-mod tests;

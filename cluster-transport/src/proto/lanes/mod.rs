@@ -6,6 +6,7 @@
 
 mod age;
 mod apart;
+mod batch;
 mod blocks;
 mod budget;
 mod flags;
@@ -20,8 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
+pub use batch::{Batch, Messages};
 pub use budget::RingBudget;
-pub use inbound::{Batch, InboundFault, Messages};
+pub use inbound::InboundFault;
 pub use outbound::{Outbound, Sent};
 pub use outcome::{LaneLag, Pushed, SendError};
 pub use room::RoomFor;
