@@ -10,7 +10,7 @@ use super::super::Lane;
 pub(super) enum Flag {
     /// It may have something to send: it is not idle.
     Busy = 0,
-    /// It holds messages or memory that a tick is to look at.
+    /// It holds messages, or memory for them.
     Kept = 8,
 }
 

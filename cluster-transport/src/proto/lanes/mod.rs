@@ -131,7 +131,7 @@ impl PeerLanes {
         self.outbound(lane).take_untold()
     }
 
-    /// Whether a lane holds anything that its link has not had, or is to have again.
+    /// Whether a lane holds anything. Of the control lane it says nothing about what was sent.
     fn keeps(&self, lane: Lane) -> bool {
         self.flags.lanes(Flag::Kept).contains(lane)
     }
@@ -155,7 +155,7 @@ impl PeerLanes {
 
     /// How many bytes of a lane are not sent, or not acknowledged yet.
     pub fn held(&self, lane: Lane) -> usize {
-        if lane.is_resumed() && !self.keeps(lane) {
+        if lane != Lane::Control && !self.keeps(lane) {
             return 0;
         }
         self.outbound(lane).unacknowledged()

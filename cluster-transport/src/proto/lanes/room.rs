@@ -121,12 +121,11 @@ impl PeerLanes {
     #[inline]
     pub(in crate::proto) fn acknowledged(&self, lane: Lane, next: u64) -> bool {
         let mut outbound = self.outbound(lane);
-        if outbound.has_rare() {
-            self.change(lane, outbound, |outbound| outbound.acknowledged(next))
-        } else {
-            // Nobody waits, and neither what it holds nor whether it is busy changes.
-            outbound.acknowledged(next)
+        if lane == Lane::Control && !outbound.has_rare() {
+            // Nobody waits, and none of its flags changes.
+            return outbound.acknowledged(next);
         }
+        self.change(lane, outbound, |outbound| outbound.acknowledged(next))
     }
 
     /// Changes a lane and wakes those for whom that has made room.

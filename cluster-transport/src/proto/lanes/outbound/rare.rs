@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 
+use super::super::super::Lane;
 use super::super::age::Marks;
 use super::super::blocks::Blocks;
 use super::super::room::Waiters;
@@ -72,10 +73,12 @@ impl Outbound {
         self.rare.as_ref().is_some_and(|rare| !rare.waiters.is_empty())
     }
 
-    /// Whether it holds messages, or memory for them.
+    /// Whether it holds messages, or memory for them. What the control lane has sent does not count: that changes with every heartbeat,
+    /// and waits for the next one of the peer.
     #[inline]
     pub(in crate::proto) fn keeps_any(&self) -> bool {
-        self.open_count > 0 || self.open.capacity() > 0 || self.given_up || self.rare.is_some()
+        let has_sent = self.sent_bytes > 0 && self.lane != Lane::Control;
+        self.open_count > 0 || has_sent || self.open.capacity() > 0 || self.given_up || self.rare.is_some()
     }
 
     /// Gives back the memory that was kept for what comes, if nothing is held.
