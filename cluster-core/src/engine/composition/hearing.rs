@@ -50,7 +50,7 @@ impl Engine {
     /// Of all messages nearly each is one of these, and of these nearly each says what the one before it said.
     fn handle_heartbeat(&mut self, now: Instant, from: &NodeId, session: SessionId, message: &[u8]) {
         match self.members.handle_heartbeat(now, from, session, message) {
-            Ok(None) => return,
+            Ok(None) => {}
             Ok(Some(Claims { version, hash, .. })) => {
                 self.state.handle_beat(now, from, version, hash, self.members.compares_after());
             }

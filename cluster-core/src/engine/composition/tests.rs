@@ -341,3 +341,13 @@ fn a_silent_member_that_was_removed_is_no_longer_waited_for_to_agree() {
     assert_eq!(pair.a.members().members().count(), 0);
     assert!(pair.a.is_converged(), "{:?}", pair.a.differing());
 }
+
+#[test]
+fn a_pause_is_told_by_whatever_comes_first_even_if_it_counts_for_nothing() {
+    let (mut a, stranger) = (engine("a"), "b".parse().unwrap());
+    let paused = Instant::ORIGIN + Duration::from_secs(5);
+    let heartbeat = [2, 0, 0, 0, 0];
+    a.handle_control(paused, &stranger, SESSION, &heartbeat);
+    let is_told = |event| matches!(event, EngineEvent::Member(MemberEvent::Paused { .. }));
+    assert!(std::iter::from_fn(|| a.poll_event()).any(is_told));
+}

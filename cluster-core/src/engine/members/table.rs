@@ -300,7 +300,7 @@ impl Table {
         self.survey
     }
 
-    /// One look at how long each member has been silent.
+    /// One look at how long each member has been silent; the rest is as of the last survey.
     pub(super) fn survey_silence(&mut self) -> Survey {
         let heard =
             self.members.values().filter(|member| member.doubt.is_none()).map(|member| member.last_heard);
@@ -328,6 +328,12 @@ mod tests {
 
     fn incarnation(epoch: u64) -> Incarnation {
         Incarnation { epoch, nonce: 0 }
+    }
+
+    #[test]
+    fn what_a_heartbeat_is_about_is_in_two_lines_of_the_cache() {
+        let end = size_of::<NodeId>() + std::mem::offset_of!(Member, incarnation);
+        assert!(end <= 128, "{end} bytes");
     }
 
     #[test]

@@ -167,3 +167,19 @@ fn read_entry<'a>(entry: &WireEntry<'a>, names: &'a [CollectionName]) -> Option<
     let fits = entry.filters.len() <= MAX_FILTERS;
     fits.then_some(Description { id: entry.id, collection, filters: entry.filters })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::mem::{offset_of, size_of};
+
+    use cluster_transport::proto::NodeId;
+
+    use super::*;
+    use crate::engine::state::hash::StateHash;
+
+    #[test]
+    fn what_a_heartbeat_is_about_is_in_two_lines_of_the_cache() {
+        let end = size_of::<NodeId>() + offset_of!(Peer, replica) + size_of::<StateHash>();
+        assert!(end <= 128, "{end} bytes");
+    }
+}
