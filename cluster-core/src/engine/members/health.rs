@@ -15,6 +15,8 @@ const STREAK: u32 = 10;
 #[derive(Debug)]
 pub(super) struct Health {
     timing: Timing,
+    /// A gap above this is one.
+    pause: Duration,
     score: u32,
     in_time: u32,
     last_awake: Instant,
@@ -22,7 +24,7 @@ pub(super) struct Health {
 
 impl Health {
     pub(super) fn new(timing: Timing, now: Instant) -> Self {
-        Self { timing, score: 1, in_time: 0, last_awake: now }
+        Self { timing, pause: timing.pause(), score: 1, in_time: 0, last_awake: now }
     }
 
     /// Notes that the machine runs; the gap since it last did, if that is a pause.
@@ -30,13 +32,12 @@ impl Health {
         if now <= self.last_awake {
             return None;
         }
-        let gap = now.since(self.last_awake);
-        self.last_awake = now;
-        if gap <= self.timing.pause() {
+        let before = std::mem::replace(&mut self.last_awake, now);
+        if now <= before + self.pause {
             return None;
         }
         self.worsen();
-        Some(gap)
+        Some(now.since(before))
     }
 
     /// A beat that was due came now.

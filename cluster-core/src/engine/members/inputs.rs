@@ -72,11 +72,17 @@ impl Members {
             return;
         }
         member.last_heard = now;
-        let is_doubted = member.doubt.is_some();
-        if member.askers.are_waiting() {
-            let askers = member.askers.take_waiting();
-            self.tell_askers(askers, Heard::Since);
+        if member.doubt.is_some() || member.askers.are_waiting() {
+            self.hear_at_last(now, node);
         }
+    }
+
+    /// A member was heard that this node or another one has waited for.
+    #[cold]
+    fn hear_at_last(&mut self, now: Instant, node: &NodeId) {
+        let Some(member) = self.table.get_mut_of_session(node) else { return };
+        let (askers, is_doubted) = (member.askers.take_waiting(), member.doubt.is_some());
+        self.tell_askers(askers, Heard::Since);
         if is_doubted {
             self.recover(now, node);
         }

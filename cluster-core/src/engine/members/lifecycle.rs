@@ -1,5 +1,7 @@
 //! What happens to a member: it joins, is doubted, recovers, is removed, and is looked for afterwards.
 
+use std::time::Duration;
+
 use cluster_transport::proto::{Address, Incarnation, Instant, NodeId, SessionId};
 
 use super::absent::Origin;
@@ -46,9 +48,16 @@ impl Members {
         self.tell_fresh.get_or_insert(now + HINT_BATCH);
     }
 
-    /// Notes that this process runs. After a gap all that it believes of others is void: they may have waited for it.
+    /// Notes that this process runs.
     pub(super) fn awake(&mut self, now: Instant) {
-        let Some(gap) = self.health.awake(now) else { return };
+        if let Some(gap) = self.health.awake(now) {
+            self.wake_up(now, gap);
+        }
+    }
+
+    /// After a gap all that this process believes of others is void: they may have waited for it.
+    #[cold]
+    fn wake_up(&mut self, now: Instant, gap: Duration) {
         self.emit(MemberEvent::Paused { gap });
         self.next_beat = now;
         let nodes: Vec<NodeId> = self.table.iter().map(|(node, _)| node.clone()).collect();

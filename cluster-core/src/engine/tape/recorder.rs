@@ -125,14 +125,14 @@ impl Engine {
     /// The first line of each method that is given something.
     pub(in crate::engine) fn taped<'a>(&mut self, now: Instant, input: impl FnOnce() -> Input<'a>) {
         if self.tape.is_some() {
-            self.record(Some(now), input());
+            self.record_made(Some(now), input);
         }
     }
 
     /// As [`taped`](Self::taped), for what has no time.
     pub(in crate::engine) fn taped_timeless<'a>(&mut self, input: impl FnOnce() -> Input<'a>) {
         if self.tape.is_some() {
-            self.record(None, input());
+            self.record_made(None, input);
         }
     }
 
@@ -164,6 +164,13 @@ impl Engine {
             tape.note_text(&answer);
         }
         answer
+    }
+
+    /// Apart from those who call it: most engines have no tape, and none of this in the way of an input.
+    #[cold]
+    #[inline(never)]
+    fn record_made<'a>(&mut self, now: Option<Instant>, make: impl FnOnce() -> Input<'a>) {
+        self.record(now, make());
     }
 
     fn record(&mut self, now: Option<Instant>, input: Input<'_>) {
