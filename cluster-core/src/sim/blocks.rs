@@ -39,8 +39,8 @@ impl Pieces {
 
     /// How many bytes they are.
     fn bytes(&self) -> usize {
-        let others = self.others.iter().flat_map(|others| others.iter());
-        self.first.iter().chain(others).map(Bytes::len).sum()
+        let others = |others: &VecDeque<Bytes>| others.iter().map(Bytes::len).sum();
+        self.first.as_ref().map_or(0, Bytes::len) + self.others.as_ref().map_or(0, others)
     }
 }
 
@@ -104,6 +104,10 @@ impl Blocks {
     fn change(&mut self, wanted: usize) {
         self.before.push_back(std::mem::take(&mut self.block));
         let read = self.before.pop_front_if(|oldest| oldest.try_reclaim(wanted));
+        if read.is_some() {
+            // As soon as two have been read, fewer would do, and would come round sooner.
+            self.before.pop_front_if(|next| next.try_reclaim(wanted));
+        }
         self.block = read.unwrap_or_else(|| BytesMut::with_capacity(wanted));
         if self.before.len() > KEPT {
             self.before.pop_front();
@@ -144,5 +148,10 @@ mod tests {
         assert_ne!(second[0].as_ptr(), place);
         drop(first);
         assert_eq!(fill(&mut blocks)[0].as_ptr(), place);
+        let many: Vec<_> = (0..9).map(|_| fill(&mut blocks)).collect();
+        assert!(blocks.before.len() >= 9);
+        drop((many, second));
+        (0..9).for_each(|_| drop(fill(&mut blocks)));
+        assert!(blocks.before.len() <= 1, "{} blocks are kept", blocks.before.len());
     }
 }
