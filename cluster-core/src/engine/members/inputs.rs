@@ -119,8 +119,15 @@ impl Members {
     /// A dial is connected and waits for the other side's handshake: whatever is there, it is not gone.
     pub fn handle_dial_connected(&mut self, now: Instant, address: &Address) {
         self.awake(now);
-        self.table.doubts_mut().for_each(|doubt| doubt.handle_connected(address));
-        self.settle(now);
+        let mut has_doubts = false;
+        for doubt in self.table.doubts_mut() {
+            has_doubts = true;
+            doubt.handle_connected(address);
+        }
+        // To nobody else it says anything.
+        if has_doubts {
+            self.settle(now);
+        }
     }
 
     /// A dial ended.

@@ -120,10 +120,11 @@ impl Targets {
 
     /// Makes these the addresses of a source, and no others.
     pub(super) fn replace(&mut self, source: &Source, addresses: &[Address]) {
-        let before = self.named.get(source).cloned().unwrap_or_default();
-        let named: BTreeSet<&Address> = addresses.iter().collect();
-        for address in before.iter().filter(|address| !named.contains(address)) {
-            self.remove(address, source);
+        if let Some(before) = self.named.get(source) {
+            let named: BTreeSet<&Address> = addresses.iter().collect();
+            let gone: Vec<Address> =
+                before.iter().filter(|address| !named.contains(address)).cloned().collect();
+            gone.iter().for_each(|address| self.remove(address, source));
         }
         for address in addresses {
             self.add(address, source.clone());
