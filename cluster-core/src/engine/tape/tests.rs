@@ -84,6 +84,9 @@ fn operated() -> (Sim, Vec<u8>) {
     let mut sim = Sim::new(SimSettings::new(7).taped(), 9);
     sim.run_for(Duration::from_secs(3));
     sim.corrupt(0, 1, 1, 3);
+    // So many passes at once that some wait for their turn.
+    sim.verify(0);
+    sim.run_for(Duration::from_secs(1));
     let node = Sim::id(1);
     let entry = RegisterEntry::new(
         "stored".parse().unwrap(),
