@@ -36,7 +36,8 @@ struct Record<V> {
     value: V,
 }
 
-/// Which of all records it is. There are more of them than there are ever records: all tables are of members.
+/// Which of all records it is. There are more of them than there are ever records: all tables are of members, at most with
+/// this node, and for a beat with those whose later life is about to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place(u16);
 

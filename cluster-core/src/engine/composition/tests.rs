@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::engine::members::Drain;
+use crate::engine::members::{COMPARE, Claims, Drain, HEARTBEAT, VIEW};
 use crate::engine::state::{Intake, RoomCount, RoomEvent};
+use crate::engine::wire::encode;
 
 struct Pair {
     now: Instant,
@@ -346,8 +347,36 @@ fn a_silent_member_that_was_removed_is_no_longer_waited_for_to_agree() {
 fn a_pause_is_told_by_whatever_comes_first_even_if_it_counts_for_nothing() {
     let (mut a, stranger) = (engine("a"), "b".parse().unwrap());
     let paused = Instant::ORIGIN + Duration::from_secs(5);
-    let heartbeat = [2, 0, 0, 0, 0];
+    let heartbeat = encode(HEARTBEAT, &Claims::default());
     a.handle_control(paused, &stranger, SESSION, &heartbeat);
     let is_told = |event| matches!(event, EngineEvent::Member(MemberEvent::Paused { .. }));
     assert!(std::iter::from_fn(|| a.poll_event()).any(is_told));
+}
+
+#[test]
+fn views_that_stay_different_are_compared_and_found_to_agree_again() {
+    let mut pair = Pair::in_session();
+    pair.pass(Duration::from_secs(1));
+    events(&mut pair.a);
+    let peer: NodeId = "b".parse().unwrap();
+    let (own, claims) = (pair.a.members.claims(), pair.b.members.claims());
+    assert_eq!(own.digest, claims.digest);
+    let heartbeat = |digest| encode(HEARTBEAT, &Claims { digest, ..claims });
+    let mut sent = Vec::new();
+    for _ in 0..8 {
+        pair.now += Duration::from_millis(500);
+        pair.a.handle_heard(pair.now, &peer, SESSION);
+        pair.a.handle_control(pair.now, &peer, SESSION, &heartbeat(claims.digest + 1));
+        pair.a.handle_timeout(pair.now);
+        sent.extend(std::iter::from_fn(|| pair.a.poll_transmit()).map(|transmit| transmit.message));
+    }
+    assert!(sent.contains(&encode(COMPARE, &())));
+    let owner = pair.a.node().clone();
+    let (version, incarnation) = (own.version, pair.a.incarnation());
+    let other = StateRow { owner: owner.clone(), incarnation, version, hash: own.hash + 1 };
+    pair.a.handle_control(pair.now, &peer, SESSION, &encode(VIEW, &[other].as_slice()));
+    let diverged = EngineEvent::Member(MemberEvent::Diverged { owner, peer: peer.clone(), version });
+    assert_eq!(events(&mut pair.a), [diverged]);
+    pair.a.handle_control(pair.now, &peer, SESSION, &heartbeat(claims.digest));
+    assert_eq!(events(&mut pair.a), [EngineEvent::Member(MemberEvent::Agreed)]);
 }

@@ -1,5 +1,7 @@
 //! What members say to each other on the control lane.
 
+use std::convert::Infallible;
+
 use cluster_transport::proto::{Address, Instant, NodeId, SessionId};
 use rand::RngExt as _;
 
@@ -17,7 +19,7 @@ impl Members {
         if let Some(member) = self.table.get_mut(from) {
             member.catch_up.handle_greeting(claims.version);
             self.reach(from);
-            self.handle_claims(now, from, claims);
+            self.handle_claims(now, from, *claims);
             self.settle(now);
         }
     }
@@ -34,13 +36,7 @@ impl Members {
         message: &[u8],
     ) -> Result<Option<Claims>, PeerFault> {
         self.awake(now);
-        let member = self.table.get_mut_of_session(from);
-        let Some(member) = member.filter(|member| member.session == Some(session)) else { return Ok(None) };
-        let claims = Claims::of_message(message)?;
-        member.claims = Some(claims);
-        let finding = self.agreement.handle_digest(now, &mut member.view, claims.digest);
-        self.follow(from, finding);
-        Ok(Some(claims))
+        self.take_claims(now, from, |counts| counts == session, || Claims::of_message(message))
     }
 
     /// A control message of any other kind that the membership defines.
@@ -54,7 +50,7 @@ impl Members {
             return Ok(());
         };
         match message {
-            Message::Heartbeat(claims) => self.handle_claims(now, from, &claims),
+            Message::Heartbeat(claims) => self.handle_claims(now, from, claims),
             _ if self.session_of(from).is_none() => {}
             Message::Ping(ping) => {
                 let version = self.claims().version;
@@ -75,14 +71,27 @@ impl Members {
         Ok(())
     }
 
-    fn handle_claims(&mut self, now: Instant, from: &NodeId, claims: &Claims) {
-        let Some(member) = self.table.get_mut_of_session(from) else { return };
-        if member.session.is_none() {
-            return;
+    fn handle_claims(&mut self, now: Instant, from: &NodeId, claims: Claims) {
+        let Ok(_) = self.take_claims::<Infallible>(now, from, |_| true, || Ok(claims));
+    }
+
+    /// What a member claims, if it has a session that counts.
+    fn take_claims<E>(
+        &mut self,
+        now: Instant,
+        from: &NodeId,
+        counts: impl FnOnce(SessionId) -> bool,
+        claims: impl FnOnce() -> Result<Claims, E>,
+    ) -> Result<Option<Claims>, E> {
+        let Some(member) = self.table.get_mut_of_session(from) else { return Ok(None) };
+        if !member.session.is_some_and(counts) {
+            return Ok(None);
         }
-        member.claims = Some(*claims);
+        let claims = claims()?;
+        member.claims = Some(claims);
         let finding = self.agreement.handle_digest(now, &mut member.view, claims.digest);
         self.follow(from, finding);
+        Ok(Some(claims))
     }
 
     /// What follows from a comparison with a peer's view.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cluster_transport::proto::address::Scheme;
 use cluster_transport::proto::{Address, Incarnation, Instant, NodeId, SessionId};
 use rand::RngExt as _;
 
@@ -185,9 +186,12 @@ impl Members {
             self.discovery_pending = false;
             let addresses = addresses.get(..MAX_TARGETS).unwrap_or(addresses);
             // Nodes that start together with the same list do not all begin with the same few, which would be too busy for them.
-            let start = self.rng.random_range(0..=addresses.len());
+            let start = self.rng.random_range(0..addresses.len().max(1));
             let (last, first) = addresses.split_at(start);
-            self.targets.replace(&Source::Provider(Arc::from(provider)), &[first, last].concat());
+            let mut named = [first, last].concat();
+            // Of a node with both, the address of QUIC comes first: the other one then waits for it.
+            named.sort_by_key(|address| address.scheme() != Scheme::Quic);
+            self.targets.replace(&Source::Provider(Arc::from(provider)), &named);
         }
         self.settle(now);
     }

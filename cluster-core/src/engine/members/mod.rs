@@ -61,6 +61,8 @@ pub use self::wire::{MAX_ADDRESSES, StateRow};
 pub(crate) use wire::is_heartbeat;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use wire::recode;
+#[cfg(test)]
+pub(super) use wire::{COMPARE, HEARTBEAT, VIEW};
 
 use crate::engine::registers::Awaited;
 

@@ -81,11 +81,12 @@ impl Outbox {
         self.waiting.remove(peer);
         self.queue.retain_mut(|waiting| match waiting {
             Waiting::ForOne(to, _) => to != peer,
-            Waiting::ForAll { peers, without, .. } => {
+            Waiting::ForAll { peers, without, .. } if peers.iter().skip(*without).any(|to| to == peer) => {
                 let rest = peers.iter().skip(std::mem::take(without));
                 *peers = rest.filter(|to| *to != peer).cloned().collect();
                 !peers.is_empty()
             }
+            Waiting::ForAll { .. } => true,
         });
     }
 

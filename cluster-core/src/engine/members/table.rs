@@ -302,9 +302,8 @@ impl Table {
 
     /// One look at how long each member has been silent; the rest is as of the last survey.
     pub(super) fn survey_silence(&mut self) -> Survey {
-        let heard =
-            self.members.values().filter(|member| member.doubt.is_none()).map(|member| member.last_heard);
-        self.survey.quietest = heard.min();
+        let undoubted = self.members.iter_mut().filter(|(_, member)| member.doubt.is_none());
+        self.survey.quietest = undoubted.map(|(_, member)| member.last_heard).min();
         self.survey
     }
 

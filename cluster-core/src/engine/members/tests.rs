@@ -15,9 +15,10 @@ use std::time::Duration;
 use cluster_transport::proto::{Address, Incarnation};
 use rand::SeedableRng as _;
 
-use super::wire::{Heard, Message, Opinion, Pong};
+use super::wire::{Heard, Message, Opinion, Pong, is_heartbeat};
 use super::*;
 use crate::engine::input::{DialOutcome, DownCause, SessionUp};
+use crate::engine::wire::PeerFault;
 
 fn at(ms: u64) -> Instant {
     Instant::after_origin(Duration::from_millis(ms))
@@ -39,6 +40,20 @@ fn address(name: &str) -> Address {
 fn settings(minimum: u32, discovery: Discovery) -> MembersSettings {
     let minimum = NonZeroU32::new(minimum).unwrap();
     MembersSettings::builder(node("me"), life(1)).minimum_nodes(minimum).discovery(discovery).build().unwrap()
+}
+
+/// Hands a control message to a node as its engine does.
+fn hear(
+    members: &mut Members,
+    now: Instant,
+    from: &NodeId,
+    session: SessionId,
+    message: &[u8],
+) -> Result<(), PeerFault> {
+    if is_heartbeat(message) {
+        return members.handle_heartbeat(now, from, session, message).map(drop);
+    }
+    members.handle_control(now, from, message)
 }
 
 /// How an address answers a probe.
@@ -135,8 +150,9 @@ impl World {
     }
 
     fn control(&mut self, from: &str, message: &Message) {
-        let result = self.members.handle_control(at(self.now), &node(from), &message.encode());
-        assert_eq!(result, Ok(()));
+        let (now, from, message) = (at(self.now), node(from), message.encode());
+        let session = self.members.session_of(&from).unwrap_or(SessionId(0));
+        assert_eq!(hear(&mut self.members, now, &from, session, &message), Ok(()));
         self.drain();
     }
 

@@ -16,14 +16,14 @@ pub(super) const MAX_HINTS: usize = 32;
 /// The most rows of a view in a message: at most 30 KiB.
 pub(super) const MAX_ROWS: usize = 256;
 
-const HEARTBEAT: u8 = 2;
+pub(crate) const HEARTBEAT: u8 = 2;
 const PING: u8 = 4;
 const PONG: u8 = 5;
 const QUESTION: u8 = 6;
 const OPINION: u8 = 7;
 const HINTS: u8 = 8;
-const COMPARE: u8 = 9;
-const VIEW: u8 = 10;
+pub(crate) const COMPARE: u8 = 9;
+pub(crate) const VIEW: u8 = 10;
 /// Members that do not know it count the clients of a node that drains as they did.
 const DRAINING: u8 = SKIPPABLE | 13;
 

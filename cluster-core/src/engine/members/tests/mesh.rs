@@ -185,9 +185,9 @@ impl Mesh {
         let now = at(self.now);
         match happening {
             Happening::Bytes { from, session, message, .. } => {
-                let members = &mut self.peers[i].members;
-                members.handle_heard(now, &node(&name(from)), session);
-                assert_eq!(members.handle_control(now, &node(&name(from)), &message), Ok(()));
+                let (members, from) = (&mut self.peers[i].members, node(&name(from)));
+                members.handle_heard(now, &from, session);
+                assert_eq!(hear(members, now, &from, session, &message), Ok(()));
             }
             Happening::Up { peer, session, from, .. } => self.establish(i, peer, session, from),
             Happening::Down { peer, session, cause, .. } => {

@@ -192,25 +192,42 @@ fn a_drain_below_the_quorum_is_refused_with_the_number_unless_forced() {
 
 #[test]
 fn nodes_that_start_together_dial_all_that_is_named_and_do_not_all_begin_with_the_same_address() {
-    let named: Vec<Address> = (0..100).map(|i| address(&format!("n{i}"))).collect();
-    let dialled = |seed| -> Vec<Address> {
-        let rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut members = Members::new(settings(1, Discovery::Configured), at(0), rng);
-        members.handle_discovered(at(0), "redis", Ok(&named));
-        let actions = std::iter::from_fn(|| members.poll_action());
-        actions
-            .map(
-                |action| if let Action::AddTarget(address) = action { address } else { panic!("{action:?}") },
-            )
-            .collect()
-    };
+    let named = ["a", "b", "c"].map(address);
     let mut firsts = BTreeMap::<Address, usize>::new();
-    for seed in 0..500 {
-        let mut order = dialled(seed);
+    for seed in 0..600 {
+        let mut order = dialled(seed, &named);
         *firsts.entry(order[0].clone()).or_default() += 1;
         let start = named.iter().position(|address| *address == order[0]).unwrap();
         order.rotate_right(start);
         assert_eq!(order, named, "seed {seed}");
     }
-    assert!(firsts.values().all(|first| *first < 20), "of 500 nodes {firsts:?} begin with the same one");
+    assert!(
+        firsts.values().all(|first| (160..240).contains(first)),
+        "of 600 nodes {firsts:?} begin with each"
+    );
+}
+
+#[test]
+fn wherever_a_node_begins_in_a_list_of_addresses_that_of_quic_comes_before_the_other_one_of_its_host() {
+    let named: Vec<Address> = ["quic://a:1", "tcp://a:1", "quic://b:1", "tcp://b:1", "tcp://c:1"]
+        .map(|text| text.parse().unwrap())
+        .into();
+    for seed in 0..100 {
+        let order = dialled(seed, &named);
+        let place = |text: &str| order.iter().position(|address| address.to_string() == text).unwrap();
+        for host in ["a:1", "b:1"] {
+            let (quic, tcp) = (place(&format!("quic://{host}")), place(&format!("tcp://{host}")));
+            assert!(quic < tcp, "seed {seed}: {order:?}");
+        }
+        assert_eq!(order.len(), named.len());
+    }
+}
+
+/// What a node dials that has just started, in its order, when a provider names these.
+fn dialled(seed: u64, named: &[Address]) -> Vec<Address> {
+    let rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut members = Members::new(settings(1, Discovery::Configured), at(0), rng);
+    members.handle_discovered(at(0), "redis", Ok(named));
+    let added = |action| if let Action::AddTarget(address) = action { address } else { panic!("{action:?}") };
+    std::iter::from_fn(|| members.poll_action()).map(added).collect()
 }
