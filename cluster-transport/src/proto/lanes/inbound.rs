@@ -418,3 +418,6 @@ fn begun(fragment: &Fragment, limits: InboundLimits) -> Result<Partial, InboundF
     }
     Ok(Partial { message, total, received: BytesMut::new() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ mod endings;
 mod handover;
 mod marks;
 mod priority;
+mod progress;
 mod streams;
 
 /// One node's end of a pair, whose lanes outlive its sessions.

@@ -74,3 +74,16 @@ fn a_pair_at_rest_keeps_no_memory_for_what_it_has_said() {
     assert!(size_of::<PeerLanes>() < 1_500, "{}", size_of::<PeerLanes>());
     assert!(size_of::<Session>() <= 128, "{}", size_of::<Session>());
 }
+
+#[test]
+fn what_was_sent_and_not_taken_is_held_though_nothing_is_kept_for_it() {
+    let mut pair = beating();
+    pair.b.takes = false;
+    pair.a.send(Lane::State, b"not taken");
+    pair.settle();
+    pair.a.lanes.tick(pair.now);
+    assert!(pair.a.lanes.held(Lane::State) > 0);
+    pair.b.take();
+    pair.settle();
+    assert_eq!(pair.a.lanes.held(Lane::State), 0);
+}

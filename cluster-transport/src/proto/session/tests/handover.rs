@@ -46,3 +46,17 @@ fn a_leave_does_not_wait_for_a_session_that_is_only_offered() {
     pair.settle();
     assert_eq!(pair.b.ended, [SessionEnd::PeerLeft]);
 }
+
+#[test]
+fn a_session_does_not_repeat_as_an_acknowledgement_what_the_position_it_began_with_has_said() {
+    let mut pair = Pair::new(&settings());
+    pair.settle();
+    pair.a.send(Lane::Events, b"event");
+    let event = pair.a.written(usize::MAX);
+    event.iter().for_each(|piece| pair.b.wire.extend_from_slice(piece));
+    pair.b.read(pair.now);
+    assert_eq!(pair.b.received, [(Lane::Events, b"event".to_vec())]);
+    pair.connect();
+    let kinds: Vec<_> = pair.b.written(usize::MAX).iter().map(|frame| frame[PREFIX]).collect();
+    assert_eq!(kinds, [frame::kind::LANE_START; Lane::COUNT]);
+}
