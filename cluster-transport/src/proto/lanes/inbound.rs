@@ -374,7 +374,8 @@ impl InboundLane {
 
     #[inline]
     fn done(&mut self, end: u64, apart: &mut Apart) {
-        self.handed = self.handed.max(end);
+        // The batch may be of an earlier pairing, which had more numbers than this one yet.
+        self.handed = self.handed.max(end.min(self.expected));
         if self.has_apart {
             self.handed = apart.after(self.handed);
             self.has_apart = !apart.is_empty();

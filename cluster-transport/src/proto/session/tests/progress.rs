@@ -18,3 +18,22 @@ fn a_late_completion_never_takes_progress_back() {
     pair.settle();
     assert_eq!(pair.a.lanes.lag(Lane::Events).unacknowledged_bytes, 0);
 }
+
+#[test]
+fn what_was_taken_of_an_earlier_pairing_is_no_progress_beyond_what_has_come_since() {
+    let mut pair = Pair::new(&settings());
+    pair.b.takes = false;
+    for _ in 0..10 {
+        pair.a.send(Lane::State, b"old");
+    }
+    pair.settle();
+    pair.cut(0);
+    pair.a.lanes = Arc::new(PeerLanes::new(&settings()));
+    pair.connect();
+    pair.a.send(Lane::State, b"new");
+    pair.settle();
+    pair.b.take();
+    pair.settle();
+    assert_eq!((&pair.a.ended[1..], &pair.b.ended[1..]), (&[][..], &[][..]));
+    assert_eq!(pair.a.lanes.held(Lane::State), 0);
+}
