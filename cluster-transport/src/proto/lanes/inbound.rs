@@ -84,6 +84,17 @@ pub(in crate::proto) enum Taken {
     Batch(Batch),
 }
 
+/// How far the one session is whose input counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tenure {
+    /// There is none yet.
+    Unowned,
+    /// It is offered to the peer; until it begins, the one before tells the peer what is handed over.
+    Offered,
+    /// It has begun.
+    Begun,
+}
+
 /// The receiving side of all lanes, owned by one session at a time.
 ///
 /// In this order, so that what the control lane takes in touches is together.
@@ -93,10 +104,9 @@ pub(in crate::proto) struct Inbound {
     /// The one session whose input counts, once there is one.
     owner: SessionId,
     lanes: PerLane<InboundLane>,
-    is_owned: bool,
-    /// Whether the owner has begun; before that, the last one tells its peer what is handed over.
-    has_begun: bool,
-    /// Whose input counted before, since when not all lanes need have been started again.
+    tenure: Tenure,
+    /// Whose input counted before the owner's: it acknowledges until the owner begins, and may find its peer's leave complete as long as
+    /// the owner has started no lane.
     before: Option<SessionId>,
     pub(in crate::proto) stale_frames: u64,
     apart: PerLane<Apart>,
@@ -107,8 +117,7 @@ impl Inbound {
         Self {
             owner: SessionId(0),
             lanes: PerLane::from_fn(|lane| InboundLane::new(settings.windows[lane])),
-            is_owned: false,
-            has_begun: false,
+            tenure: Tenure::Unowned,
             before: None,
             stale_frames: 0,
             apart: PerLane::default(),
@@ -117,10 +126,13 @@ impl Inbound {
 
     /// The one session whose input counts.
     pub(in crate::proto) fn owner(&self) -> Option<SessionId> {
-        self.is_owned.then_some(self.owner)
+        (self.tenure != Tenure::Unowned).then_some(self.owner)
     }
 
     /// Whether the input of a session counts that has begun.
+    ///
+    /// Looks at the number alone, which is in the first cache line: whoever asks has begun, so somebody owns this side, and the number is
+    /// not the 0 that stands there before.
     #[inline]
     pub(in crate::proto) fn is_owned_by(&self, session: SessionId) -> bool {
         self.owner == session
@@ -132,7 +144,7 @@ impl Inbound {
             return false;
         }
         self.before = self.owner();
-        (self.owner, self.is_owned, self.has_begun) = (session, true, false);
+        (self.owner, self.tenure) = (session, Tenure::Offered);
         for (_, lane) in self.lanes.iter_mut() {
             lane.was_started = lane.is_started;
             lane.is_started = false;
@@ -144,7 +156,7 @@ impl Inbound {
     /// [`fence`](Self::fence) does.
     pub(super) fn begin(&mut self, session: SessionId) -> bool {
         let is_news = self.fence(session);
-        self.has_begun = true;
+        self.tenure = Tenure::Begun;
         self.lanes.iter_mut().for_each(|(_, lane)| lane.acknowledged = lane.handed);
         is_news
     }
@@ -152,7 +164,7 @@ impl Inbound {
     /// Whether it is this session that tells its peer what is handed over.
     #[inline]
     pub(super) fn is_told_by(&self, session: SessionId) -> bool {
-        self.is_owned_by(session) || (!self.has_begun && self.before == Some(session))
+        self.is_owned_by(session) || (self.tenure == Tenure::Offered && self.before == Some(session))
     }
 
     pub(in crate::proto) fn lane(&self, lane: Lane) -> &InboundLane {
@@ -214,7 +226,7 @@ impl Inbound {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 impl Inbound {
     /// How many bytes at its front what comes on the control lane touches.
     pub(super) const FOR_CONTROL: usize = std::mem::offset_of!(Self, lanes) + size_of::<InboundLane>();
@@ -333,7 +345,6 @@ impl InboundLane {
         self.take_bytes(lane, fragment.part.len())?;
         if offset == 0 {
             apart.partial = Some(Box::new(begun(fragment, limits)?));
-            self.has_apart = true;
         }
         let partial = apart.partial.as_mut().filter(|partial| {
             partial.message == message

@@ -79,10 +79,10 @@ pub struct Outbound {
 
 impl Outbound {
     /// How many bytes at its front an acknowledgement touches.
-    #[cfg(test)]
+    #[cfg(all(test, target_os = "linux"))]
     pub(super) const FOR_ACKNOWLEDGEMENTS: usize = std::mem::offset_of!(Self, open);
     /// How many bytes at its front a short message touches on a lane that is not resumed.
-    #[cfg(test)]
+    #[cfg(all(test, target_os = "linux"))]
     pub(super) const FOR_SHORT_MESSAGES: usize = std::mem::offset_of!(Self, ring);
 
     pub(super) fn new(lane: Lane, settings: &LaneSettings, budget: &Arc<RingBudget>) -> Self {
