@@ -188,7 +188,7 @@ pub struct LaneStatus {
     pub unsent_bytes: usize,
     /// Bytes that were sent and not acknowledged.
     pub unacknowledged_bytes: usize,
-    /// Messages that wait to be sent.
+    /// Messages that wait to be sent, those in parts as their parts. Those that gave way count until the member is told of them.
     pub unsent_messages: u64,
     /// Messages that gave way, ever.
     pub shed: u64,

@@ -74,7 +74,9 @@ fn lanes(writer: &mut Writer<'_>, peers: &[&MemberStatus]) -> fmt::Result {
     let help = "Bytes that were sent to a peer and not acknowledged";
     writer.gauge("lane_unacknowledged", help, Some(Unit::Bytes), sent)?;
     let messages = by_lane(peers, |lane| large(lane.unsent_messages));
-    writer.gauge("lane_unsent_messages", "Messages that wait to be sent to a peer", None, messages)?;
+    let help =
+        "Messages that wait to be sent to a peer, those that gave way until it is told of them included";
+    writer.gauge("lane_unsent_messages", help, None, messages)?;
     let oldest = by_lane(peers, |lane| seconds(lane.oldest_ms));
     let help = "For how long the oldest message to a peer has waited for its acknowledgement";
     writer.gauge("lane_oldest", help, Some(Unit::Seconds), oldest)?;

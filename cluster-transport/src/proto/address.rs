@@ -125,14 +125,14 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     fn of(text: &'a str) -> Result<Self, &'static str> {
         // An address is read for every hint: a search for the separator would cost more than all the rest.
-        let (scheme, rest) = if let Some(rest) = text.strip_prefix("tcp://") {
-            (Some(Scheme::Tcp), rest)
-        } else if let Some(rest) = text.strip_prefix("quic://") {
-            (Some(Scheme::Quic), rest)
-        } else if text.contains(SEPARATOR) {
-            return Err("the scheme is neither tcp nor quic");
-        } else {
-            (None, text)
+        let after = |scheme: Scheme| {
+            let rest = text.strip_prefix(scheme.as_str())?.strip_prefix(SEPARATOR)?;
+            Some((Some(scheme), rest))
+        };
+        let (scheme, rest) = match after(Scheme::Tcp).or_else(|| after(Scheme::Quic)) {
+            Some(written) => written,
+            None if text.contains(SEPARATOR) => return Err("the scheme is neither tcp nor quic"),
+            None => (None, text),
         };
         let (host, port_text) = rest.rsplit_once(':').ok_or("the port is missing")?;
         let port = port_text.parse().ok().filter(|port| *port > 0).ok_or("the port is not 1 to 65535")?;

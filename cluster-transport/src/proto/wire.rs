@@ -166,11 +166,15 @@ pub struct Extension {
 /// The extensions of a body.
 pub type Extensions = List<Extension, MAX_EXTENSIONS>;
 
-/// Appends a body and its extensions.
+/// Appends a body and its extensions: whole, or not at all.
 pub fn put_body<T: Serialize>(out: &mut BytesMut, body: &T, extensions: &Extensions) {
+    let start = out.len();
     let put = serialize_with_flavor(body, Appended(out))
         .and_then(|()| serialize_with_flavor(extensions, Appended(out)));
     debug_assert!(put.is_ok(), "bodies are plain structs of bounded parts");
+    if put.is_err() {
+        out.truncate(start);
+    }
 }
 
 /// Has postcard write to the end of what is there.

@@ -46,7 +46,7 @@ pub struct LaneLag {
     pub unsent_bytes: usize,
     /// Bytes that were sent and not acknowledged.
     pub unacknowledged_bytes: usize,
-    /// Messages that wait, in parts counted as parts.
+    /// Messages that wait, in parts counted as parts. Those that gave way count until the receiver is told of them.
     pub unsent_messages: u64,
     /// Messages taken by the lane since it was made.
     pub pushed: u64,

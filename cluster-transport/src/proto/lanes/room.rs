@@ -121,8 +121,8 @@ impl PeerLanes {
     #[inline]
     pub(in crate::proto) fn acknowledged(&self, lane: Lane, next: u64) -> bool {
         let mut outbound = self.outbound(lane);
-        if lane == Lane::Control && !outbound.has_rare() {
-            // Nobody waits, and none of its flags changes.
+        if lane == Lane::Control {
+            // What it has sent takes nobody's room, and none of its flags tells of it.
             return outbound.acknowledged(next);
         }
         self.change(lane, outbound, |outbound| outbound.acknowledged(next))

@@ -56,11 +56,6 @@ impl Outbound {
         self.rare.get_or_insert_default()
     }
 
-    #[inline]
-    pub(in crate::proto::lanes) fn has_rare(&self) -> bool {
-        self.rare.is_some()
-    }
-
     /// The queue, unless it is empty and takes no memory.
     #[inline]
     pub(super) fn queue(&self) -> Option<&Queue> {
