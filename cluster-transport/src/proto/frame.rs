@@ -28,7 +28,7 @@ pub const MAX_FRAME: usize = 64 * 1024;
 pub const MAX_HANDSHAKE_FRAME: usize = 4 * 1024;
 /// The bytes of the length.
 pub const PREFIX: usize = 4;
-/// How many bytes a frame is written into without growing: a `Hello` with two addresses.
+/// How many bytes a frame of a handshake is written into without growing: a `Hello` with two addresses.
 const ROOM: usize = 192;
 /// Set in kinds that a receiver may skip.
 pub const SKIPPABLE: u8 = 0x80;
@@ -264,9 +264,19 @@ impl Frame {
         Ok(Decoded::Known(frame))
     }
 
+    /// How many bytes it is written into: those that it has, if all of its kind have as many.
+    fn room(&self) -> usize {
+        match self {
+            Self::LaneStart(_) => PREFIX + 1 + 8 + 1 + 8,
+            Self::Acknowledge(_) => ACKNOWLEDGEMENT,
+            Self::Lagged(_) => PREFIX + 1 + 1 + 3 * 8,
+            _ => ROOM,
+        }
+    }
+
     /// The frame as it travels, with its length.
     pub fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(ROOM);
+        let mut out = BytesMut::with_capacity(self.room());
         out.put_u32(0);
         match self {
             Self::Hello(body, extensions) => put(&mut out, kind::HELLO, body, extensions),
@@ -282,7 +292,7 @@ impl Frame {
                 out.extend_from_slice(&fragment.head());
                 out.extend_from_slice(&fragment.part);
             }
-            Self::Acknowledge(acknowledge) => acknowledge.encode(&mut out),
+            Self::Acknowledge(acknowledge) => out.extend_from_slice(&acknowledge.encode()[PREFIX..]),
             Self::Lagged(lagged) => lagged.encode(&mut out),
             Self::Leave(body, extensions) => put(&mut out, kind::LEAVE, body, extensions),
             Self::Close(body, extensions) => put(&mut out, kind::CLOSE, body, extensions),
@@ -443,14 +453,14 @@ impl Fragment {
 pub(super) const ACKNOWLEDGEMENT: usize = PREFIX + 1 + 1 + 8;
 
 impl Acknowledge {
-    /// Appends the whole frame.
-    pub(super) fn put(&self, out: &mut BytesMut) {
+    /// The whole frame, with its length.
+    pub(super) fn encode(&self) -> [u8; ACKNOWLEDGEMENT] {
         let mut frame = [0; ACKNOWLEDGEMENT];
         frame[4] = kind::ACKNOWLEDGE;
         frame[5] = self.lane.number();
         frame[6..].copy_from_slice(&self.next.to_be_bytes());
         set_length(&mut frame);
-        out.extend_from_slice(&frame);
+        frame
     }
 
     pub(super) fn decode(body: Bytes) -> Result<Self, FrameError> {
@@ -458,12 +468,6 @@ impl Acknowledge {
         let acknowledge = Self { lane: lane(&mut reader)?, next: reader.u64()? };
         reader.end()?;
         Ok(acknowledge)
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        out.put_u8(kind::ACKNOWLEDGE);
-        out.put_u8(self.lane.number());
-        out.put_u64(self.next);
     }
 }
 

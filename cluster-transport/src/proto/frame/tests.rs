@@ -89,6 +89,17 @@ fn every_kind_of_frame_survives_the_wire() {
 }
 
 #[test]
+fn frames_of_a_fixed_length_are_written_into_just_as_much() {
+    let fixed = |frame: &Frame| matches!(frame.kind(), kind::LANE_START | kind::ACKNOWLEDGE | kind::LAGGED);
+    let lengths: Vec<_> = samples()
+        .iter()
+        .filter(|frame| fixed(frame))
+        .map(|frame| (frame.room(), frame.encode().len()))
+        .collect();
+    assert_eq!(lengths, [(22, 22), (14, 14), (30, 30)]);
+}
+
+#[test]
 fn a_segment_hands_out_its_messages_in_order() {
     let Frame::Segment(segment) = samples().remove(5) else { panic!("the sample moved") };
     let messages: Vec<Bytes> = segment.messages().collect();

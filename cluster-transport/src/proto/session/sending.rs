@@ -50,7 +50,7 @@ impl Session {
         }
         let Some(mut piece) = self.lanes.poll_alone(Lane::Control, self.id) else { return false };
         if let Some(acknowledge) = self.settle(Lane::Control) {
-            acknowledge.put(&mut piece);
+            piece.extend_from_slice(&acknowledge.encode());
         }
         out.put(Lane::Control, piece.freeze());
         true
