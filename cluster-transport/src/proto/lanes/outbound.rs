@@ -150,7 +150,7 @@ impl Outbound {
     /// Bytes that wait to be sent, the open segment included.
     #[inline]
     pub(super) fn unsent(&self) -> usize {
-        self.open_bytes() + self.rare.as_ref().map_or(0, |rare| rare.unsent())
+        self.open_bytes() + self.rare.as_ref().map_or(0, |rare| rare.unsent(self.lane))
     }
 
     /// Bytes that are not sent, or not acknowledged.

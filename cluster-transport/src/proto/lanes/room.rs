@@ -17,6 +17,7 @@ const WAKE_AT: usize = 8;
 
 /// Who waits for room in a lane.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Waiters {
     next: u64,
     /// How many tickets there are, in the queue or woken.
@@ -35,6 +36,10 @@ struct Waiter {
 }
 
 impl Waiters {
+    /// Where what a push looks at begins; nothing comes after it.
+    #[cfg(test)]
+    pub(super) const FOR_PUSHES: usize = std::mem::offset_of!(Self, queue);
+
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()

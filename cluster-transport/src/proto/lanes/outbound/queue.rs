@@ -91,13 +91,16 @@ impl Entry {
 }
 
 /// Entries in the order of their numbers. What was sent is at the front.
+///
+/// In this order, so that a push has what it looks at together with those who wait.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(in crate::proto::lanes) struct Queue {
-    pub(super) entries: VecDeque<Entry>,
+    /// Bytes of the entries that were not sent.
+    pub(super) unsent_bytes: usize,
     /// How many entries at the front were given to the link.
     pub(super) sent: usize,
-    /// Bytes of the others.
-    pub(super) unsent_bytes: usize,
+    pub(super) entries: VecDeque<Entry>,
 }
 
 impl Queue {

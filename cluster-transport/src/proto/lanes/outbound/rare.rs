@@ -10,13 +10,15 @@ use super::Outbound;
 use super::parts::Aside;
 use super::queue::{Content, Queue};
 
+/// In this order, so that what a push looks at is together: whether anybody waits for room, and how much waits to be sent.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(in crate::proto::lanes) struct Rare {
-    pub(super) queue: Queue,
-    pub(super) blocks: Blocks,
-    pub(super) aside: Aside,
-    pub(in crate::proto::lanes) marks: Marks,
     pub(in crate::proto::lanes) waiters: Waiters,
+    pub(super) queue: Queue,
+    pub(super) aside: Aside,
+    pub(super) blocks: Blocks,
+    pub(in crate::proto::lanes) marks: Marks,
     /// What others made the lane shed, until somebody is told.
     pub(in crate::proto::lanes) untold: u64,
 }
@@ -31,10 +33,10 @@ impl Rare {
             && self.aside.is_empty()
     }
 
-    /// Bytes that wait to be sent.
+    /// Bytes that wait to be sent on this lane. On none but that of requests is anything kept aside.
     #[inline]
-    pub(super) fn unsent(&self) -> usize {
-        self.queue.unsent_bytes + self.aside.bytes()
+    pub(super) fn unsent(&self, lane: Lane) -> usize {
+        self.queue.unsent_bytes + if lane == Lane::Requests { self.aside.bytes() } else { 0 }
     }
 
     /// Forgets what was sent and everything of which is below `next`, but for the memory; the bytes of it.
@@ -98,5 +100,19 @@ impl Outbound {
     #[cfg(test)]
     pub(in crate::proto::lanes) fn kept_blocks(&self) -> usize {
         self.rare.as_ref().map_or(0, |rare| rare.blocks.kept())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use super::*;
+
+    #[test]
+    fn what_a_push_looks_at_is_in_half_a_cache_line() {
+        let start = offset_of!(Rare, waiters) + Waiters::FOR_PUSHES;
+        let end = offset_of!(Rare, queue.unsent_bytes) + size_of::<usize>();
+        assert!(start < end && end - start <= 32, "from {start} to {end}");
     }
 }
