@@ -72,3 +72,40 @@ fn what_is_published_to_a_stopped_node_waits_for_it_within_bounds() {
     let told = sim.host(1).lost_from(&Sim::id(0));
     assert_eq!((told.known, told.unknown - before.unknown), (counters.notifications_shed, 0));
 }
+
+#[test]
+fn a_link_that_takes_nothing_is_given_up_after_fifteen_seconds_and_not_before() {
+    let mut sim = formed(2);
+    sim.subscribe(1, 1, 1);
+    calm(&mut sim);
+    sim.pause(1);
+    for _ in 0..100 {
+        sim.publish(0, 1, 10_000);
+        sim.run_for(MILLI);
+    }
+    sim.run_for(14 * SECOND);
+    let counters = sim.counters();
+    assert!(counters.blocked > 0 && counters.write_deadlines == 0, "{counters:?}");
+    sim.run_for(SECOND);
+    assert_eq!(sim.counters().write_deadlines, 1);
+}
+
+#[test]
+fn a_link_that_takes_a_little_now_and_then_is_not_given_up() {
+    let mut sim = formed(2);
+    sim.subscribe(1, 1, 1);
+    calm(&mut sim);
+    sim.pause(1);
+    for _ in 0..40 {
+        // More than it takes until it is looked at again: something always waits.
+        for _ in 0..40 {
+            sim.publish(0, 1, 10_000);
+        }
+        sim.run_for(SECOND);
+        sim.resume(1);
+        sim.pause(1);
+    }
+    let counters = sim.counters();
+    assert!(counters.blocked > 0, "{counters:?}");
+    assert_eq!((counters.write_deadlines, counters.sessions), (0, 2), "{counters:?}");
+}
