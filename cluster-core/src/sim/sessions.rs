@@ -116,3 +116,62 @@ impl Seats {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use cluster_transport::proto::body::{Positions, VERSION};
+    use cluster_transport::proto::lanes::{LaneSettings, PeerLanes};
+    use cluster_transport::proto::session::SessionStart;
+    use cluster_transport::proto::{Incarnation, Instant};
+
+    use super::super::wires::{End, Wires};
+    use super::*;
+
+    fn session(number: u64) -> Session {
+        let settings = LaneSettings::default();
+        Session::new(SessionStart {
+            session: SessionId(number),
+            peer: "n1".parse().unwrap(),
+            incarnation: Incarnation { epoch: 1, nonce: number },
+            version: VERSION,
+            we_dialled: true,
+            peer_windows: settings.windows,
+            peer_positions: Positions::default(),
+            lanes: Arc::new(PeerLanes::new(&settings)),
+        })
+    }
+
+    #[test]
+    fn each_of_many_sessions_has_a_seat_of_its_own_until_it_ends() {
+        let (mut sessions, mut wires) = (Sessions::default(), Wires::default());
+        let mut conduit =
+            || Conduit::Socket(wires.insert(Instant::ORIGIN, End::new(0, true), End::new(1, true)));
+        let ids: Vec<SessionId> = (1..=40).map(SessionId).collect();
+        let seats: Vec<Seat> = ids.iter().map(|id| sessions.insert(session(id.0), conduit())).collect();
+        let is_found = |sessions: &mut Sessions, id: SessionId, seat: Seat| {
+            let by_seat = sessions.at(seat).map(|live| (live.id(), live.seat()));
+            let by_id = sessions.get(id).map(Live::seat);
+            by_seat == Some((id, seat)) && by_id == Some(seat) && sessions.get_mut(id).is_some()
+        };
+        for (id, seat) in ids.iter().zip(&seats) {
+            assert!(is_found(&mut sessions, *id, *seat), "session {id} in {seat:?}");
+        }
+        assert_eq!(sessions.iter_mut().map(|live| live.id()).collect::<BTreeSet<_>>().len(), 40);
+
+        // One of the third row.
+        let (gone, place) = (ids[36], seats[36]);
+        assert_eq!(sessions.remove(gone).map(|live| live.id()), Some(gone));
+        assert!(
+            sessions.get(gone).is_none() && sessions.at(place).is_none() && sessions.remove(gone).is_none()
+        );
+        for (id, seat) in ids.iter().zip(&seats).filter(|(id, _)| **id != gone) {
+            assert!(is_found(&mut sessions, *id, *seat), "session {id} in {seat:?}");
+        }
+        assert_eq!(sessions.insert(session(41), conduit()), place);
+        assert!(is_found(&mut sessions, SessionId(41), place) && sessions.get(gone).is_none());
+        assert!(sessions.at(Seat::NONE).is_none());
+    }
+}
