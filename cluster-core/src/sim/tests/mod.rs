@@ -18,6 +18,7 @@ mod pauses;
 mod registers;
 mod replay;
 mod resets;
+mod seats;
 mod splits;
 mod swallows;
 mod tunnels;
