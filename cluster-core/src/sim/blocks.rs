@@ -8,9 +8,10 @@ use cluster_transport::proto::session::Outbox;
 
 /// How much memory is taken at once: so little that a block comes round again while it is at hand.
 const BLOCK: usize = 4 * 1024;
-/// How many blocks are kept for when their parcels have been read.
+/// How many blocks are kept for when their parcels have been read: 1 MiB with all of them. What is read later than that keeps its block
+/// from being let go of: a parcel holds [`BLOCK`] bytes at most, however short it is.
 const KEPT: usize = 256;
-/// A parcel that is no longer has no memory of its own.
+/// A piece that is longer and goes alone is not copied.
 const LITTLE: usize = 256;
 
 /// What a session has put up for its link: mostly one piece, which needs no queue.
@@ -82,37 +83,53 @@ impl Blocks {
         if first.len() >= budget || (out.is_empty() && first.len() > LITTLE) {
             return first;
         }
-        let block = self.with_room((first.len() + out.bytes()).min(budget + first.len()));
-        block.extend_from_slice(&first);
-        while block.len() < budget
-            && let Some(piece) = out.pop()
-        {
-            block.extend_from_slice(&piece);
+        let bytes = first.len() + out.bytes();
+        if bytes > BLOCK {
+            let mut own = BytesMut::with_capacity(bytes.min(first.len() + budget));
+            fill(&mut own, &first, out, budget);
+            return own.freeze();
         }
+        let block = self.with_room(bytes);
+        fill(block, &first, out, budget);
         block.split().freeze()
     }
 
     fn with_room(&mut self, wanted: usize) -> &mut BytesMut {
         if self.block.capacity() < wanted {
-            self.change(wanted.max(BLOCK));
+            self.change();
         }
         &mut self.block
     }
 
     /// Goes on with the oldest block, if nobody has a parcel of it any more, or with a new one.
     #[inline(never)]
-    fn change(&mut self, wanted: usize) {
+    fn change(&mut self) {
         self.before.push_back(std::mem::take(&mut self.block));
-        let read = self.before.pop_front_if(|oldest| oldest.try_reclaim(wanted));
+        let read = self.before.pop_front_if(|oldest| oldest.try_reclaim(BLOCK));
         if read.is_some() {
             // As soon as two have been read, fewer would do, and would come round sooner.
-            self.before.pop_front_if(|next| next.try_reclaim(wanted));
+            self.before.pop_front_if(|next| next.try_reclaim(BLOCK));
         }
-        self.block = read.unwrap_or_else(|| BytesMut::with_capacity(wanted));
+        self.block = read.unwrap_or_else(|| BytesMut::with_capacity(BLOCK));
         if self.before.len() > KEPT {
             self.before.pop_front();
         }
     }
+}
+
+/// Copies pieces together until they are as long as the budget.
+fn fill(block: &mut BytesMut, first: &[u8], out: &mut Pieces, budget: usize) {
+    block.extend_from_slice(first);
+    while block.len() < budget
+        && let Some(piece) = out.pop()
+    {
+        block.extend_from_slice(&piece);
+    }
+}
+
+/// A parcel that may be kept for long, without the block that it was in.
+pub(super) fn apart(parcel: Bytes) -> Bytes {
+    if parcel.len() > BLOCK { parcel } else { Bytes::copy_from_slice(&parcel) }
 }
 
 #[cfg(test)]
@@ -133,6 +150,32 @@ mod tests {
         let large: &'static [u8] = Box::leak(large.into());
         assert_eq!(gather(&mut blocks, &[large], 1_000).as_ptr(), large.as_ptr());
         assert_eq!(gather(&mut blocks, &[], 3), b""[..]);
+    }
+
+    #[test]
+    fn a_large_write_has_memory_of_its_own_and_no_block_is_larger_than_another() {
+        let mut blocks = Blocks::default();
+        let parcels = [[b"ab", [7; BLOCK].as_slice()], [[7; BLOCK - 1].as_slice(), b"ab"]];
+        for pieces in parcels {
+            let pieces = pieces.map(|piece| &*Box::leak(Box::from(piece)));
+            assert_eq!(gather(&mut blocks, &pieces, 2 * BLOCK), pieces.concat());
+            assert!(blocks.before.is_empty());
+            assert_eq!(blocks.block.capacity(), BLOCK);
+        }
+        let parcels: Vec<_> = (0..BLOCK).map(|_| gather(&mut blocks, &[b"abcd", b"efg"], 100)).collect();
+        assert!(parcels.iter().all(|parcel| parcel == "abcdefg"));
+        let kept = blocks.before.len();
+        assert!((6..=8).contains(&kept), "{kept} blocks for 28 KiB");
+    }
+
+    #[test]
+    fn a_parcel_apart_holds_no_block() {
+        let mut blocks = Blocks::default();
+        let parcel = gather(&mut blocks, &[b"ab"], 3);
+        let copy = apart(parcel.clone());
+        assert!(copy == parcel && copy.as_ptr() != parcel.as_ptr());
+        let large = Bytes::from(vec![7; BLOCK + 1]);
+        assert_eq!(apart(large.clone()).as_ptr(), large.as_ptr());
     }
 
     #[test]

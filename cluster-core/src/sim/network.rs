@@ -12,7 +12,7 @@ use cluster_transport::proto::Instant;
 use rand::distr::{Distribution as _, Uniform};
 use rand_chacha::ChaCha8Rng;
 
-use super::blocks::Blocks;
+use super::blocks::{Blocks, apart};
 use super::counters::Counters;
 use super::discovery::Discovery;
 use super::queue::Queue;
@@ -51,6 +51,16 @@ pub(super) enum Arrival {
     Writable,
     Closed,
     Reset,
+}
+
+impl Arrival {
+    /// The same, to wait until its process goes on.
+    pub(super) fn into_waiting(self) -> Self {
+        match self {
+            Self::Bytes(bytes, seat) => Self::Bytes(apart(bytes), seat),
+            turn => turn,
+        }
+    }
 }
 
 /// The network.

@@ -282,7 +282,7 @@ impl Sim {
     fn arrive(&mut self, node: usize, socket: Socket, arrival: Arrival) {
         let Some(slot) = self.slots.get_mut(node) else { return };
         if slot.is_stopped {
-            slot.inbox.push_back((socket, arrival));
+            slot.inbox.push_back((socket, arrival.into_waiting()));
             return;
         }
         let bytes: &[u8] = if let Arrival::Bytes(bytes, _) = &arrival { bytes } else { &[] };

@@ -1,5 +1,6 @@
 //! Processes that do not run for a while.
 
+use super::super::network::Arrival;
 use super::*;
 
 #[test]
@@ -108,4 +109,14 @@ fn a_link_that_takes_a_little_now_and_then_is_not_given_up() {
     let counters = sim.counters();
     assert!(counters.blocked > 0, "{counters:?}");
     assert_eq!((counters.write_deadlines, counters.sessions), (0, 2), "{counters:?}");
+}
+
+#[test]
+fn what_waits_for_a_stopped_process_holds_no_memory_of_others() {
+    let mut sim = formed(3);
+    sim.pause(1);
+    sim.run_for(SECOND);
+    let inbox = &sim.slots[1].inbox;
+    let is_alone = |arrival: &Arrival| matches!(arrival, Arrival::Bytes(bytes, _) if bytes.is_unique());
+    assert!(inbox.len() > 1 && inbox.iter().all(|(_, arrival)| is_alone(arrival)), "{inbox:?}");
 }
