@@ -12,7 +12,7 @@ use super::wires::{Pipe, Socket};
 
 /// How many nanoseconds are one slot, as a power of two: about eight microseconds.
 const SLOT: u32 = 13;
-/// How many slots the wheel has: for about eight milliseconds, longer than a parcel takes that nothing holds up.
+/// How many slots the wheel has: for about eight milliseconds, longer than a parcel takes by default that nothing holds up.
 const SLOTS: usize = 1_024;
 
 /// The first parcel of each pipe, by its time; of those with the same, the one that was scheduled first.
@@ -226,32 +226,77 @@ mod tests {
     use super::super::wires::{End, Wires};
     use super::*;
 
+    const MILLI: Duration = Duration::from_millis(1);
+
+    type Plain = BTreeMap<(Instant, u64), Socket>;
+
+    /// How many nanoseconds the wheel has slots for.
+    const WHEEL: u64 = (SLOTS as u64) << SLOT;
+
+    /// At once, soon, at the end of the wheel, or long after it: at any moment, at the border of a slot, so far from now that it is just
+    /// on the wheel or just not, or when another arrives.
+    fn time(rng: &mut ChaCha8Rng, now: Instant, plain: &Plain) -> Instant {
+        let from = u64::try_from(now.since_origin().as_nanos()).unwrap();
+        let spread = [1, 200_000, 20_000_000, 3_000_000_000][rng.random_range(0..4)];
+        let any = from + rng.random_range(0..spread);
+        let at = match rng.random_range(0..8) {
+            0 => (any >> SLOT) << SLOT,
+            1 => from + WHEEL,
+            2 => ((from + WHEEL) >> SLOT) << SLOT,
+            3 if !plain.is_empty() => {
+                let (at, _) = plain.keys().nth(rng.random_range(0..plain.len())).unwrap();
+                return *at;
+            }
+            _ => any,
+        };
+        Instant::ORIGIN + Duration::from_nanos((at + rng.random_range(0..3)).saturating_sub(1).max(from))
+    }
+
     #[test]
     fn parcels_come_in_the_order_of_their_times_and_then_of_their_schedules() {
         for seed in 0..40 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let (mut queue, mut plain, mut wires) = (Queue::default(), BTreeMap::new(), Wires::default());
+            let (mut queue, mut plain, mut wires) = (Queue::default(), Plain::new(), Wires::default());
             let mut now = Instant::ORIGIN + Duration::from_secs(1);
             for number in 0_u64..3_000 {
-                if rng.random_bool(if number < 1_500 { 0.7 } else { 0.3 }) {
-                    // At once, soon, at the end of the wheel, or long after it.
-                    let spread = [1, 200_000, 20_000_000, 3_000_000_000][rng.random_range(0..4)];
-                    let at = now + Duration::from_nanos(rng.random_range(0..spread));
+                if rng.random_bool(0.2) {
+                    // Time passes, at the most until the next is to arrive.
+                    let until = plain.first_key_value().map_or(now + 20 * MILLI, |((at, _), _)| *at);
+                    let span = until.since(now).min([MILLI, 100 * MILLI][rng.random_range(0..2)]);
+                    now += span.mul_f64(rng.random_range(0.0..=1.0)).min(span);
+                } else if rng.random_bool(if number < 1_500 { 0.7 } else { 0.3 }) {
+                    let at = time(&mut rng, now, &plain);
                     let socket = wires.insert(now, End::new(0, true), End::new(1, true));
                     queue.push(now, at, socket);
                     plain.insert((at, number), socket);
-                    assert_eq!(
-                        queue.next_time(),
-                        plain.first_key_value().map(|((at, _), _)| *at),
-                        "seed {seed}"
-                    );
                 } else {
                     let next = plain.pop_first();
                     assert_eq!(queue.next_time(), next.map(|((at, _), _)| at), "seed {seed}");
                     assert_eq!(queue.pop(), next.map(|(_, socket)| socket), "seed {seed}");
                     now = next.map_or(now, |((at, _), _)| at);
                 }
+                let next = plain.first_key_value().map(|((at, _), _)| *at);
+                assert_eq!(queue.next_time(), next, "seed {seed}");
             }
+        }
+    }
+
+    #[test]
+    fn of_two_at_the_same_time_the_one_before_the_wheel_reached_it_comes_first() {
+        for beyond in [0, 1, 1 << SLOT] {
+            let (mut queue, mut wires) = (Queue::default(), Wires::default());
+            let now = Instant::ORIGIN + Duration::from_secs(1);
+            let at = now + Duration::from_nanos(WHEEL + beyond);
+            let mut push = |queue: &mut Queue, now| {
+                let socket = wires.insert(now, End::new(0, true), End::new(1, true));
+                queue.push(now, at, socket);
+                socket
+            };
+            let first = push(&mut queue, now);
+            assert_eq!(queue.later.len(), 1);
+            let second = push(&mut queue, now + MILLI);
+            assert_eq!((queue.later.len(), queue.front.len()), (1, 1));
+            assert_eq!([queue.pop(), queue.pop(), queue.pop()], [Some(first), Some(second), None]);
         }
     }
 }
