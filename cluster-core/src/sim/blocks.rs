@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
-use cluster_transport::proto::Lane;
-use cluster_transport::proto::session::Outbox;
+use cluster_transport::proto::session::Outbox as _;
+
+use super::pieces::Pieces;
 
 /// How much memory is taken at once: so little that a block comes round again while it is at hand.
 const BLOCK: usize = 4 * 1024;
@@ -13,55 +14,6 @@ const BLOCK: usize = 4 * 1024;
 const KEPT: usize = 256;
 /// A piece that is longer and goes alone is not copied.
 const LITTLE: usize = 256;
-
-/// What a session has put up for its link: mostly one piece, which needs no queue.
-#[derive(Debug, Default)]
-pub(super) struct Pieces {
-    first: Option<Bytes>,
-    /// Never without a first.
-    others: Option<VecDeque<Bytes>>,
-    /// How much more is wanted.
-    pub(super) budget: usize,
-}
-
-impl Pieces {
-    pub(super) fn first_mut(&mut self) -> Option<&mut Bytes> {
-        self.first.as_mut()
-    }
-
-    pub(super) fn pop(&mut self) -> Option<Bytes> {
-        let first = self.first.take();
-        if let Some(others) = &mut self.others {
-            self.first = others.pop_front();
-            self.others.take_if(|others| others.is_empty());
-        }
-        first
-    }
-
-    /// How many bytes they are.
-    fn bytes(&self) -> usize {
-        let others = |others: &VecDeque<Bytes>| others.iter().map(Bytes::len).sum();
-        self.first.as_ref().map_or(0, Bytes::len) + self.others.as_ref().map_or(0, others)
-    }
-}
-
-impl Outbox for Pieces {
-    fn is_empty(&self) -> bool {
-        self.first.is_none()
-    }
-
-    fn takes(&self, _: Lane) -> bool {
-        self.budget > 0
-    }
-
-    fn put(&mut self, _: Lane, piece: Bytes) {
-        self.budget = self.budget.saturating_sub(piece.len());
-        match &self.first {
-            None => self.first = Some(piece),
-            Some(_) => self.others.get_or_insert_default().push_back(piece),
-        }
-    }
-}
 
 /// The block that is written to, and those that were before it, the oldest first.
 #[derive(Debug)]
@@ -134,6 +86,8 @@ pub(super) fn apart(parcel: Bytes) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use cluster_transport::proto::Lane;
+
     use super::*;
 
     fn gather(blocks: &mut Blocks, pieces: &[&'static [u8]], budget: usize) -> Bytes {

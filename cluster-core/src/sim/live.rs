@@ -10,10 +10,10 @@ use cluster_transport::proto::session::{Outbox as _, Session};
 use cluster_transport::proto::tunnel::{Leg, TunnelStreams};
 use cluster_transport::proto::{Instant, Lane, NodeId, SessionId};
 
-use super::blocks::Pieces;
 use super::desk::{Desk, Waiting};
 use super::links::Conduit;
 use super::network::Network;
+use super::pieces::Pieces;
 use super::process::{WRITE_DEADLINE, earlier};
 use super::sessions::Seat;
 use super::wires::Socket;
@@ -288,4 +288,17 @@ pub(super) fn next_frame(buffer: &mut Bytes) -> Option<Bytes> {
     buffer.advance(PREFIX);
     // The last frame is all that is left: nobody shares its memory.
     Some(if behind == 0 { std::mem::take(buffer) } else { buffer.split_to(length) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use super::*;
+
+    #[test]
+    fn what_a_turn_looks_at_is_one_cache_line_and_the_session_is_behind_it() {
+        assert_eq!(align_of::<Live>(), 64);
+        assert_eq!(offset_of!(Live, session), 64);
+    }
 }

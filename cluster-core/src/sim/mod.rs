@@ -35,6 +35,7 @@ mod live;
 mod model;
 mod network;
 mod numbers;
+mod pieces;
 mod process;
 mod queue;
 mod reading;
