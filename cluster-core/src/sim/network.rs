@@ -40,13 +40,19 @@ pub(super) enum Listening {
 /// What a process learns from its host.
 #[derive(Clone, Debug)]
 pub(super) enum Arrival {
+    /// With the seat of the session that its end had when they came.
+    Bytes(Bytes, Seat),
+    Turn(Turn),
+}
+
+/// What becomes of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
     Accepted {
         from: usize,
     },
     Connected,
     Refused,
-    /// With the seat of the session that its end had when they came.
-    Bytes(Bytes, Seat),
     /// The sending buffer has room again.
     Writable,
     Closed,
@@ -58,7 +64,7 @@ impl Arrival {
     pub(super) fn into_waiting(self) -> Self {
         match self {
             Self::Bytes(bytes, seat) => Self::Bytes(apart(bytes), seat),
-            turn => turn,
+            Self::Turn(turn) => Self::Turn(turn),
         }
     }
 }
@@ -185,7 +191,7 @@ impl Network {
         socket
     }
 
-    /// Writes if the buffer has room; if not, the process is told when it has.
+    /// Has bytes put together and writes them, if the buffer has room; if not, nobody is asked for any, and the process is told when it has.
     pub(super) fn offer(&mut self, socket: Socket, bytes: impl FnOnce(&mut Blocks) -> Bytes) -> bool {
         if let Some(pipe) = self.wires.pipe_mut(socket.other())
             && pipe.unread >= SOCKET_BUFFER
@@ -323,24 +329,21 @@ impl Network {
         let to = pipe.to;
         let arrival = match parcel {
             Parcel::Bytes(bytes) => Arrival::Bytes(bytes, to.seat),
-            Parcel::Opened => Arrival::Connected,
-            Parcel::Writable => Arrival::Writable,
+            Parcel::Opened => Arrival::Turn(Turn::Connected),
+            Parcel::Writable => Arrival::Turn(Turn::Writable),
             Parcel::Open => {
                 let from = pipe.from();
-                self.open(socket, to.node()).then_some(Arrival::Accepted { from })?
+                self.open(socket, to.node()).then_some(Arrival::Turn(Turn::Accepted { from }))?
             }
             closing @ (Parcel::Refused | Parcel::Close | Parcel::Reset) => {
                 let was_open = self.shut_or_keep(socket, &closing);
                 self.wires.forget(socket);
-                return was_open.then_some((
-                    to.node(),
-                    socket,
-                    match closing {
-                        Parcel::Refused => Arrival::Refused,
-                        Parcel::Close => Arrival::Closed,
-                        _ => Arrival::Reset,
-                    },
-                ));
+                let turn = match closing {
+                    Parcel::Refused => Turn::Refused,
+                    Parcel::Close => Turn::Closed,
+                    _ => Turn::Reset,
+                };
+                return was_open.then_some((to.node(), socket, Arrival::Turn(turn)));
             }
         };
         to.is_open.then_some((to.node(), socket, arrival))

@@ -17,7 +17,7 @@ use super::desk::Desk;
 use super::host::Host;
 use super::links::{Conduit, Ending, Link};
 use super::live::Live;
-use super::network::{Arrival, Network};
+use super::network::{Arrival, Network, Turn};
 use super::numbers::NumberMap;
 use super::sessions::{Seat, Seats, Sessions};
 use super::swallow::Swallows;
@@ -179,26 +179,25 @@ impl Process {
                     None => self.read(now, Conduit::Socket(socket), bytes, network),
                 }
             }
-            turn => self.handle_turn(now, socket, turn, network),
+            Arrival::Turn(turn) => self.handle_turn(now, socket, turn, network),
         }
     }
 
     /// Something became of one of the sockets.
     #[inline(never)]
-    fn handle_turn(&mut self, now: Instant, socket: Socket, turn: Arrival, network: &mut Network) {
+    fn handle_turn(&mut self, now: Instant, socket: Socket, turn: Turn, network: &mut Network) {
         let conduit = Conduit::Socket(socket);
         match turn {
-            Arrival::Accepted { from } => {
+            Turn::Accepted { from } => {
                 let remote = format!("n{from}:40000");
                 let id = self.endpoint.handle_accepted(now, PeerIdentity::Plaintext, remote);
                 self.add_link(id, conduit);
             }
-            Arrival::Connected => self.connected(now, socket),
-            Arrival::Refused => self.refused(now, socket),
-            Arrival::Writable => self.session_on(conduit).into_iter().for_each(|session| self.stir(session)),
-            Arrival::Closed => self.link_ended(now, conduit, Ending::Closed, network),
-            Arrival::Reset => self.link_ended(now, conduit, Ending::Reset, network),
-            Arrival::Bytes(..) => {}
+            Turn::Connected => self.connected(now, socket),
+            Turn::Refused => self.refused(now, socket),
+            Turn::Writable => self.session_on(conduit).into_iter().for_each(|session| self.stir(session)),
+            Turn::Closed => self.link_ended(now, conduit, Ending::Closed, network),
+            Turn::Reset => self.link_ended(now, conduit, Ending::Reset, network),
         }
     }
 

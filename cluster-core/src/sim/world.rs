@@ -12,7 +12,7 @@ use super::clock::Drift;
 use super::host::Told;
 use super::invariants::{self, Versions, Violation};
 use super::model::Model;
-use super::network::{Arrival, Listening, Network};
+use super::network::{Arrival, Listening, Network, Turn};
 use super::process::Process;
 use super::settings::SimSettings;
 use super::tapes::Tapes;
@@ -285,15 +285,14 @@ impl Sim {
             slot.inbox.push_back((socket, arrival.into_waiting()));
             return;
         }
-        let bytes: &[u8] = if let Arrival::Bytes(bytes, _) = &arrival { bytes } else { &[] };
-        let what = match &arrival {
-            Arrival::Accepted { .. } => "accepts",
-            Arrival::Connected => "is connected",
-            Arrival::Refused => "is refused",
-            Arrival::Bytes(..) => "reads",
-            Arrival::Writable => "may write",
-            Arrival::Closed => "reads the end of a link",
-            Arrival::Reset => "reads a reset",
+        let (what, bytes): (_, &[u8]) = match &arrival {
+            Arrival::Bytes(bytes, _) => ("reads", bytes),
+            Arrival::Turn(Turn::Accepted { .. }) => ("accepts", &[]),
+            Arrival::Turn(Turn::Connected) => ("is connected", &[]),
+            Arrival::Turn(Turn::Refused) => ("is refused", &[]),
+            Arrival::Turn(Turn::Writable) => ("may write", &[]),
+            Arrival::Turn(Turn::Closed) => ("reads the end of a link", &[]),
+            Arrival::Turn(Turn::Reset) => ("reads a reset", &[]),
         };
         self.trace.note(self.now, node, what, bytes);
         self.act(node, |process, now, network| process.handle_arrival(now, socket, arrival, network));
