@@ -9,8 +9,8 @@ use super::pieces::Pieces;
 
 /// How much memory is taken at once: so little that a block comes round again while it is at hand.
 const BLOCK: usize = 4 * 1024;
-/// How many blocks are kept for when their parcels have been read: 1 MiB with all of them. What is read later than that keeps its block
-/// from being let go of: a parcel holds [`BLOCK`] bytes at most, however short it is.
+/// How many blocks are kept for when their parcels have been read: 1 MiB with all of them. Any other lives as long as a parcel of it does:
+/// one that waits holds [`BLOCK`] bytes at most, however short it is.
 const KEPT: usize = 256;
 /// A piece that is longer and goes alone is not copied.
 const LITTLE: usize = 256;

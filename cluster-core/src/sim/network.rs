@@ -191,7 +191,7 @@ impl Network {
         socket
     }
 
-    /// Has bytes put together and writes them, if the buffer has room; if not, nobody is asked for any, and the process is told when it has.
+    /// Writes what it asks for, if the buffer has room; if not, it asks for nothing, and the process is told when it has.
     pub(super) fn offer(&mut self, socket: Socket, bytes: impl FnOnce(&mut Blocks) -> Bytes) -> bool {
         if let Some(pipe) = self.wires.pipe_mut(socket.other())
             && pipe.unread >= SOCKET_BUFFER
