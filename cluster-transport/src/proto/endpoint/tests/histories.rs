@@ -53,25 +53,16 @@ fn history(seed: u64, rarely: u32) -> World {
     world
 }
 
-/// How many histories are tried: what is to happen in all of them together takes this many.
-fn histories() -> u64 {
-    let wanted = std::env::var("CLUSTER_ENDPOINT_HISTORIES").map_or(0, |count| count.parse().unwrap());
-    wanted.max(20_000)
-}
-
-/// Where no handshake came to its timeout, that is; where one did, the next test says why it may be otherwise.
 #[test]
 fn after_any_history_each_pair_has_one_session_and_no_healthy_one_was_ended() {
     let mut total = Counters::default();
-    for seed in 0..histories() {
+    for seed in 0..20_000 {
         let world = history(seed, 20);
         assert_each_pair_agrees(&world, seed);
-        let Counters { killed, timeouts, .. } = world.counters;
-        assert!(killed == 0 || timeouts > 0, "seed {seed}: a healthy session was ended for another");
+        assert_eq!(world.counters.killed, 0, "seed {seed}: a healthy session was ended for another");
         total += world.counters;
     }
     println!("{total:?}");
-    assert!(total.killed * 100_000 < total.sessions, "{} of {} killed", total.killed, total.sessions);
     let least = |name, count: u64, least| assert!(count >= least, "only {count} {name} in all histories");
     least("cuts", total.cuts, 20_000);
     least("restarts", total.restarts, 5_000);
